@@ -1,0 +1,97 @@
+"""The generator's building blocks, each computed in its fastest equal form.
+
+Every layer holds the weights of the textbook layer (so a checkpoint stays readable) and computes the same function
+with fewer memory passes; `Testing/test_networks.py` compares each with the textbook formula. Training and inference
+share these forms: they are differentiable.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class ReflectConv(nn.Conv3d):
+    """Convolution k^3 without bias, after reflect padding by (k - 1) / 2: (N, in, D, H, W) -> (N, out, D/s, H/s, W/s)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel, stride, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pad and convolve."""
+        return super().forward(F.pad(x, (self.kernel_size[0] // 2,) * 6, mode="reflect"))
+
+
+class InstanceNorm(nn.GroupNorm):
+    """Affine instance normalization, (N, C, D, H, W) -> same.
+
+    One channel a group is the same function as instance normalization, and its kernel is faster on the CPU.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, eps=1e-5)
+
+
+class UpsampleConv(ReflectConv):
+    """Nearest upsampling by 2, then convolution 3^3: (N, in, D, H, W) -> (N, out, 2D, 2H, 2W).
+
+    Two neighbours of an upsampled axis are copies of one coarse voxel, so three taps on the fine grid are two taps on
+    the coarse grid, other ones for even and for odd voxels. One convolution 2^3 with 8 x the filters computes all
+    eight phases, with 8/27 of the multiplications and without the upsampled tensor. At the border, reflecting the fine
+    grid by one voxel is repeating the coarse one.
+    """
+
+    # taps of the coarse grid (rows) that each tap of the fine grid (columns) falls on, for even and odd fine voxels
+    _PHASES = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Convolve on the coarse grid, then interleave the phases."""
+        phases = self._PHASES.to(self.weight)
+        folded = torch.einsum("pak,qbl,rcm,oiklm->pqroiabc", phases, phases, phases, self.weight).flatten(0, 3)
+        y = F.conv3d(F.pad(x, (1,) * 6, mode="replicate"), folded)
+        depth, height, width = x.shape[2:]
+        y = y.unflatten(1, (2, 2, 2, self.out_channels))
+        parts = [
+            y[:, p, q, r, :, p : p + depth, q : q + height, r : r + width]
+            for p in (0, 1)
+            for q in (0, 1)
+            for r in (0, 1)
+        ]
+        fine = torch.stack(parts, dim=-1).unflatten(-1, (2, 2, 2))  # (N, out, D, H, W, p, q, r)
+        return fine.permute(0, 1, 2, 5, 3, 6, 4, 7).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+
+
+class OutputConv(ReflectConv):
+    """Convolution k^3 to a few channels, (N, in, D, H, W) -> (N, out, D, H, W).
+
+    Matrix kernels need many output channels to be fast, and this layer has two. One convolution over two axes makes
+    k x the channels, one group for each tap of the third axis; shifting the groups and adding them up is that axis.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Convolve over (H, W) with one filter group a depth tap, then sum the shifted groups."""
+        kernel, outputs, depth = self.kernel_size[0], self.out_channels, x.shape[2]
+        filters = self.weight.permute(2, 0, 1, 3, 4).flatten(0, 1).unsqueeze(2)  # (k * out, in, 1, k, k)
+        y = F.conv3d(F.pad(x, (kernel // 2,) * 6, mode="reflect"), filters)
+        groups = [y[:, tap * outputs : (tap + 1) * outputs, tap : tap + depth] for tap in range(kernel)]
+        return torch.stack(groups).sum(dim=0)
+
+
+class ResidualBlock(nn.Module):
+    """conv - norm - ReLU - conv - norm, plus the input: (N, C, D, H, W) -> same (paper, Fig. 1)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_a = ReflectConv(channels, channels, 3)
+        self.norm_a = InstanceNorm(channels)
+        self.conv_b = ReflectConv(channels, channels, 3)
+        self.norm_b = InstanceNorm(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Add what the two convolutions find to the input."""
+        y = F.relu(self.norm_a(self.conv_a(x)))
+        return x + self.norm_b(self.conv_b(y))
