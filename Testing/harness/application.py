@@ -1,0 +1,149 @@
+"""Boot the harness: real scene and logics, a Qt application offscreen, `slicer.app`, and module loading."""
+
+import atexit
+import functools
+import importlib.util
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+@functools.cache
+def boot():
+    """Boot once a process; returns the `slicer` package."""
+    os.environ.pop("DISPLAY", None)
+    os.environ.update(QT_QPA_PLATFORM="offscreen", MPLBACKEND="Agg")
+    # software EGL: views are drawn without an X server
+    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    sys.path.insert(0, str(HERE))
+    import qt
+    import scene_boot
+    import slicer
+    import vtk
+
+    window = vtk.vtkOutputWindow()
+    window.SetDisplayModeToAlwaysStdErr()
+    vtk.vtkOutputWindow.SetInstance(window)
+    slicer.__path__.append(str(HERE / "standins" / "slicer"))
+    qt.QSettings.setDefaultFormat(qt.QSettings.IniFormat)
+    qt.QSettings.setPath(qt.QSettings.IniFormat, qt.QSettings.UserScope, _temporaryFolder())
+    qApplication = qt.QApplication.instance() or qt.QApplication(["Slicer"])
+    scene, logic, keep = scene_boot.boot()
+    slicer.app = _applicationClass(qt)(scene, logic, (*keep, qApplication))
+    import ctk  # noqa: F401
+    import qmrml  # noqa: F401
+
+    return slicer
+
+
+def _temporaryFolder() -> str:
+    folder = tempfile.mkdtemp(prefix="segsrgan-harness-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _applicationClass(qt):
+    """The part of qSlicerApplication that the module and `slicer.util` call."""
+
+    class ModuleManager(qt.QObject):
+        moduleAboutToBeUnloaded = qt.Signal(str)
+        signalSignatures = {"moduleAboutToBeUnloaded(QString)": "moduleAboutToBeUnloaded"}
+
+        def module(self, name):
+            import slicer
+
+            return getattr(slicer.modules, name.lower(), None)
+
+    class Application(qt.QObject):
+        startupCompleted = qt.Signal()
+        signalSignatures = {"startupCompleted()": "startupCompleted"}
+
+        def __init__(self, scene, logic, keep):
+            super().__init__()
+            self._logic, self._keep, self._modules = logic, keep, ModuleManager()
+            self.temporaryPath = _temporaryFolder()
+            self.applicationVersion = "5.12 (harness)"
+
+        def applicationLogic(self):
+            return self._logic
+
+        def layoutManager(self):
+            """None, as in `Slicer --no-main-window`."""
+
+        def coreIOManager(self):
+            return self._keep[2]
+
+        def moduleManager(self):
+            return self._modules
+
+        def processEvents(self, *args):
+            qt.QApplication.processEvents()
+
+        def startupEnvironment(self):
+            return dict(os.environ)
+
+        def testingEnabled(self):
+            return True
+
+        def thread(self):
+            return qt.QApplication.instance().thread()
+
+        def topLevelWidgets(self):
+            return qt.QApplication.topLevelWidgets()
+
+        def userSettings(self):
+            return qt.QSettings()
+
+        settings = userSettings
+
+        def setOverrideCursor(self, *args):
+            pass
+
+        def restoreOverrideCursor(self):
+            pass
+
+        def pauseRender(self):
+            pass
+
+        def resumeRender(self):
+            pass
+
+    return Application
+
+
+class ScriptedModule:
+    """qSlicerScriptedLoadableModule: what a module file's first class is given as `parent`."""
+
+    def __init__(self, name, path):
+        self.name, self.path, self.icon, self.widget = name, path, None, None
+
+    def widgetRepresentation(self):
+        return self.widget
+
+
+def loadModule(path: pathlib.Path):
+    """Load a scripted module as Slicer does; returns (Python module, module instance, widget instance)."""
+    slicer = boot()
+    import qt
+
+    name = path.stem
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    parent = ScriptedModule(name, str(path))
+    instance = getattr(module, name)(parent)
+    setattr(slicer.modules, name.lower(), parent)
+    parent.widget = slicer.qMRMLWidget()
+    parent.widget.setLayout(qt.QVBoxLayout())
+    parent.widget.setMRMLScene(slicer.mrmlScene)
+    widget = getattr(module, name + "Widget")(parent.widget)
+    setattr(slicer.modules, name + "Widget", widget)
+    widget.setup()
+    return module, instance, widget
