@@ -21,10 +21,12 @@ from . import __version__
 from .atomic import atomic_path
 from .networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from .normalization import Normalization
+from .original import OriginalGenerator, OriginalGeneratorConfig
 
 METADATA_KEY = "segsrgan"
 ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "generator": (GeneratorConfig, Generator),
+    "original": (OriginalGeneratorConfig, OriginalGenerator),
     "discriminator": (DiscriminatorConfig, Discriminator),
 }
 

@@ -7,6 +7,8 @@ share these forms: they are differentiable.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -31,6 +33,22 @@ class InstanceNorm(nn.GroupNorm):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, eps=1e-5)
+
+
+class OriginalInstanceNorm(nn.Module):
+    """Affine instance normalization as the original Keras project wrote it: it divides by (std + 1e-7)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize each channel of each volume: (N, C, D, H, W) -> same."""
+        variance, mean = torch.var_mean(x, dim=(2, 3, 4), correction=0, keepdim=True)
+        # 1e-30 changes no value, and keeps the gradient of the root finite where a channel is constant
+        scale = self.weight.view(-1, 1, 1, 1) / (torch.sqrt(variance + 1e-30) + 1e-7)
+        return (x - mean) * scale + self.bias.view(-1, 1, 1, 1)
 
 
 class UpsampleConv(ReflectConv):
@@ -84,12 +102,12 @@ class OutputConv(ReflectConv):
 class ResidualBlock(nn.Module):
     """conv - norm - ReLU - conv - norm, plus the input: (N, C, D, H, W) -> same (paper, Fig. 1)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: Callable[[int], nn.Module] = InstanceNorm) -> None:
         super().__init__()
         self.conv_a = ReflectConv(channels, channels, 3)
-        self.norm_a = InstanceNorm(channels)
+        self.norm_a = norm(channels)
         self.conv_b = ReflectConv(channels, channels, 3)
-        self.norm_b = InstanceNorm(channels)
+        self.norm_b = norm(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Add what the two convolutions find to the input."""

@@ -70,7 +70,10 @@ class Generator(nn.Module):
         y = self.blocks(y)
         y = F.relu(self.norm_up1(self.up1(y)))
         y = F.relu(self.norm_up2(self.up2(y)))
-        y = self.output(y)
+        return self.head(x, self.output(y))
+
+    def head(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Turn the last convolution's two channels `y` into intensity (a correction of `x`) and probability."""
         return torch.cat([x + y[:, :1], torch.sigmoid(y[:, 1:])], dim=1)
 
 
