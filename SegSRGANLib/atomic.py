@@ -1,0 +1,65 @@
+"""Files that appear whole or not at all: a temporary name in the target folder, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .volume_error import VolumeError
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path to write to; it becomes `path` when the block ends well and is removed when it does not.
+
+    The temporary path lies in the same folder (created when missing) and ends with the same suffixes, so that
+    libraries that choose a format by the file's name write the right one. An existing `path` is replaced in one step.
+
+    Args:
+        path: the file to write: a volume, a JSON record, a picture.
+
+    Yields:
+        The temporary path, where nothing exists yet.
+
+    Raises:
+        VolumeError: the folder cannot be created or written, or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".partial-{secrets.token_hex(4)}{''.join(path.suffixes)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(0, "a folder has this name")
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise VolumeError(
+            f"{path} cannot be written ({reason}): choose a folder that is writable and has free space."
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _flush(path: Path) -> None:
+    """Have the system put a file's content on the disk, so that a power cut cannot leave a renamed, empty file."""
+    with path.open("r+b") as stream:
+        os.fsync(stream.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """The same for the new name; only POSIX systems open folders, and some network shares refuse: not fatal."""
+    if os.name != "posix":
+        return
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,253 @@
+"""A folder of DICOM slices as one volume, its geometry taken from all slices.
+
+SimpleITK stacks the files it is given, in their order, whatever lies between them. Here the slices are sorted by their
+position along the normal, and a missing, doubled, tilted or foreign slice is an error.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .geometry import Grid
+from .orientation import orthonormal_axes
+from .volume_error import VolumeError
+
+_logger = logging.getLogger(__name__)
+
+_IMAGE_IO = "GDCMImageIO"
+_SERIES_UID, _DESCRIPTION = "0020|000e", "0008|103e"
+_GEOMETRY_TAGS = {"0020|0032": "position", "0020|0037": "orientation", "0028|0030": "pixel spacing"}
+_SAME_PLACE = 0.01  # mm
+_REGULAR = 0.05  # mm a slice may lie off its place in the stack: positions are rounded to 0.01 mm or finer
+_DRIFT = 0.1  # mm that the last slice may be shifted in its plane against the first
+_DECIMALS = 9  # of mm: removes the noise of averaging equal decimal numbers
+_SAME = 1e-3  # direction cosines, and fraction of the pixel spacing
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """One file of a series: its grid has one voxel along z."""
+
+    file: Path
+    uid: str
+    description: str
+    grid: Grid
+
+    @property
+    def axes(self) -> np.ndarray:
+        """(3, 3), the columns are the directions of a row, of a column and of the slice's normal."""
+        return np.array(self.grid.direction).reshape(3, 3)
+
+    @property
+    def position(self) -> np.ndarray:
+        return np.array(self.grid.origin)
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Whether a file has the mark of DICOM behind its preamble."""
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def read_dicom_series(path: Path, series: str | None = None) -> sitk.Image:
+    """Read the slices of one DICOM series as a 3D float32 image (LPS, mm), with the scanner's rescaling applied.
+
+    Args:
+        path: the folder (its subfolders are not searched), or one file of the series, which then chooses it.
+        series: UID or description of the series; needed when the folder holds several.
+
+    Raises:
+        VolumeError: no series, several and none chosen, or slices that do not make a regular stack.
+        OSError: the folder cannot be read.
+    """
+    folder = path if path.is_dir() else path.parent
+    found = _find_series(folder)
+    if path.is_file() and series is None:
+        series = _read_slice(path).uid
+    slices = _choose(found, series, folder.name)
+    grid, slices = _stack(slices, folder.name)
+    values = np.empty(grid.shape, np.float32)
+    for plane, one in zip(values, slices, strict=True):
+        plane[:] = _pixels(one)
+    return grid.image(values)
+
+
+def _pixels(one: _Slice) -> np.ndarray:
+    """The pixels of one slice, (y, x); each file has its own rescaling, which SimpleITK applies."""
+    try:
+        image = sitk.ReadImage(str(one.file), imageIO=_IMAGE_IO)
+    except RuntimeError as error:
+        raise VolumeError(f"{one.file.name} is a damaged DICOM file: copy it again.") from error
+    return sitk.GetArrayFromImage(image).reshape(one.grid.size[1], one.grid.size[0])
+
+
+def _find_series(folder: Path) -> dict[str, list[_Slice]]:
+    """The slices in a folder by series UID; files that are no images are skipped."""
+    found = defaultdict(list)
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and is_dicom_file(file) and not _holds_no_image(file):
+            one = _read_slice(file)
+            found[one.uid].append(one)
+    if not found:
+        raise VolumeError(
+            f"{folder.name} holds no DICOM image: give the folder that directly holds the slices of the series."
+        )
+    return dict(found)
+
+
+def _holds_no_image(file: Path) -> bool:
+    """Whether a DICOM file is a directory, report, presentation state or the like, by its storage class."""
+    with file.open("rb") as stream:
+        start = stream.read(1024)
+    _, tag, rest = start.partition(b"\x02\x00\x02\x00UI")  # (0002,0002), the storage class
+    storage = rest[2 : 2 + int.from_bytes(rest[:2], "little")].strip(b"\0 ").decode("ascii", "replace")
+    others = ("1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.1.1.88", "1.2.840.10008.5.1.4.1.1.11")
+    others += ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.4.2", "1.2.840.10008.5.1.4.1.1.104")
+    others += ("1.3.12.2.1107.5.9.1",)  # Siemens' private data
+    if tag and any(storage == other or storage.startswith(other + ".") for other in others):
+        _logger.info("%s is a DICOM object without an image (%s): skipped.", file.name, storage)
+        return True
+    return False
+
+
+def _read_slice(file: Path) -> _Slice:
+    """The header of one slice; no pixel is kept."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(_IMAGE_IO)
+    reader.SetFileName(str(file))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise VolumeError(f"{file.name} is a damaged DICOM file: copy it again.") from error
+    tags = set(reader.GetMetaDataKeys())
+    size = reader.GetSize()
+    if len(size) > 2 and size[2] > 1:
+        raise VolumeError(
+            f"{file.name} is a multi-frame DICOM file of {size[2]} frames, which is not read: "
+            "convert it to NIfTI first (dcm2niix does)."
+        )
+    missing = [meaning for tag, meaning in _GEOMETRY_TAGS.items() if tag not in tags]
+    if missing or _SERIES_UID not in tags:
+        raise VolumeError(
+            f"{file.name} does not say its {(missing or ['series'])[0]}: export it from the scanner again."
+        )
+    if reader.GetNumberOfComponents() != 1:
+        raise VolumeError(f"{file.name} has colour pixels: give a series of grey images.")
+    grid = Grid((size[0], size[1], 1), reader.GetSpacing()[:3], reader.GetOrigin()[:3], reader.GetDirection())
+    if not np.isfinite([*grid.spacing[:2], *grid.origin, *grid.direction]).all() or min(grid.spacing[:2]) <= 0:
+        raise VolumeError(f"{file.name} has an impossible position or pixel spacing: export it from the scanner again.")
+    description = reader.GetMetaData(_DESCRIPTION).strip() if _DESCRIPTION in tags else ""
+    return _Slice(file, reader.GetMetaData(_SERIES_UID).strip(" \0"), description, grid)
+
+
+def _choose(found: dict[str, list[_Slice]], series: str | None, name: str) -> list[_Slice]:
+    """The slices of the one series that is meant."""
+    if series is None:
+        matching = list(found)
+    else:
+        matching = [uid for uid, slices in found.items() if series in (uid, slices[0].description)]
+    if len(matching) == 1:
+        return found[matching[0]]
+    listed = "; ".join(
+        f"'{slices[0].description or 'no description'}' ({len(slices)} slices, UID {uid})"
+        for uid, slices in found.items()
+    )
+    if not matching:
+        raise VolumeError(f"{name} holds no DICOM series '{series}': it holds {listed}.")
+    raise VolumeError(
+        f"{name} holds {len(found)} DICOM series: {listed}; "
+        "choose one by its UID or description, or give one file of it."
+    )
+
+
+def _stack(slices: Iterable[_Slice], name: str) -> tuple[Grid, list[_Slice]]:
+    """The grid of the volume, and its slices in the order of that grid's z axis.
+
+    The normal is the cross product of rows and columns, so the volume is always right-handed. Origin and step are the
+    least-squares line through all positions, which averages the rounding of the header.
+    """
+    slices = list(slices)
+    _check_alike(slices, name)
+    axes = orthonormal_axes(_unit(np.mean([s.axes for s in slices], axis=0)), name, _SAME)
+    normal = axes[:, 2]
+    slices.sort(key=lambda s: float(s.position @ normal))
+    positions = np.array([s.position for s in slices])
+    if len(slices) < 2:
+        raise VolumeError(f"{name} holds a series of a single slice, and a volume is needed: give all its slices.")
+    _check_gaps(positions @ normal, slices, name)
+    index = np.arange(len(slices))
+    step, origin = np.polyfit(index, positions, 1)
+    spacing = float(step @ normal)
+    drift = float(np.linalg.norm(step - spacing * normal)) * (len(slices) - 1)
+    if drift > _DRIFT:
+        raise VolumeError(
+            f"{name} has slices that are shifted against each other by {drift:.2f} mm in all (a tilted stack): "
+            "resample it onto a rectangular grid first."
+        )
+    in_plane = np.mean([s.grid.spacing[:2] for s in slices], axis=0)
+    grid = Grid(
+        size=(*slices[0].grid.size[:2], len(slices)),
+        spacing=tuple(np.round([*in_plane, spacing], _DECIMALS).tolist()),
+        origin=tuple(np.round(origin, _DECIMALS).tolist()),
+        direction=tuple(axes.ravel().tolist()),
+    )
+    return grid, slices
+
+
+def _unit(axes: np.ndarray) -> np.ndarray:
+    return axes / np.maximum(np.linalg.norm(axes, axis=0), np.finfo(float).tiny)
+
+
+def _check_alike(slices: list[_Slice], name: str) -> None:
+    """All slices have the first one's size, pixel spacing and orientation."""
+    first = slices[0]
+    for other in slices[1:]:
+        if other.grid.size != first.grid.size:
+            what = "size"
+        elif not np.allclose(other.grid.spacing[:2], first.grid.spacing[:2], rtol=_SAME):
+            what = "pixel spacing"
+        elif not np.allclose(other.grid.direction, first.grid.direction, atol=_SAME):
+            what = "orientation"
+        else:
+            continue
+        raise VolumeError(
+            f"{name} mixes slices of different {what} in one series ({first.file.name} and {other.file.name}): "
+            "give a folder with the slices of one stack."
+        )
+
+
+def _check_gaps(heights: np.ndarray, slices: list[_Slice], name: str) -> None:
+    """The slices, sorted, lie at regular heights (mm along the normal)."""
+    gaps = np.diff(heights)
+    if gaps.min() < _SAME_PLACE:
+        k = int(gaps.argmin())
+        raise VolumeError(
+            f"{name} has two slices at one position ({slices[k].file.name} and {slices[k + 1].file.name}), like "
+            "several echoes or repetitions in one series: give a folder with one of them."
+        )
+    usual = float(np.median(gaps))
+    k = int(gaps.argmax())
+    if gaps[k] > 1.5 * usual:
+        places = " and ".join(_place(one) for one in slices[k : k + 2])
+        raise VolumeError(
+            f"{name} lacks {round(gaps[k] / usual) - 1} slice(s) between {places}: {gaps[k]:.2f} mm apart where others "
+            f"are {usual:.2f} mm; copy the missing files."
+        )
+    index = np.arange(len(heights))
+    off = np.abs(heights - np.polyval(np.polyfit(index, heights, 1), index))
+    if off.max() > _REGULAR:
+        raise VolumeError(
+            f"{name} has slices at irregular distances ({gaps.min():.2f} to {gaps.max():.2f} mm): "
+            "resample the series onto a regular grid first."
+        )
+
+
+def _place(one: _Slice) -> str:
+    return f"{one.file.name} at ({', '.join(f'{p:.2f}' for p in one.grid.origin)})"
