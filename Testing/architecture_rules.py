@@ -26,6 +26,18 @@ COMMAND_PACKAGES = {"typer", "click", "rich"}
 NUMERIC_PACKAGES = {"torch", "numpy", "scipy", "skimage", "monai", "torchio"}
 # What the Slicer module may ask torch for: is it there, which version, which devices.
 TORCH_QUESTIONS = {"__version__", "version", "cuda", "backends", "device"}
+# Work on voxels. The 3 x 3 algebra of a volume node's axes (numpy.linalg) is not among it.
+NUMERIC_METHODS = {
+    "fft",
+    "convolve",
+    "correlate",
+    "gradient",
+    "percentile",
+    "quantile",
+    "einsum",
+    "interp",
+    "histogram",
+}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -84,7 +96,7 @@ def tensor_math(tree: ast.AST) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and _name(node.value) == "torch" and node.attr not in TORCH_QUESTIONS:
             found.append(f"line {node.lineno} uses torch.{node.attr}")
-        if isinstance(node, ast.Attribute) and node.attr in {"linalg", "fft", "convolve", "gradient", "percentile"}:
+        if isinstance(node, ast.Attribute) and node.attr in NUMERIC_METHODS:
             found.append(f"line {node.lineno} uses .{node.attr}")
     return found
 

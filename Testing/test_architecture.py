@@ -58,7 +58,7 @@ def test_library_never_imports_slicer():
 
 def test_library_imports_only_its_core_at_file_scope():
     def rule(path: Path):
-        command = path.name == "cli.py" or "commands" in path.parts
+        command = "commands" in path.relative_to(ROOT).parts
         allowed = rules.CORE_PACKAGES | (rules.COMMAND_PACKAGES if command else set())
         return lambda tree: rules.foreign_at_file_scope(tree, allowed, sys.stdlib_module_names)
 
@@ -80,11 +80,9 @@ def test_library_files_are_short():
 
 @pytest.mark.parametrize("name", ["SegSRGANLib", "SegSRGANLib.cli"])
 def test_importing_does_not_load_torch(name):
-    if name.endswith("cli"):
-        pytest.importorskip("typer", reason="the command line needs the extra 'cli'")
     loaded = _modules_loaded_by(f"import {name}")
     assert name in loaded
-    assert not loaded & {"torch", "matplotlib", "SimpleITK", "scipy"}
+    assert not loaded & {"torch", "SimpleITK", "matplotlib", "scipy", "typer"}
 
 
 def test_importing_changes_nothing(tmp_path):
@@ -175,7 +173,7 @@ def test_rule_finds_pickles(source):
     assert rules.pickles(ast.parse(source))
 
 
-@pytest.mark.parametrize("source", ["torch.stack(a)", "import torch.nn.functional", "import scipy", "np.linalg.inv(m)"])
+@pytest.mark.parametrize("source", ["torch.stack(a)", "import torch.nn.functional", "import scipy", "np.fft.fftn(x)"])
 def test_rule_finds_tensor_math(source):
     assert rules.tensor_math(ast.parse(source))
 
