@@ -1,0 +1,185 @@
+"""The main job: one volume in, its super-resolution and its cortex out (`enhance`).
+
+Steps: optional bias correction - intensity scale - spline interpolation onto the output grid - network on overlapping
+patches - weighted recomposition - back to the input's units. Panel, console, shell and cluster all call `enhance`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from .bias import correct_bias
+from .checkpoint import Model
+from .device import choose_device
+from .geometry import Grid, output_grid
+from .prediction import PredictionOptions, predict_volume
+from .preflight import warnings_for
+from .progress import Progress, ShouldStop, scaled, stop_if
+from .provenance import describe_run
+from .resampling import resample_labels, upsample
+
+_MASK_MARGIN = 8.0  # mm of surroundings that the network sees outside the mask
+
+
+@dataclass(frozen=True)
+class EnhanceOptions:
+    """What a user can choose; saved with every result.
+
+    spacing: of the output in mm, one number or (x, y, z).
+    interpolator: of the first upsampling, see `resampling.INTERPOLATORS`.
+    bias_correction: N4 before anything else.
+    threshold: probability from which a voxel is cortex.
+    prediction: patches, device and precision.
+    """
+
+    spacing: float | tuple[float, float, float] = 0.5
+    interpolator: str = "bspline"
+    bias_correction: bool = False
+    threshold: float = 0.5
+    prediction: PredictionOptions = PredictionOptions()
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"The threshold on the probability lies between 0 and 1, not at {self.threshold}.")
+
+
+@dataclass
+class Enhancement:
+    """The result of one run, all images on one grid.
+
+    sr: super-resolved intensity, float32, in the input's units. probability: of cortex, float32 in [0, 1].
+    labels: uint8, 1 = cortex. Both are None for a model that does not segment.
+    record: what was done, with what, on what (JSON values).
+    """
+
+    sr: sitk.Image
+    probability: sitk.Image | None
+    labels: sitk.Image | None
+    record: dict[str, Any]
+
+
+def enhance(
+    image: sitk.Image,
+    model: Model,
+    options: EnhanceOptions = EnhanceOptions(),  # noqa: B008 (frozen)
+    *,
+    mask: sitk.Image | None = None,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Enhancement:
+    """Super-resolve a volume and segment its cortex.
+
+    Args:
+        image: 3D T2-weighted volume of any grid.
+        model: see `weights.load_model`; it is moved to the chosen device.
+        options: see `EnhanceOptions`.
+        mask: brain mask, in the image's space; outside it the result is the interpolated volume, without cortex.
+        progress: called with (fraction, message).
+        should_stop: asked between steps and patches.
+
+    Returns:
+        Images on the grid of `geometry.output_grid`: the input's axes and field of view.
+
+    Raises:
+        ValueError: options, mask or image that cannot be used.
+        Cancelled: should_stop said so.
+    """
+    started = time.perf_counter()
+    device = choose_device(options.prediction.device)
+    model.network.to(device)
+    grid = Grid.of(image)
+    output = output_grid(grid, options.spacing)
+    report, warnings = scaled(progress, 0, 1), warnings_for(
+        grid, output, model.card.training_spacing, model.card.training_slices
+    )  # fmt: skip
+    measured = sitk.Cast(image, sitk.sitkFloat32)
+    inside = None if mask is None else _checked_mask(mask, grid)
+    timings: dict[str, float] = {}
+    with _timed(timings, "bias correction"):
+        if options.bias_correction:
+            report(0.0, "Correcting the bias field")
+            measured = correct_bias(measured, inside)
+    stop_if(should_stop)
+    with _timed(timings, "interpolation"):
+        report(0.02, "Interpolating")
+        scale = model.card.normalization.scale(_array(measured), None if inside is None else _array(inside))
+        interpolated = _array(upsample(measured, output, options.interpolator)) / np.float32(scale)
+        region = _region(inside, output)
+    stop_if(should_stop)
+    with _timed(timings, "prediction"):
+        volume = torch.from_numpy(np.ascontiguousarray(interpolated[region]))
+        predicted = predict_volume(
+            model.network, volume, options.prediction, scaled(progress, 0.05, 0.97), should_stop
+        ).numpy()
+    with _timed(timings, "composition"):
+        images = _compose(predicted, interpolated, region, inside, output, scale, options.threshold)
+    timings["total"] = time.perf_counter() - started
+    report(0.97, "Finished the computation")
+    run = describe_run(image, model, device, warnings, timings)
+    return Enhancement(*images, record={**run, "options": asdict(options), "intensity_scale": scale})
+
+
+def _compose(
+    predicted: np.ndarray,
+    interpolated: np.ndarray,
+    region: tuple[slice, ...],
+    mask: sitk.Image | None,
+    output: Grid,
+    scale: float,
+    threshold: float,
+) -> tuple[sitk.Image, sitk.Image | None, sitk.Image | None]:
+    """Put the predicted region into the interpolated volume, in the input's units."""
+    brain = np.ones(predicted.shape[1:], bool) if mask is None else _array(resample_labels(mask, output))[region] > 0
+    np.copyto(interpolated[region], predicted[0], where=brain)
+    interpolated *= np.float32(scale)
+    if len(predicted) == 1:
+        return output.image(interpolated), None, None
+    probability = np.zeros(output.shape, np.float32)
+    np.copyto(probability[region], predicted[1], where=brain)
+    labels = (probability >= threshold).astype(np.uint8)
+    return output.image(interpolated), output.image(probability), output.image(labels)
+
+
+def _checked_mask(mask: sitk.Image, grid: Grid) -> sitk.Image:
+    """The mask as 0 and 1 on the image's grid."""
+    binary = sitk.Cast(mask != 0, sitk.sitkUInt8)
+    carried = binary if Grid.of(mask).matches(grid) else resample_labels(binary, grid)
+    if not np.any(sitk.GetArrayViewFromImage(carried)):
+        raise ValueError("The mask has no voxel inside the volume; check that it belongs to this volume.")
+    return carried
+
+
+def _region(mask: sitk.Image | None, output: Grid) -> tuple[slice, ...]:
+    """The box (z, y, x) of the output grid around the mask, with a margin."""
+    if mask is None:
+        return tuple(slice(0, n) for n in output.shape)
+    inside = np.nonzero(_array(resample_labels(mask, output)))
+    margins = [int(np.ceil(_MASK_MARGIN / s)) for s in reversed(output.spacing)]
+    return tuple(
+        slice(max(0, int(v.min()) - m), min(n, int(v.max()) + 1 + m))
+        for v, m, n in zip(inside, margins, output.shape, strict=True)
+    )
+
+
+def _array(image: sitk.Image) -> np.ndarray:
+    return sitk.GetArrayFromImage(image)
+
+
+class _timed:
+    """Adds the seconds spent inside the block to a dictionary."""
+
+    def __init__(self, timings: dict[str, float], name: str) -> None:
+        self._timings, self._name = timings, name
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: Sequence[Any]) -> None:
+        self._timings[self._name] = time.perf_counter() - self._start

@@ -1,0 +1,169 @@
+"""`enhance` from end to end, with networks whose answer is known."""
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from grids import awkward_grids, blob, centroid
+
+from SegSRGANLib import EnhanceOptions, enhance
+from SegSRGANLib.checkpoint import Model, ModelCard
+from SegSRGANLib.geometry import Grid, output_grid
+from SegSRGANLib.networks import Generator, GeneratorConfig
+from SegSRGANLib.normalization import Normalization
+from SegSRGANLib.prediction import PredictionOptions
+from SegSRGANLib.progress import Cancelled
+from SegSRGANLib.resampling import upsample
+from SegSRGANLib.results import result_name, result_paths, save_enhancement
+
+GRIDS = awkward_grids()
+PREDICTION = PredictionOptions(patch=32, device="cpu")
+
+
+class Threshold(torch.nn.Module):
+    """Intensity unchanged; the cortex is where the intensity exceeds a half."""
+
+    multiple, minimum, segments = 4, 8, True
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        return torch.cat([x, (x > 0.5).float()], dim=1)
+
+
+def _model(network=None, rule="maximum"):
+    return Model(network or Threshold(), ModelCard(normalization=Normalization(rule)))
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+def test_identity_network_returns_the_interpolation_and_nothing_moves(grid):
+    scan = blob(grid, sigma=2.2) * 900.0
+    result = enhance(scan, _model(), EnhanceOptions(spacing=0.6, prediction=PREDICTION))
+    output = output_grid(grid, 0.6)
+    expected = sitk.GetArrayFromImage(upsample(scan, output))
+    assert np.allclose(sitk.GetArrayFromImage(result.sr), expected, atol=900e-6)
+    assert all(Grid.of(v) == output for v in (result.sr, result.probability, result.labels))
+    assert np.linalg.norm(centroid(result.sr) - centroid(scan)) < 0.01
+    assert np.linalg.norm(centroid(result.labels) - centroid(scan)) < 0.2  # a thresholded blob, on voxels
+
+
+def test_oblique_volume_gives_what_the_canonical_one_gives():
+    grid = GRIDS["canonical"]
+    torch.manual_seed(0)
+    model = _model(Generator(GeneratorConfig(2, 1)).eval())
+    array = sitk.GetArrayFromImage(blob(grid, 3.0)) + 0.1
+    oblique = Grid(grid.size, grid.spacing, GRIDS["oblique"].origin, GRIDS["oblique"].direction)
+    options = EnhanceOptions(spacing=0.9, prediction=PREDICTION)
+    results = [sitk.GetArrayFromImage(enhance(g.image(array), model, options).sr) for g in (grid, oblique)]
+    assert np.allclose(*results, atol=1e-5)
+
+
+def test_outside_the_mask_the_volume_is_interpolated_and_has_no_cortex():
+    grid = GRIDS["left-handed"]
+    scan = blob(grid, sigma=4.0) * 10
+    inside = np.zeros(grid.shape, np.uint8)
+    inside[3:9, 10:30, 10:30] = 1
+
+    class Bright(Threshold):
+        def forward(self, x):
+            return torch.cat([x + 1, torch.ones_like(x)], dim=1)
+
+    result = enhance(scan, _model(Bright()), EnhanceOptions(0.7, prediction=PREDICTION), mask=grid.image(inside))
+    labels = sitk.GetArrayFromImage(result.labels).astype(bool)
+    mask = sitk.Resample(grid.image(inside), result.sr, sitk.Transform(), sitk.sitkNearestNeighbor)
+    assert np.array_equal(labels, sitk.GetArrayFromImage(mask) > 0)
+    interpolated = sitk.GetArrayFromImage(upsample(scan, Grid.of(result.sr)))
+    difference = sitk.GetArrayFromImage(result.sr) - interpolated
+    assert np.allclose(difference[~labels], 0, atol=1e-5)
+    assert difference[labels].min() > 1
+
+
+def test_units_of_the_input_are_kept():
+    """A scan in other units gives the same cortex and proportional intensities."""
+    torch.manual_seed(0)
+    model = _model(Generator(GeneratorConfig(2, 1)).eval(), rule="percentile")
+    scan = blob(GRIDS["oblique"], 3.0) + 0.05
+    options = EnhanceOptions(spacing=0.9, prediction=PREDICTION)
+    one, thousand = (enhance(scan * factor, model, options) for factor in (1.0, 1000.0))
+    assert np.allclose(sitk.GetArrayFromImage(thousand.sr), 1000 * sitk.GetArrayFromImage(one.sr), rtol=1e-4, atol=1e-2)
+    assert np.allclose(*(sitk.GetArrayFromImage(r.probability) for r in (one, thousand)), atol=1e-4)
+
+
+def test_bias_correction_flattens_a_field():
+    grid = Grid((40, 40, 20), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), tuple(np.eye(3).ravel()))
+    z, y, x = np.indices(grid.shape)
+    ball = ((x - 19.5) ** 2 + (y - 19.5) ** 2 + (2 * (z - 9.5)) ** 2) < 17**2
+    texture = np.random.default_rng(0).normal(1, 0.02, grid.shape)
+    scan = grid.image((ball * 100 * np.exp((x - 20) / 50) * texture).astype(np.float32))
+    plain, corrected = (
+        sitk.GetArrayFromImage(
+            enhance(scan, _model(), EnhanceOptions(2.0, bias_correction=b, prediction=PREDICTION)).sr
+        )
+        for b in (False, True)
+    )
+    inner = (slice(6, 14), slice(6, 14), slice(4, 16))
+    assert corrected[inner].std() < 0.5 * plain[inner].std()
+
+
+def test_record_says_what_was_done():
+    scan = blob(GRIDS["oblique"], 3.0)
+    record = enhance(scan, _model(), EnhanceOptions(spacing=0.9, prediction=PREDICTION)).record
+    assert record["notice"].startswith("Research use only")
+    assert record["options"]["spacing"] == 0.9
+    assert tuple(json.loads(json.dumps(record))["input"]["grid"]["size"]) == GRIDS["oblique"].size
+    assert any("field of view" in warning for warning in record["warnings"])
+    assert record["seconds"]["total"] > 0
+
+
+def test_cancel_leaves_no_result():
+    with pytest.raises(Cancelled):
+        enhance(blob(GRIDS["oblique"], 3.0), _model(), should_stop=lambda: True)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [({"spacing": -1}, "spacing"), ({"threshold": 1.5}, "threshold"), ({"interpolator": "cubic"}, "interpolator")],
+)
+def test_impossible_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        enhance(blob(GRIDS["oblique"], 3.0), _model(), EnhanceOptions(**{"prediction": PREDICTION, **options}))
+
+
+def test_mask_of_another_volume_is_refused():
+    grid = GRIDS["oblique"]
+    elsewhere = Grid(grid.size, grid.spacing, (500.0, 500.0, 500.0), grid.direction)
+    mask = elsewhere.image(np.ones(grid.shape, np.uint8))
+    with pytest.raises(ValueError, match="mask"):
+        enhance(blob(grid, 3.0), _model(), EnhanceOptions(0.9, prediction=PREDICTION), mask=mask)
+
+
+@pytest.mark.parametrize(
+    "path, name",
+    [("a/sub-1_T2w.nii.gz", "sub-1_T2w"), ("x.nrrd", "x"), ("v1.2.MHA", "v1.2"), ("folder/series.3", "series.3")],
+)
+def test_result_names(path, name):
+    assert result_name(path) == name
+
+
+def test_results_are_written_whole_and_never_replaced_unasked(tmp_path, monkeypatch):
+    scan = blob(GRIDS["oblique"], 3.0)
+    result = enhance(scan, _model(), EnhanceOptions(spacing=0.9, prediction=PREDICTION))
+    paths = save_enhancement(result, scan, tmp_path / "out", "brain")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(
+        p.name for p in result_paths(tmp_path / "out", "brain").values()
+    )
+    before = {path: path.read_bytes() for path in paths.values()}
+    with pytest.raises(ValueError, match="already there"):
+        save_enhancement(result, scan, tmp_path / "out", "brain")
+
+    def broken(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("SegSRGANLib.results.draw_enhancement", broken)
+    with pytest.raises((OSError, ValueError)):
+        save_enhancement(result, scan, tmp_path / "out", "brain", overwrite=True)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
