@@ -6,6 +6,7 @@ import typer
 
 from .. import __version__
 from ..provenance import RESEARCH_USE_ONLY
+from . import models
 from .demo import demo
 from .evaluate import evaluate
 from .predict import predict
@@ -23,6 +24,7 @@ def build() -> typer.Typer:
     )
     for command in (predict, simulate, evaluate, demo):
         app.command()(command)
+    app.add_typer(models.app, name="models")
     app.callback(invoke_without_command=True)(_version)
     return app
 
