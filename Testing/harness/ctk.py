@@ -45,7 +45,8 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         return qt.QSize(hint.width(), max(hint.height(), _HEADER))
 
     def minimumSizeHint(self):
-        return self.sizeHint() if self._isCollapsed else super().minimumSizeHint()
+        layout = self.layout()
+        return qt.QSize(0, _HEADER) if self._isCollapsed or not layout else layout.minimumSize()
 
     def hitButton(self, position):
         return position.y() < _HEADER

@@ -5,8 +5,8 @@ import types
 from PySide6.QtCore import Property, QObject
 
 _getOriginal = QObject.__getattribute__
-# QWidget.layout is a method in PythonQt too
-_NOT_PROPERTIES = {"layout"}
+# layout is a method in PythonQt too; the size hints are virtual functions, which PySide6 looks up by attribute
+_NOT_PROPERTIES = {"layout", "sizeHint", "minimumSizeHint"}
 
 
 class QtProperty:

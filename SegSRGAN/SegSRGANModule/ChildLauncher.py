@@ -1,0 +1,20 @@
+"""Run in the child process: `python ChildLauncher.py ARGUMENTS` is `python -m SegSRGANLib ARGUMENTS`.
+
+It adds two things. The folder that holds the library goes on the path, wherever the extension is installed. And the
+process number is printed: Slicer's Python is started through a launcher program, and ending only that one would leave
+the computation running.
+"""
+
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    here = Path(__file__).resolve()
+    # installed: beside SegSRGANModule; from the source tree: one folder up
+    library = next(folder for folder in here.parents[1:3] if (folder / "SegSRGANLib").is_dir())
+    sys.path[0] = str(library)
+    print(json.dumps({"pid": os.getpid()}), flush=True)
+    runpy.run_module("SegSRGANLib", run_name="__main__", alter_sys=True)

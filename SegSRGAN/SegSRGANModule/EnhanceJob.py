@@ -1,0 +1,108 @@
+"""One volume on its way: written for the child process, computed there, read back into the scene."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+
+from . import Preflight, Results
+from .ChildProcess import ChildProcess, Outcome
+from .Nodes import writeMask, writeVolume
+from .Results import InputTraits, Nodes, ResultFiles
+from .Settings import EnhanceSettings
+
+
+class EnhanceJob:
+    """Enhance one volume node; `completed` gets the outcome and the nodes (None unless it succeeded).
+
+    outputs: nodes to fill. wantProbability: whether the probability map becomes a node.
+    """
+
+    def __init__(
+        self,
+        outputs: Nodes,
+        wantProbability: bool,
+        completed: Callable[[Outcome, Nodes | None], None] = lambda outcome, nodes: None,
+        progress: Callable[[dict], None] = lambda message: None,
+    ) -> None:
+        self.outcome: Outcome | None = None
+        self.nodes: Nodes | None = None
+        self._outputs, self._wantProbability = outputs, wantProbability
+        self._completed, self._progress = completed, progress
+
+    def start(self, volumeNode, settings: EnhanceSettings, mask=None) -> ChildProcess:
+        """Write the input and launch the child.
+
+        Raises:
+            ValueError: a volume, mask or output that cannot be used.
+        """
+        if volumeNode is None:
+            raise ValueError(_("Select a volume."))
+        if volumeNode in (self._outputs.volume, self._outputs.probability):
+            raise ValueError(_("The output must be another node than the input."))
+        self._traits = InputTraits.of(volumeNode)
+        folder = Path(tempfile.mkdtemp(prefix="SegSRGAN-", dir=slicer.app.temporaryPath))
+        self._files = ResultFiles(folder, re.sub(r"[^\w-]+", "_", self._traits.name) or "volume")
+        try:
+            arguments = self._writeInputs(volumeNode, mask)
+            self._process = ChildProcess([*arguments, *settings.arguments()], self._finish, self._progress).start()
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        scene = slicer.mrmlScene
+        self._tag = scene.AddObserver(scene.StartCloseEvent, lambda caller, event: self._process.cancel())
+        return self._process
+
+    def result(self) -> Nodes:
+        """The nodes after success.
+
+        Raises:
+            RuntimeError: the run failed or was cancelled; the message is one sentence.
+        """
+        if not self.outcome.succeeded:
+            raise RuntimeError(self.outcome.error or _("The computation was cancelled."))
+        return self.nodes
+
+    def _writeInputs(self, volumeNode, mask) -> list[str]:
+        source = self._files.folder / "input" / f"{self._files.name}.nrrd"
+        source.parent.mkdir()
+        writeVolume(volumeNode, source)
+        arguments = ["predict", str(source), "-o", str(self._files.folder)]
+        if mask is not None:
+            path = source.parent / "mask.nrrd"
+            writeMask(mask, volumeNode, path)
+            arguments += ["--mask", str(path)]
+        return arguments
+
+    def _finish(self, outcome: Outcome) -> None:
+        slicer.mrmlScene.RemoveObserver(self._tag)
+        self.outcome = outcome
+        if outcome.succeeded:
+            try:
+                self.nodes = Results.load(self._files, self._traits, self._outputs, self._wantProbability)
+                self._learnSpeed()
+            except (OSError, RuntimeError, ValueError, KeyError) as error:
+                logging.exception("SegSRGAN results could not be loaded")
+                problem = _("The results could not be loaded: {error}").format(error=error)
+                self.outcome = replace(outcome, succeeded=False, error=problem)
+        if self.nodes is None:
+            shutil.rmtree(self._files.folder, ignore_errors=True)
+        else:  # the pictures and the record stay for the report, the copy of the input need not
+            shutil.rmtree(self._files.folder / "input", ignore_errors=True)
+        self._completed(self.outcome, self.nodes)
+
+    def _learnSpeed(self) -> None:
+        """Better estimates from now on."""
+        record = self._files.record
+        seconds = record.get("seconds", {}).get("total")
+        if seconds:
+            size = self.nodes.volume.GetImageData().GetDimensions()
+            Preflight.remember(size[0] * size[1] * size[2], float(seconds), str(record.get("device", "cpu")))

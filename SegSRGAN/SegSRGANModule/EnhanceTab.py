@@ -1,0 +1,195 @@
+"""The Enhance tab: pick a volume, press Apply, get nodes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from . import Models, Packages, Preflight
+from .ChildProcess import Outcome
+from .EnhanceJob import EnhanceJob
+from .Links import Link
+from .Results import Nodes
+from .RunDisplay import RunDisplay, isRunning
+from .Settings import EnhanceSettings
+
+_MASK_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
+
+
+class EnhanceTab:
+    """onResults: called after results were loaded."""
+
+    def __init__(self, ui, logic, onResults: Callable[[], None] = lambda: None) -> None:
+        self.ui, self.logic, self.onResults = ui, logic, onResults
+        self.run = None
+        self._parameters = None
+        self._choices: list[Models.ModelChoice] = []
+        self._defaultKey = ""
+        self._display = RunDisplay(ui.progressBar, ui.statusLabel, ui.detailsButton, ui.detailsText)
+        ui.maskSelector.nodeTypes = _MASK_TYPES
+        self._links = [
+            Link(
+                "brainMask",
+                ui.maskSelector,
+                "currentNodeChanged(vtkMRMLNode*)",
+                read=ui.maskSelector.currentNode,
+                write=ui.maskSelector.setCurrentNode,
+            ),
+            Link(
+                "model",
+                ui.modelSelector,
+                "currentIndexChanged(int)",
+                read=self._selectedModel,
+                write=self._selectModel,
+            ),
+        ]
+        ui.importModelButton.connect("clicked(bool)", self._onImport)
+        ui.downloadModelButton.connect("clicked(bool)", self._onDownload)
+        ui.applyButton.connect("clicked(bool)", self._onApply)
+        ui.cancelButton.connect("clicked(bool)", self._onCancel)
+        self.refreshModels()
+
+    def setParameters(self, parameters) -> None:
+        self._parameters = parameters
+        for link in self._links:
+            link.setParameters(parameters)
+        self.update()
+
+    def update(self) -> None:
+        """Everything that depends on parameters, on the scene, or on whether a run goes on."""
+        for link in self._links:
+            link.update()
+        running = isRunning(self.run)
+        problem = self._showPreflight()
+        self.ui.applyButton.enabled = not problem and not running
+        self.ui.applyButton.toolTip = problem or _("Enhance the volume and segment its cortex")
+        self.ui.cancelButton.enabled = running
+        choice = self._choice()
+        self.ui.modelInfoLabel.text = choice.details() if choice else _("No model is installed.")
+        self.ui.downloadModelButton.visible = bool(choice and not choice.isInstalled)
+        self.ui.downloadModelButton.enabled = not running
+
+    def close(self) -> None:
+        if isRunning(self.run):
+            self.run.kill()
+
+    def refreshModels(self, select: str | None = None) -> None:
+        """Read the list of models again; `select` is the key of the one to choose."""
+        selected = select if select is not None else self._parameters.model if self._parameters else ""
+        self._choices = Models.choices()
+        self._defaultKey = next((choice.key for choice in Models.listed()), "")
+        self.ui.modelSelector.blockSignals(True)
+        self.ui.modelSelector.clear()
+        self.ui.modelSelector.addItems([choice.title for choice in self._choices])
+        self.ui.modelSelector.blockSignals(False)
+        self._selectModel(selected)
+        if select is not None and self._parameters:
+            self._parameters.model = select
+        self.update()
+
+    def importModel(self, path: Path) -> None:
+        """Add a model file to the list and choose it; a file that is no model is refused in the panel."""
+        try:
+            name = Models.addFile(path)
+        except (OSError, ValueError) as error:
+            self._display.failed(error)
+        else:
+            self._display.idle()
+            self.refreshModels(select=name)
+
+    def _choice(self) -> Models.ModelChoice | None:
+        index = self.ui.modelSelector.currentIndex
+        return self._choices[index] if 0 <= index < len(self._choices) else None
+
+    def _selectedModel(self) -> str:
+        """The key of the selected model; "" for the default, which may become another one some day."""
+        choice = self._choice()
+        return "" if choice is None or choice.key == self._defaultKey else choice.key
+
+    def _selectModel(self, key: str) -> None:
+        keys = [choice.key for choice in self._choices]
+        self.ui.modelSelector.currentIndex = keys.index(key) if key in keys else 0 if keys else -1
+
+    def _showPreflight(self) -> str:
+        """Fill the lines above Apply; returns what keeps Apply from working, or ""."""
+        volume = self._parameters.inputVolume if self._parameters else None
+        line, warnings, problem = "", [], _("Select a volume to enhance.")
+        if volume:
+            problem = self._problem(volume)
+            try:
+                settings = EnhanceSettings.fromParameters(self._parameters)
+                preflight = Preflight.describe(volume, settings, self._choice())
+                line, warnings = preflight.line, preflight.warnings
+            except ValueError as error:
+                problem = problem or str(error)
+        if not Packages.isTorchInstalled():
+            warnings = [*warnings, _("PyTorch is not installed yet; Apply offers to install it.")]
+        self.ui.preflightLabel.text = line
+        self.ui.warningLabel.text = "\n".join(f"\u26a0 {text}" for text in [problem, *warnings] if text)
+        return problem
+
+    def _problem(self, volume) -> str:
+        if volume in (self._parameters.outputVolume, self._parameters.outputProbability):
+            return _("The output must be another node than the input.")
+        if self._parameters.outputVolume and self._parameters.outputVolume is self._parameters.outputProbability:
+            return _("The enhanced volume and the probability map must be different nodes.")
+        if self._parameters.model and self._parameters.model not in [choice.key for choice in self._choices]:
+            return _("The model {name} is not there any more; choose another.").format(name=self._parameters.model)
+        if (choice := self._choice()) and not choice.isInstalled:
+            return _("This model is not on this computer yet; press Download to fetch it.")
+        return ""
+
+    def _onImport(self) -> None:
+        window = slicer.util.mainWindow()
+        title, pattern = _("Import a model"), _("SegSRGAN models (*.safetensors)")
+        path = qt.QFileDialog.getOpenFileName(window, title, "", pattern)
+        if path:
+            self.importModel(Path(path))
+
+    def _onDownload(self) -> None:
+        name = self._choice().key
+        self._launch(lambda: self.logic.command(["models", "download", name], self._onDownloaded, self._display.progress))
+
+    def _onDownloaded(self, outcome: Outcome) -> None:
+        self.run = None
+        self._display.ended(outcome, _("The model is ready."))
+        self.refreshModels()
+
+    def _launch(self, start: Callable) -> None:
+        """Start a run; whatever keeps it from starting is said in the panel."""
+        try:
+            Packages.ensure()
+            self._display.started()
+            self.run = start()
+        except Exception as error:
+            logging.exception("SegSRGAN could not start")
+            self._display.failed(error)
+        self.update()
+
+    def _onApply(self) -> None:
+        parameters = self._parameters
+        outputs = Nodes(parameters.outputVolume, parameters.outputSegmentation, parameters.outputProbability)
+        job = EnhanceJob(outputs, outputs.probability is not None, self._onCompleted, self._display.progress)
+        settings = self.logic.resolved(EnhanceSettings.fromParameters(parameters))
+        self._launch(lambda: job.start(parameters.inputVolume, settings, parameters.brainMask))
+
+    def _onCancel(self) -> None:
+        self._display.stopping()
+        self.run.cancel()
+
+    def _onCompleted(self, outcome: Outcome, nodes: Nodes | None) -> None:
+        self.run = None
+        self._display.ended(outcome, _("Done. The Quality control tab compares result and input."))
+        if nodes:
+            parameters = self.logic.getParameterNode()
+            parameters.outputVolume = nodes.volume
+            parameters.outputSegmentation = nodes.segmentation
+            if nodes.probability:
+                parameters.outputProbability = nodes.probability
+            self.onResults()
+        self.update()

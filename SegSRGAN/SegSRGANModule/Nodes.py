@@ -1,0 +1,118 @@
+"""Volume nodes <-> SimpleITK images.
+
+Slicer speaks RAS, ITK speaks LPS: x and y change sign. Voxels are written through SimpleITK, as 64-bit text geometry in
+NRRD, so that the library computes on exactly the grid that Slicer shows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import slicer
+import vtk
+
+_FLIPPED_AXES = (0, 1)  # rows of a 4 x 4 matrix that change sign between RAS and LPS
+
+
+def imageFromVolume(volumeNode):
+    """The voxels and geometry of a volume node as a SimpleITK image, without its parent transform.
+
+    Raises:
+        ValueError: the node has no voxels, or its axes are sheared, which an image file cannot hold.
+    """
+    import numpy as np
+    import SimpleITK as sitk
+
+    if volumeNode.GetImageData() is None:
+        raise ValueError(f"The volume {volumeNode.GetName()} has no voxels; load it again.")
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    ijkToLps = slicer.util.arrayFromVTKMatrix(matrix)
+    ijkToLps[_FLIPPED_AXES, :] *= -1
+    spacing = np.linalg.norm(ijkToLps[:3, :3], axis=0)
+    direction = ijkToLps[:3, :3] / spacing
+    if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-4):
+        raise ValueError(f"The axes of {volumeNode.GetName()} are not at right angles; resample it first.")
+    image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(volumeNode))
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(ijkToLps[:3, 3].tolist())
+    image.SetDirection(direction.ravel().tolist())
+    return image
+
+
+def setVolumeFromImage(volumeNode, image) -> None:
+    """Put the voxels and geometry of a SimpleITK image into a volume node."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    ijkToRas = np.eye(4)
+    ijkToRas[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    ijkToRas[:3, 3] = image.GetOrigin()
+    ijkToRas[_FLIPPED_AXES, :] *= -1
+    slicer.util.updateVolumeFromArray(volumeNode, sitk.GetArrayFromImage(image))
+    volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijkToRas))
+
+
+def writeVolume(volumeNode, path: Path) -> None:
+    """Write a volume node as float32."""
+    import SimpleITK as sitk
+
+    sitk.WriteImage(sitk.Cast(imageFromVolume(volumeNode), sitk.sitkFloat32), str(path))
+
+
+def writeMask(maskNode, volumeNode, path: Path) -> None:
+    """Write a segmentation or label map as an image of 1 and 0, in the voxel space of `volumeNode`.
+
+    Raises:
+        ValueError: see `writeLabels`.
+    """
+    writeLabels(maskNode, volumeNode, path, onlyInside=True)
+
+
+def writeLabels(
+    labelsNode, volumeNode, path: Path, *, value: int = 1, segmentIds: list[str] | None = None, onlyInside: bool = False
+) -> None:
+    """Write a segmentation or label map as a label image.
+
+    Args:
+        labelsNode: a segmentation is drawn on the grid of the volume; a label map keeps its own.
+        value: of the voxels inside the segments.
+        segmentIds: the segments that count; None is all of them.
+        onlyInside: write a label map as 1 and 0 too.
+
+    Raises:
+        ValueError: a label map under another transform than the volume, or nothing inside.
+    """
+    import numpy as np
+    import SimpleITK as sitk
+
+    if labelsNode.IsA("vtkMRMLSegmentationNode"):
+        labels = sitk.Cast(_exportedLabels(labelsNode, volumeNode, segmentIds) != 0, sitk.sitkUInt8) * value
+    elif labelsNode.GetTransformNodeID() != volumeNode.GetTransformNodeID():
+        text = "{0} and {1} are under different transforms; harden them."
+        raise ValueError(text.format(labelsNode.GetName(), volumeNode.GetName()))
+    else:
+        labels = imageFromVolume(labelsNode)
+        labels = sitk.Cast(labels != 0, sitk.sitkUInt8) if onlyInside else sitk.Cast(labels, sitk.sitkUInt16)
+    if not np.any(sitk.GetArrayViewFromImage(labels)):
+        raise ValueError(f"{labelsNode.GetName()} is empty inside {volumeNode.GetName()}.")
+    sitk.WriteImage(labels, str(path))
+
+
+def _exportedLabels(segmentationNode, volumeNode, segmentIds):
+    """Segments as a label image on the grid of the volume; the transforms of both are taken into account."""
+    scene = slicer.mrmlScene
+    labelsNode = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "SegSRGAN temporary")
+    try:
+        ids = vtk.vtkStringArray()
+        for segmentId in segmentIds or list(segmentationNode.GetSegmentation().GetSegmentIDs()):
+            ids.InsertNextValue(segmentId)
+        logic = slicer.modules.segmentations.logic()
+        if not logic.ExportSegmentsToLabelmapNode(segmentationNode, ids, labelsNode, volumeNode):
+            raise ValueError(f"The segmentation {segmentationNode.GetName()} could not be written.")
+        return imageFromVolume(labelsNode)
+    finally:
+        colors = labelsNode.GetDisplayNode().GetColorNode() if labelsNode.GetDisplayNode() else None
+        scene.RemoveNode(labelsNode)
+        if colors and colors.IsA("vtkMRMLColorTableNode") and not colors.GetSingletonTag() and colors.GetScene():
+            scene.RemoveNode(colors)  # the export makes one for its labels

@@ -1,0 +1,75 @@
+"""PyTorch and the few small packages of the library: asked for when they are needed, never fetched silently."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+import slicer
+from slicer.i18n import tr as _
+
+TORCH_REQUIREMENT = ">=2.2"
+# import name -> requirement; numpy, scipy and SimpleITK are Slicer's own and never reinstalled
+_SMALL = {
+    "safetensors": "safetensors>=0.4",
+    "typer": "typer>=0.12",
+    "rich": "rich>=13",
+    "matplotlib": "matplotlib>=3.7",
+}
+_FOR_TRAINING = {"lightning_fabric": "lightning-fabric>=2.2", "yaml": "pyyaml>=6"}
+
+
+class PackagesError(RuntimeError):
+    """Something is missing; the message says in one sentence what to do."""
+
+
+def isTorchInstalled() -> bool:
+    return _isInstalled("torch")
+
+
+def ensure(forTraining: bool = False) -> None:
+    """Make sure that the library can run; asks the user before anything is downloaded.
+
+    Raises:
+        PackagesError: PyTorch or a package is missing, and was not installed.
+    """
+    if not isTorchInstalled():
+        _installTorch()
+    wanted = {**_SMALL, **(_FOR_TRAINING if forTraining else {})}
+    missing = [requirement for name, requirement in wanted.items() if not _isInstalled(name)]
+    if missing:
+        _installSmall(missing)
+
+
+def _installTorch() -> None:
+    try:
+        import PyTorchUtils
+    except ImportError:
+        message = _(
+            "PyTorch is not installed: install the extension PyTorch in the Extensions Manager, restart Slicer, "
+            "and press Apply again."
+        )
+        raise PackagesError(message) from None
+    logic = PyTorchUtils.PyTorchUtilsLogic()
+    if logic.installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT) is None:
+        raise PackagesError(_("PyTorch was not installed, so nothing was computed."))
+
+
+def _installSmall(requirements: list[str]) -> None:
+    names = ", ".join(requirements)
+    try:
+        from packaging.requirements import Requirement
+        from slicer.packaging import pip_ensure
+    except ImportError:  # before slicer.packaging
+        question = _("SegSRGAN needs the Python packages {names}. Install them now?").format(names=names)
+        if slicer.util.confirmOkCancelDisplay(question):
+            slicer.util.pip_install(requirements)
+    else:
+        pip_ensure([Requirement(requirement) for requirement in requirements], requester="SegSRGAN")
+    importlib.invalidate_caches()
+    if any(not _isInstalled(name) for name, text in {**_SMALL, **_FOR_TRAINING}.items() if text in requirements):
+        raise PackagesError(_("The Python packages {names} were not installed.").format(names=names))
+
+
+def _isInstalled(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None

@@ -1,0 +1,51 @@
+"""What the panel remembers: stored in the scene, so a saved scene brings the panel back."""
+
+import pathlib
+from typing import Annotated
+
+from slicer import vtkMRMLDisplayableNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+
+DEVICES = ["auto", "cpu", "cuda", "mps"]
+FOUR_UP, SIDE_BY_SIDE, FADE = COMPARISONS = ["Four views with 3D", "Side by side", "One over the other"]
+
+
+@parameterNodeWrapper
+class SegSRGANParameterNode:
+    """One attribute a parameter; the .ui binds widgets to them by name.
+
+    Enhance: `model` and `baseModel` are a name of the model list or the path of a file; "" is the default model.
+    `brainMask` is a segmentation or a label map. `spacing` in mm.
+    Quality control: `fade` is 0 for the input, 1 for the result.
+    Training: thickness in mm. The pairs of volume and segmentation are node references, see `TrainingPairs`.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    brainMask: vtkMRMLDisplayableNode
+    outputVolume: vtkMRMLScalarVolumeNode
+    outputSegmentation: vtkMRMLSegmentationNode
+    outputProbability: vtkMRMLScalarVolumeNode
+    model: str = ""
+    spacing: Annotated[float, WithinRange(0.3, 2.0)] = 0.5
+    device: Annotated[str, Choice(DEVICES)] = "auto"
+    patch: Annotated[int, WithinRange(16, 256)] = 64
+    overlap: Annotated[float, WithinRange(0.0, 0.9)] = 0.5
+    threshold: Annotated[float, WithinRange(0.05, 0.95)] = 0.5
+    biasCorrection: bool = False
+    mixedPrecision: bool = True
+
+    comparison: Annotated[str, Choice(COMPARISONS)] = FOUR_UP
+    fade: Annotated[float, WithinRange(0.0, 1.0)] = 1.0
+    overlayOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.3
+    overlayOutline: bool = True
+    show3D: bool = False
+
+    trainingCsv: str = ""
+    label: Annotated[int, WithinRange(1, 255)] = 1
+    baseModel: str = ""
+    thicknessMinimum: Annotated[float, WithinRange(0.5, 8.0)] = 1.5
+    thicknessMaximum: Annotated[float, WithinRange(0.5, 8.0)] = 3.0
+    epochs: Annotated[int, WithinRange(1, 1000)] = 20
+    trainingDevice: Annotated[str, Choice(DEVICES)] = "auto"
+    trainingName: str = "my-model"
+    trainingFolder: str = str(pathlib.Path.home() / "SegSRGAN")

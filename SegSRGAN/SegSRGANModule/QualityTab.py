@@ -1,0 +1,155 @@
+"""The Quality control tab: is the result true to the input, and is the cortex where it should be?"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from . import Report, Results, SliceViews
+from .ParameterNode import FADE, SIDE_BY_SIDE
+from .Volumes import volumesOf
+
+_FLICKER_MILLISECONDS = 500
+_CONSISTENCY_NAME = "consistency"
+
+
+class QualityTab:
+    def __init__(self, ui) -> None:
+        self.ui = ui
+        self._parameters = None
+        self._state = None
+        self._flickerToInput = False
+        self._timer = qt.QTimer()
+        self._timer.setInterval(_FLICKER_MILLISECONDS)
+        self._timer.connect("timeout()", self._onFlicker)
+        ui.volumesTable.setHorizontalHeaderLabels([_("Structure"), _("Volume (mL)")])
+        ui.volumesTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        ui.volumesTable.verticalHeader().setVisible(False)
+        ui.volumesTable.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        ui.volumesTable.setFixedHeight(84)
+        ui.flickerButton.connect("toggled(bool)", self._onFlickerToggled)
+        ui.consistencyCheckBox.connect("toggled(bool)", self._onConsistency)
+        ui.saveReportButton.connect("clicked(bool)", self._onSaveReport)
+
+    def setParameters(self, parameters) -> None:
+        self._parameters = parameters
+        self._state = self._viewState()  # a scene that is loaded keeps its own views until something is changed here
+        self.update()
+
+    def close(self) -> None:
+        self._timer.stop()
+
+    def update(self) -> None:
+        """Follow the parameters: texts, views and overlay."""
+        parameters = self._parameters
+        volume = parameters.outputVolume if parameters else None
+        segmentation = parameters.outputSegmentation if parameters else None
+        self._showTexts(volume, segmentation)
+        for button in (self.ui.compareButton, self.ui.overlayButton, self.ui.measuresButton):
+            button.enabled = volume is not None
+        if volume is None:
+            self.ui.flickerButton.checked = False
+            return
+        self._updateViews()
+        if segmentation:
+            self._applyOverlay(segmentation)
+
+    def showResult(self) -> None:
+        """A new result: show it the chosen way, whatever was shown before."""
+        self._state = None
+        self.update()
+
+    def _viewState(self) -> tuple | None:
+        parameters = self._parameters
+        if not parameters or not parameters.outputVolume:
+            return None
+        return parameters.comparison, parameters.outputVolume.GetID(), parameters.fade
+
+    def _updateViews(self) -> None:
+        """Change the views only where a parameter changed: users arrange them by other means too."""
+        state, shown = self._viewState(), self._state
+        self._state = state
+        if shown is None or state[:2] != shown[:2]:
+            SliceViews.arrange(self._parameters.comparison, self._input(), self._parameters.outputVolume)
+            SliceViews.fade(self._parameters.fade)
+        elif state != shown:
+            SliceViews.fade(self._parameters.fade)
+
+    def _applyOverlay(self, segmentation) -> None:
+        display = segmentation.GetDisplayNode()
+        if display is None:
+            return
+        display.SetOpacity2DFill(self._parameters.overlayOpacity)
+        display.SetVisibility2DOutline(self._parameters.overlayOutline)
+        display.SetVisibility3D(self._parameters.show3D)
+        if self._parameters.show3D:
+            segmentation.CreateClosedSurfaceRepresentation()
+
+    def _input(self):
+        """The volume that the shown result was made from; the selected input if the scene does not say."""
+        made = self._parameters.outputVolume.GetNodeReference(Results.INPUT_ROLE)
+        return made or self._parameters.inputVolume
+
+    def _showTexts(self, volume, segmentation) -> None:
+        record = Results.recordOf(volume)
+        empty = _("No result yet: run Enhance first, or load a scene with a result.")
+        self.ui.qualityLabel.text = _("Result: {name}").format(name=volume.GetName()) if volume else empty
+        self.ui.recordLabel.text = Report.summary(record) if record else ""
+        folder = Results.folderOf(volume)
+        self.ui.consistencyCheckBox.enabled = bool(folder and _consistencyFile(folder))
+        rows = volumesOf(segmentation) if segmentation else []
+        self.ui.volumesTable.setRowCount(len(rows))
+        for index, (name, milliliters) in enumerate(rows):
+            self.ui.volumesTable.setItem(index, 0, qt.QTableWidgetItem(name))
+            self.ui.volumesTable.setItem(index, 1, qt.QTableWidgetItem(f"{milliliters:.1f}"))
+
+    def _onFlickerToggled(self, isOn: bool) -> None:
+        if isOn and self._parameters and self._parameters.comparison == SIDE_BY_SIDE:
+            self._parameters.comparison = FADE
+        if isOn:
+            self._timer.start()
+        else:
+            self._timer.stop()
+            if self._parameters:
+                SliceViews.fade(self._parameters.fade)
+
+    def _onFlicker(self) -> None:
+        self._flickerToInput = not self._flickerToInput
+        SliceViews.fade(0.0 if self._flickerToInput else 1.0)
+
+    def _onConsistency(self, isOn: bool) -> None:
+        volume = self._parameters.outputVolume if self._parameters else None
+        if volume is None:
+            return
+        for composite in SliceViews.composites():
+            node = self._consistencyNode(volume) if isOn else None
+            SliceViews.setLayers(composite, background=volume, foreground=node, opacity=0.5)
+
+    def _consistencyNode(self, volume):
+        name = f"{volume.GetName()} {_CONSISTENCY_NAME}"
+        node = slicer.mrmlScene.GetFirstNodeByName(name)
+        return node or slicer.util.loadVolume(str(_consistencyFile(Results.folderOf(volume))), {"name": name})
+
+    def _onSaveReport(self) -> None:
+        pattern = _("Web page (*.html);;Picture (*.png)")
+        path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Save the report"), "report.html", pattern)
+        if path:
+            self.saveReport(Path(path))
+
+    def saveReport(self, path: Path) -> None:
+        """Write the report of the shown result; a problem is said in the panel."""
+        try:
+            Report.save(path, self._parameters.outputVolume, self._parameters.outputSegmentation)
+        except (OSError, ValueError) as error:
+            logging.exception("SegSRGAN report")
+            self.ui.recordLabel.text = str(error)
+        else:
+            self.ui.recordLabel.text = _("Saved {path}.").format(path=path)
+
+
+def _consistencyFile(folder: Path) -> Path | None:
+    return next(iter(sorted(folder.glob(f"*{_CONSISTENCY_NAME}*.nii.gz"))), None)

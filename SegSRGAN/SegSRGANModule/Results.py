@@ -1,0 +1,174 @@
+"""Files of a run -> nodes that a Slicer user expects.
+
+The enhanced volume is shown as the input is (window, level, colours); all outputs lie under the input's transform and
+beside it in the subject hierarchy; the segmentation knows the grid it was drawn on; the record of the run goes along.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import slicer
+
+from . import Terminology
+from .Nodes import setVolumeFromImage
+
+RECORD_ATTRIBUTE = "SegSRGAN.Record"
+FOLDER_ATTRIBUTE = "SegSRGAN.Folder"
+INPUT_ROLE = "SegSRGAN.input"
+
+
+class Nodes(NamedTuple):
+    """Outputs of a run. Before it: the nodes to fill, None makes a new one. `probability` is made only when wanted."""
+
+    volume: object = None
+    segmentation: object = None
+    probability: object = None
+
+
+@dataclass(frozen=True)
+class InputTraits:
+    """What the outputs take over from the input, noted at the start: the node may be gone at the end."""
+
+    name: str
+    nodeId: str
+    transformId: str | None
+    hierarchyParent: int
+    windowLevel: tuple[float, float] | None
+    colorId: str | None
+
+    @classmethod
+    def of(cls, volumeNode) -> InputTraits:
+        display = volumeNode.GetDisplayNode()
+        hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
+        item = hierarchy.GetItemByDataNode(volumeNode) if hierarchy else 0
+        return cls(
+            name=volumeNode.GetName(),
+            nodeId=volumeNode.GetID(),
+            transformId=volumeNode.GetTransformNodeID(),
+            hierarchyParent=hierarchy.GetItemParent(item) if item else 0,
+            windowLevel=(display.GetWindow(), display.GetLevel()) if display else None,
+            colorId=display.GetColorNodeID() if display else None,
+        )
+
+
+@dataclass(frozen=True)
+class ResultFiles:
+    """The files that `segsrgan predict` leaves for an input called `name`."""
+
+    folder: Path
+    name: str
+
+    def path(self, suffix: str) -> Path:
+        return self.folder / f"{self.name}_{suffix}"
+
+    @property
+    def record(self) -> dict:
+        return json.loads(self.path("record.json").read_text(encoding="utf-8"))
+
+
+def load(files: ResultFiles, traits: InputTraits, nodes: Nodes, wantProbability: bool) -> Nodes:
+    """Fill the nodes with the files of a run, making those that are not given or were deleted meanwhile."""
+    slicer.mrmlScene.SaveStateForUndo()
+    record = files.record
+    volume = _volume(nodes.volume, f"{traits.name} enhanced", files.path("sr.nii.gz"), traits)
+    _showAs(volume, traits)
+    outputs = [volume]
+    segmentation = probability = None
+    if files.path("cortex.nii.gz").is_file():  # a model may enhance only
+        segmentation = _segmentation(nodes.segmentation, traits, files.path("cortex.nii.gz"), volume)
+        outputs.append(segmentation)
+        if wantProbability:
+            path = files.path("cortex-probability.nii.gz")
+            probability = _volume(nodes.probability, f"{traits.name} cortex probability", path, traits)
+            _showProbability(probability)
+            outputs.append(probability)
+    for node in outputs:
+        _annotate(node, record, files.folder, traits)
+    return Nodes(volume, segmentation, probability)
+
+
+def recordOf(node) -> dict | None:
+    """The record of the run that made the node, or None."""
+    text = node.GetAttribute(RECORD_ATTRIBUTE) if node else None
+    return json.loads(text) if text else None
+
+
+def folderOf(node) -> Path | None:
+    """The folder with the run's files, if it still exists."""
+    text = node.GetAttribute(FOLDER_ATTRIBUTE) if node else None
+    return Path(text) if text and Path(text).is_dir() else None
+
+
+def isInScene(node) -> bool:
+    return node is not None and node.GetScene() is not None
+
+
+def _volume(node, name: str, path: Path, traits: InputTraits):
+    import SimpleITK as sitk
+
+    node = _existingOrNew(node, "vtkMRMLScalarVolumeNode", name)
+    setVolumeFromImage(node, sitk.ReadImage(str(path)))
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    _place(node, traits)
+    return node
+
+
+def _segmentation(node, traits: InputTraits, path: Path, volume):
+    import SimpleITK as sitk
+
+    node = _existingOrNew(node, "vtkMRMLSegmentationNode", f"{traits.name} cortex")
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    segmentation = node.GetSegmentation()
+    if segmentation.GetSegment(Terminology.SEGMENT_ID) is None:
+        segmentation.AddEmptySegment(Terminology.SEGMENT_ID, Terminology.SEGMENT_NAME, Terminology.SEGMENT_COLOR)
+        segmentation.GetSegment(Terminology.SEGMENT_ID).SetTerminology(Terminology.TERMINOLOGY_ENTRY)
+    _place(node, traits)  # before the voxels: they are brought from the volume's space to the segmentation's
+    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(labels, node, Terminology.SEGMENT_ID, volume)
+    node.CreateClosedSurfaceRepresentation()
+    return node
+
+
+def _existingOrNew(node, className: str, name: str):
+    if isInScene(node):
+        return node
+    return slicer.mrmlScene.AddNewNodeByClass(className, slicer.mrmlScene.GenerateUniqueName(name))
+
+
+def _place(node, traits: InputTraits) -> None:
+    """Under the input's transform, beside the input in the subject hierarchy."""
+    if traits.transformId is None or slicer.mrmlScene.GetNodeByID(traits.transformId):
+        node.SetAndObserveTransformNodeID(traits.transformId)
+    hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
+    item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
+    if item and traits.hierarchyParent and hierarchy.GetItemName(traits.hierarchyParent) is not None:
+        hierarchy.SetItemParent(item, traits.hierarchyParent)
+
+
+def _showAs(volume, traits: InputTraits) -> None:
+    display = volume.GetDisplayNode()
+    if traits.windowLevel:
+        display.SetAutoWindowLevel(False)
+        display.SetWindowLevel(*traits.windowLevel)
+    if traits.colorId and slicer.mrmlScene.GetNodeByID(traits.colorId):
+        display.SetAndObserveColorNodeID(traits.colorId)
+
+
+def _showProbability(volume) -> None:
+    display = volume.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(0.0, 1.0)
+
+
+def _annotate(node, record: dict, folder: Path, traits: InputTraits) -> None:
+    node.SetAttribute(RECORD_ATTRIBUTE, json.dumps(record))
+    node.SetAttribute(FOLDER_ATTRIBUTE, str(folder))
+    if slicer.mrmlScene.GetNodeByID(traits.nodeId):
+        node.SetNodeReferenceID(INPUT_ROLE, traits.nodeId)

@@ -1,0 +1,42 @@
+"""What one run is asked to do, as a small frozen object that turns itself into a command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EnhanceSettings:
+    """The options of a run; the defaults are those of the panel.
+
+    model: a name of the model list, or the path of a .safetensors file; "" is the default model.
+    spacing: of the result, in mm, the same along every axis.
+    device: auto, cpu, cuda or mps.
+    patch: edge of the patches in voxels. overlap: share of a patch in common with the next one.
+    threshold: probability from which a voxel is cortex.
+    """
+
+    model: str = ""
+    spacing: float = 0.5
+    device: str = "auto"
+    patch: int = 64
+    overlap: float = 0.5
+    threshold: float = 0.5
+    biasCorrection: bool = False
+    mixedPrecision: bool = True
+
+    @classmethod
+    def fromParameters(cls, parameters) -> EnhanceSettings:
+        """Read the parameters of the same names from the parameter node."""
+        return cls(**{name: getattr(parameters, name) for name in cls.__dataclass_fields__})
+
+    def arguments(self) -> list[str]:
+        """The options of `segsrgan predict`, the same that a shell user types."""
+        arguments = ["--spacing", f"{self.spacing:.6g}", "--device", self.device, "--patch", str(self.patch)]
+        arguments += ["--overlap", f"{self.overlap:.6g}", "--threshold", f"{self.threshold:.6g}"]
+        if self.model:
+            arguments += ["--model", self.model]
+        if self.biasCorrection:
+            arguments.append("--bias-correction")
+        arguments.append("--mixed-precision" if self.mixedPrecision else "--no-mixed-precision")
+        return arguments

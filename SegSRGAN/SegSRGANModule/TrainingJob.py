@@ -1,0 +1,146 @@
+"""Scene -> files that `segsrgan train` reads: the volumes, their labels, a table and a configuration."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+from slicer.i18n import tr as _
+
+from .Nodes import writeLabels, writeVolume
+from .Terminology import SEGMENT_ID
+from .TrainingPairs import TEST, TRAIN, Pair
+
+_CORTEX = re.compile(r"cort(ex|ical)|grey matter|gray matter", re.IGNORECASE)
+
+
+def outputFolder(parameters) -> Path:
+    """The folder of this training: the chosen folder and the model's name.
+
+    Raises:
+        ValueError: a name that cannot be a file name, or no folder.
+    """
+    name, folder = parameters.trainingName.strip(), parameters.trainingFolder.strip()
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}", name):
+        raise ValueError(_("Name the model with letters, digits, '.', '_', '+' and '-', not {name!r}.").format(name=name))
+    if not folder or not Path(folder).is_absolute():
+        raise ValueError(_("Choose the folder to train in."))
+    return Path(folder) / name
+
+
+def check(parameters, pairs: list[Pair]) -> None:
+    """Raise ValueError with what is missing, before anything is written."""
+    outputFolder(parameters)
+    if parameters.thicknessMinimum > parameters.thicknessMaximum:
+        raise ValueError(_("The thinnest slices must not be thicker than the thickest."))
+    if parameters.trainingCsv:
+        if not Path(parameters.trainingCsv).is_file():
+            raise ValueError(_("There is no table {path}.").format(path=parameters.trainingCsv))
+        return
+    for base in (TRAIN, TEST):
+        if not any(pair.base == base for pair in pairs):
+            raise ValueError(_("Add at least one pair for {use}.").format(use=base))
+
+
+def prepare(parameters, pairs: list[Pair], resume: bool = False) -> Path:
+    """Write everything; returns the configuration file.
+
+    Raises:
+        ValueError: a volume or segmentation that cannot be used. OSError: the folder cannot be written.
+    """
+    check(parameters, pairs)
+    output = outputFolder(parameters)
+    output.mkdir(parents=True, exist_ok=True)
+    table = Path(parameters.trainingCsv) if parameters.trainingCsv else output / "subjects.csv"
+    if not parameters.trainingCsv and not (resume and table.is_file()):
+        _writeTable(table, output / "data", pairs, parameters.label)
+    configuration = output / "panel.json"
+    values = {
+        "output": str(output),
+        "csv": str(table),
+        "init": parameters.baseModel or None,
+        "epochs": parameters.epochs,
+        "device": parameters.trainingDevice,
+        "slice_thickness": [parameters.thicknessMinimum, parameters.thicknessMaximum],
+        "label": parameters.label,
+        "title": parameters.trainingName,
+        "resume": resume,
+    }
+    configuration.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return configuration
+
+
+def canResume(parameters) -> bool:
+    try:
+        return (outputFolder(parameters) / "last.safetensors").is_file()
+    except ValueError:
+        return False
+
+
+def readLog(folder: Path) -> list[dict[str, float]]:
+    """The rows of log.csv, one an epoch; what is not a number is left out."""
+    path = folder / "log.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [_numbers(row) for row in csv.DictReader(stream)]
+
+
+def beforeAfter(rows: list[dict[str, float]]) -> str:
+    """The first measured epoch against the best one, and against interpolation."""
+    measured = [row for row in rows if "psnr" in row]
+    if not measured:
+        return ""
+    first, best = measured[0], max(measured, key=lambda row: row["psnr"])
+    text = _("PSNR {first:.2f} -> {best:.2f} dB (epoch {epoch:.0f})").format(
+        first=first["psnr"], best=best["psnr"], epoch=best.get("epoch", 0)
+    )
+    if "psnr_spline" in best:
+        text += _("; interpolation {value:.2f} dB").format(value=best["psnr_spline"])
+    if "dice" in first and "dice" in best:
+        text += _(". Dice {first:.3f} -> {best:.3f}").format(first=first["dice"], best=best["dice"])
+    return text
+
+
+def cortexSegments(segmentationNode) -> list[str]:
+    """The segment that is the cortex: ours, the only one, or the one whose name says so.
+
+    Raises:
+        ValueError: none or several could be meant.
+    """
+    segmentation = segmentationNode.GetSegmentation()
+    ids = list(segmentation.GetSegmentIDs())
+    named = [i for i in ids if i == SEGMENT_ID or _CORTEX.search(segmentation.GetSegment(i).GetName())]
+    found = ids if len(ids) == 1 else named
+    if len(found) != 1:
+        text = _("{name} needs one segment whose name contains 'cortex'; it has {count}.")
+        raise ValueError(text.format(name=segmentationNode.GetName(), count=len(named)))
+    return found
+
+
+def _writeTable(table: Path, folder: Path, pairs: list[Pair], label: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number, pair in enumerate(pairs, start=1):
+        image, labels = (folder / f"sub-{number:03d}_{kind}.nrrd" for kind in ("T2w", "dseg"))
+        writeVolume(pair.volume, image)
+        isSegmentation = pair.labels.IsA("vtkMRMLSegmentationNode")
+        segments = cortexSegments(pair.labels) if isSegmentation else None
+        writeLabels(pair.labels, pair.volume, labels, value=label, segmentIds=segments)
+        rows.append({"HR_image": str(image), "Label_image": str(labels), "Base": pair.base})
+    with table.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, ["HR_image", "Label_image", "Base"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _numbers(row: dict[str, str]) -> dict[str, float]:
+    numbers = {}
+    for name, text in row.items():
+        try:
+            numbers[name] = float(text)
+        except (TypeError, ValueError):
+            continue
+    return numbers

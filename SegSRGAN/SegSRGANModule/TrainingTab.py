@@ -1,0 +1,236 @@
+"""The Training tab: fine-tune a model on volumes of the scene or of a table, and watch it learn."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import qt
+from slicer.i18n import tr as _
+
+from . import Curves, Models, Packages, TrainingJob, TrainingPairs
+from .ChildProcess import Outcome
+from .Links import Link
+from .RunDisplay import RunDisplay, isRunning
+from .TrainingPairs import TEST, TRAIN
+
+_LABEL_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
+
+
+class TrainingTab:
+    """onNewModel: called with the name of a model that was trained and chosen for use."""
+
+    def __init__(self, ui, logic, onNewModel: Callable[[str], None]) -> None:
+        self.ui, self.logic, self._onNewModel = ui, logic, onNewModel
+        self.run = None
+        self._parameters = None
+        self._folder = None  # of the training that runs or ran last
+        self._message = ""
+        self._display = RunDisplay(
+            ui.trainingProgressBar, ui.trainingStatusLabel, ui.trainingDetailsButton, ui.trainingDetailsText
+        )
+        ui.trainingLabelsSelector.nodeTypes = _LABEL_TYPES
+        self._setUpTable()
+        self._links = [
+            _pathLink("trainingCsv", ui.csvPathEdit),
+            _pathLink("trainingFolder", ui.trainingFolderEdit),
+            Link(
+                "baseModel",
+                ui.baseModelSelector,
+                "currentIndexChanged(int)",
+                read=self._selectedBase,
+                write=self._selectBase,
+            ),
+        ]
+        self.refreshModels()
+        self._connect()
+
+    def _connect(self) -> None:
+        ui = self.ui
+        for button, slot in (
+            (ui.addPairButton, self._onAddPair),
+            (ui.removePairButton, self._onRemovePair),
+            (ui.toggleBaseButton, self._onToggleBase),
+            (ui.startTrainingButton, self._onStart),
+            (ui.stopTrainingButton, self._onStop),
+            (ui.resumeTrainingButton, self._onResume),
+            (ui.showCurvesButton, self._onShowCurves),
+            (ui.useModelButton, self._onUseModel),
+        ):
+            button.connect("clicked(bool)", slot)
+        for selector in (ui.trainingVolumeSelector, ui.trainingLabelsSelector):
+            selector.connect("currentNodeChanged(vtkMRMLNode*)", self.update)
+
+    def _setUpTable(self) -> None:
+        table = self.ui.pairsTable
+        table.setHorizontalHeaderLabels([_("Volume"), _("Segmentation"), _("Use")])
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        table.verticalHeader().setVisible(False)
+        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+        table.setFixedHeight(110)
+
+    def setParameters(self, parameters) -> None:
+        self._parameters = parameters
+        for link in self._links:
+            link.setParameters(parameters)
+        self.update()
+
+    def update(self, *_arguments) -> None:
+        parameters, ui, running = self._parameters, self.ui, isRunning(self.run)
+        for link in self._links:
+            link.update()
+        pairs = self._pairs()
+        self._showPairs(pairs)
+        problem = self._problem(pairs)
+        ui.startTrainingButton.enabled = not running and not problem
+        ui.startTrainingButton.toolTip = problem or _("Train a model")
+        ui.stopTrainingButton.enabled = running
+        ui.resumeTrainingButton.enabled = bool(not running and parameters and TrainingJob.canResume(parameters))
+        ui.addPairButton.enabled = bool(
+            ui.trainingVolumeSelector.currentNode() and ui.trainingLabelsSelector.currentNode()
+        )
+        ui.removePairButton.enabled = ui.toggleBaseButton.enabled = bool(pairs)
+        if not running and not self._message:
+            ui.trainingStatusLabel.text = problem
+
+    def close(self) -> None:
+        if isRunning(self.run):
+            self.run.kill()
+
+    def refreshModels(self) -> None:
+        self._models = [choice for choice in Models.choices() if choice.isInstalled]
+        self.ui.baseModelSelector.blockSignals(True)
+        self.ui.baseModelSelector.clear()
+        self.ui.baseModelSelector.addItems([_("Random weights"), *(choice.title for choice in self._models)])
+        self.ui.baseModelSelector.blockSignals(False)
+        self._selectBase(self._parameters.baseModel if self._parameters else "")
+
+    def _selectedBase(self) -> str:
+        index = self.ui.baseModelSelector.currentIndex
+        return self._models[index - 1].key if index > 0 else ""
+
+    def _selectBase(self, key: str) -> None:
+        keys = ["", *(choice.key for choice in self._models)]
+        self.ui.baseModelSelector.currentIndex = keys.index(key) if key in keys else 0
+
+    def _pairs(self) -> list[TrainingPairs.Pair]:
+        return TrainingPairs.read(self._parameters.parameterNode) if self._parameters else []
+
+    def _problem(self, pairs) -> str:
+        if not self._parameters:
+            return _("No scene.")
+        try:
+            TrainingJob.check(self._parameters, pairs)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def _showPairs(self, pairs) -> None:
+        table = self.ui.pairsTable
+        texts = [[pair.volume.GetName(), pair.labels.GetName(), _(pair.base)] for pair in pairs]
+        if texts == _tableTexts(table):
+            return
+        table.setRowCount(len(texts))
+        for row, values in enumerate(texts):
+            for column, text in enumerate(values):
+                table.setItem(row, column, qt.QTableWidgetItem(text))
+
+    def _onAddPair(self) -> None:
+        ui = self.ui
+        self._message = ""
+        try:
+            TrainingPairs.add(
+                self._parameters.parameterNode,
+                ui.trainingVolumeSelector.currentNode(),
+                ui.trainingLabelsSelector.currentNode(),
+            )
+        except ValueError as error:
+            self._message = ui.trainingStatusLabel.text = str(error)
+        self.update()
+
+    def _onRemovePair(self) -> None:
+        pairs, row = self._pairs(), self._row()
+        TrainingPairs.write(self._parameters.parameterNode, pairs[:row] + pairs[row + 1 :])
+
+    def _onToggleBase(self) -> None:
+        pairs, row = self._pairs(), self._row()
+        pairs[row] = pairs[row]._replace(base=TEST if pairs[row].base == TRAIN else TRAIN)
+        TrainingPairs.write(self._parameters.parameterNode, pairs)
+
+    def _row(self) -> int:
+        """The selected row, else the last."""
+        row = self.ui.pairsTable.currentRow()
+        return row if row >= 0 else len(self._pairs()) - 1
+
+    def _onStart(self) -> None:
+        self._launch(resume=False)
+
+    def _onResume(self) -> None:
+        self._launch(resume=True)
+
+    def _launch(self, resume: bool) -> None:
+        try:
+            Packages.ensure(forTraining=True)
+            self._folder = TrainingJob.outputFolder(self._parameters)
+            configuration = TrainingJob.prepare(self._parameters, self._pairs(), resume)
+            self._display.started()
+            self._message = ""
+            self.run = self.logic.command(["train", str(configuration)], self._onCompleted, self._onProgress)
+        except Exception as error:  # whatever it is, the user reads it in the panel
+            logging.exception("SegSRGAN training could not start")
+            self._message = str(error)
+            self._display.failed(error)
+        self.update()
+
+    def _onStop(self) -> None:
+        self._display.stopping()
+        self.run.cancel()
+
+    def _onProgress(self, message: dict) -> None:
+        self._display.progress(message)
+        if "epoch" in message:
+            self._showCurves()
+
+    def _onCompleted(self, outcome: Outcome) -> None:
+        self.run = None
+        self._display.ended(outcome, _("Trained. Use this model selects it in the Enhance tab."))
+        if outcome.cancelled:
+            self.ui.trainingStatusLabel.text = _("Stopped. Resume goes on from the last checkpoint.")
+        self._message = self.ui.trainingStatusLabel.text
+        self._showCurves()
+        self.update()
+
+    def _showCurves(self) -> None:
+        """Charts, the line before/after, and the buttons of the result."""
+        rows = TrainingJob.readLog(self._folder)
+        if rows:
+            Curves.update(rows)
+        self.ui.beforeAfterLabel.text = TrainingJob.beforeAfter(rows)
+        self.ui.showCurvesButton.enabled = bool(rows)
+        self.ui.useModelButton.enabled = (self._folder / "model.safetensors").is_file()
+
+    def _onShowCurves(self) -> None:
+        Curves.show()
+
+    def _onUseModel(self) -> None:
+        """Put the trained model into the user's models, under the name of its folder, and choose it."""
+        try:
+            name = Models.addFile(self._folder / "model.safetensors", self._folder.name)
+        except (OSError, ValueError) as error:
+            self._message = self.ui.trainingStatusLabel.text = str(error)
+            return
+        self.refreshModels()
+        self._onNewModel(name)
+
+
+def _pathLink(name: str, edit) -> Link:
+    def write(value: str) -> None:
+        edit.currentPath = value
+
+    return Link(name, edit, "currentPathChanged(QString)", read=lambda: edit.currentPath, write=write)
+
+
+def _tableTexts(table) -> list[list[str]]:
+    rows, columns = table.rowCount, table.columnCount
+    return [[table.item(row, column).text() for column in range(columns)] for row in range(rows)]

@@ -1,0 +1,125 @@
+"""Stands in for `python -m SegSRGANLib` where a test is about the panel: same protocol, no PyTorch, done in a second.
+
+`predict` interpolates and calls the brightest voxels cortex. The variable SEGSRGAN_STAND_IN makes it misbehave: "slow" (steps that
+wait for the cancel file), "stubborn" (ignores the cancel file), "fail" (one sentence, status 1), "crash" (dies).
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+MODE = os.environ.get("SEGSRGAN_STAND_IN", "")
+CANCELLED = 3
+
+
+def emit(**values) -> None:
+    print(json.dumps(values), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--progress", required=True)
+    parser.add_argument("--cancel-file", type=Path, required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
+    predict_options = commands.add_parser("predict")
+    predict_options.add_argument("input", type=Path)
+    predict_options.add_argument("-o", dest="output", type=Path, required=True)
+    for name, kind in (("spacing", float), ("model", str), ("mask", Path), ("device", str), ("patch", int)):
+        predict_options.add_argument(f"--{name}", type=kind)
+    for name in ("overlap", "threshold"):
+        predict_options.add_argument(f"--{name}", type=float)
+    for name in ("--bias-correction", "--mixed-precision", "--no-mixed-precision"):
+        predict_options.add_argument(name, action="store_true")
+    commands.add_parser("train").add_argument("config", type=Path)
+    # the shared options may follow the command, as in the real program
+    shared, rest = [], sys.argv[1:]
+    for name in ("--progress", "--cancel-file"):
+        at = rest.index(name)
+        shared += rest[at : at + 2]
+        del rest[at : at + 2]
+    options = parser.parse_args(shared + rest)
+    emit(pid=os.getpid())
+    {"predict": predict, "train": train}[options.command](options)
+
+
+def step(options, fraction: float, message: str) -> None:
+    emit(fraction=fraction, message=message, remaining=round(2 * (1 - fraction), 1))
+    if MODE == "fail" and fraction >= 0.5:
+        print("a line of details", file=sys.stderr)
+        print("Error: The volume is made of cheese; choose one of a brain.", file=sys.stderr)
+        sys.exit(1)
+    if MODE == "crash" and fraction >= 0.5:
+        os.abort()
+    for _ in range(200 if MODE in ("slow", "stubborn") else 1):
+        if options.cancel_file.exists() and MODE != "stubborn":
+            sys.exit(CANCELLED)
+        time.sleep(0.02)
+
+
+def predict(options) -> None:
+    import numpy as np
+    import SimpleITK as sitk
+
+    step(options, 0.1, "Reading")
+    image = sitk.Cast(sitk.ReadImage(str(options.input)), sitk.sitkFloat32)
+    spacing, size = [options.spacing] * 3, image.GetSize()
+    wanted = [max(1, round(n * s / options.spacing)) for n, s in zip(size, image.GetSpacing(), strict=True)]
+    shift = (np.array(spacing) - image.GetSpacing()) / 2
+    origin = np.array(image.GetOrigin()) + np.reshape(image.GetDirection(), (3, 3)) @ shift
+    edge = sitk.ResampleImageFilter()
+    edge.SetSize(wanted)
+    edge.SetOutputSpacing(spacing)
+    edge.SetOutputOrigin(origin.tolist())
+    edge.SetOutputDirection(image.GetDirection())
+    edge.SetInterpolator(sitk.sitkNearestNeighbor)
+    edge.UseNearestNeighborExtrapolatorOn()
+    sr = edge.Execute(image)
+    step(options, 0.5, "Predicting patches")
+    values = sitk.GetArrayFromImage(sr)
+    cortex = values > options.threshold * values.max()
+    if options.mask:
+        edge.SetInterpolator(sitk.sitkNearestNeighbor)
+        cortex &= sitk.GetArrayFromImage(edge.Execute(sitk.ReadImage(str(options.mask)))) > 0
+    labels, probability = (sitk.GetImageFromArray(cortex.astype(kind)) for kind in (np.uint8, np.float32))
+    for result in (labels, probability):
+        result.CopyInformation(sr)
+    write(options, sr, probability, labels)
+
+
+def write(options, sr, probability, labels) -> None:
+    import SimpleITK as sitk
+
+    name = options.input.name.removesuffix(".nrrd").removesuffix(".nii.gz")
+    options.output.mkdir(parents=True, exist_ok=True)
+    for image, ending in ((sr, "sr"), (probability, "cortex-probability"), (labels, "cortex")):
+        sitk.WriteImage(image, str(options.output / f"{name}_{ending}.nii.gz"))
+    record = {"device": "cpu (1 threads)", "model": {"name": options.model, "title": "Stand-in"}}
+    record |= {"warnings": ["Only a stand-in."], "seconds": {"total": 1.5}, "options": {"spacing": options.spacing}}
+    (options.output / f"{name}_record.json").write_text(json.dumps(record))
+    (options.output / f"{name}_qc.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    emit(done=True, files={})
+
+
+def train(options) -> None:
+    config = json.loads(options.config.read_text())
+    output = Path(config["output"])
+    rows = []
+    for epoch in range(1, config["epochs"] + 1):
+        step(options, epoch / (config["epochs"] + 1), f"Epoch {epoch}")
+        row = {"epoch": epoch, "step": epoch * 8, "loss": 1 / epoch, "psnr": 25.0 + epoch, "psnr_spline": 25.0, "dice": 0.1 * epoch}
+        rows.append(row)
+        with (output / "log.csv").open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, list(row))
+            writer.writeheader()
+            writer.writerows(rows)
+        (output / "last.safetensors").write_bytes(b"")
+        emit(**row)
+    emit(done=True, files={})
+
+
+if __name__ == "__main__":
+    main()
