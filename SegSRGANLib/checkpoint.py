@@ -22,11 +22,15 @@ from .atomic import atomic_path
 from .networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from .normalization import Normalization
 from .original import OriginalGenerator, OriginalGeneratorConfig
+from .srrecnn import SRReCNN, SRReCNNConfig
+from .unet import UNet, UNetConfig
 
 METADATA_KEY = "segsrgan"
 ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "generator": (GeneratorConfig, Generator),
     "original": (OriginalGeneratorConfig, OriginalGenerator),
+    "unet": (UNetConfig, UNet),
+    "srrecnn": (SRReCNNConfig, SRReCNN),
     "discriminator": (DiscriminatorConfig, Discriminator),
 }
 

@@ -1,0 +1,114 @@
+"""From files to training subjects: checked, scaled, isotropic, cropped to the brain."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..geometry import Grid, output_grid
+from ..normalization import Normalization
+from ..progress import Progress, ShouldStop, stop_if
+from ..resampling import resample_labels, upsample
+from ..volume_io import read_labels, read_volume
+from .cases import Case, DataError
+from .subject import Subject
+
+_MARGIN = 32  # voxels kept around the brain
+_ANISOTROPY = 1.5  # a volume with thicker slices than this is no high resolution to learn from
+_SAME = 0.01  # spacings within 1 % are equal
+
+
+def load_subjects(
+    cases: list[Case],
+    wanted: tuple[int, ...],
+    normalization: Normalization,
+    progress: Progress,
+    should_stop: ShouldStop | None,
+) -> list[tuple[Case, Subject]]:
+    """Read all subjects.
+
+    Args:
+        cases: see `cases.read_cases`.
+        wanted: labels of the tissue to segment.
+        normalization: the intensity scale.
+
+    Raises:
+        DataError: volumes that do not fit together, lack the tissue, or are the same in Train and Test.
+    """
+    loaded, digests = [], {}
+    for index, case in enumerate(cases):
+        stop_if(should_stop)
+        progress(index / len(cases), f"Reading {case.name}")
+        subject = load_subject(case, wanted, normalization)
+        digest = hashlib.sha256(subject.intensity.tobytes()).hexdigest()
+        other = digests.setdefault(digest, case)
+        if other.base != case.base:
+            raise DataError(f"{case.where}: {case.name} is the same scan as {other.name}, which is in {other.base}.")
+        loaded.append((case, subject))
+    return loaded
+
+
+def load_subject(case: Case, wanted: tuple[int, ...], normalization: Normalization) -> Subject:
+    """Read one subject; see `load_subjects`."""
+    image, labels = read_volume(case.image), read_labels(case.labels)
+    _check_same_grid(image, labels, case, case.labels.name)
+    values = sitk.GetArrayViewFromImage(labels)
+    missing = [label for label in wanted if not np.any(values == label)]
+    if missing:
+        present = ", ".join(str(v) for v in np.unique(values)[:20] if v != 0)
+        raise DataError(f"{case.where}: {case.labels.name} has no voxel of label {missing[0]}; it has {present}.")
+    mask = read_labels(case.mask) if case.mask is not None else None
+    if mask is not None:
+        _check_same_grid(image, mask, case, case.mask.name)  # type: ignore[union-attr]
+    inside = None if mask is None else sitk.GetArrayFromImage(mask)
+    scale = normalization.scale(sitk.GetArrayFromImage(image), inside)
+    image, labels = _isotropic(image, labels, case)
+    intensity = np.maximum(sitk.GetArrayFromImage(image), 0) / np.float32(scale)
+    tissues, numbers = _tissues(sitk.GetArrayFromImage(labels), wanted, case)
+    box = _brain_box(tissues)
+    return Subject(
+        case.name,
+        np.ascontiguousarray(intensity[box], np.float32),
+        np.ascontiguousarray(tissues[box]),
+        numbers,
+        float(image.GetSpacing()[0]),
+        case.weight,
+    )
+
+
+def _check_same_grid(image: sitk.Image, other: sitk.Image, case: Case, name: str) -> None:
+    grid, second = Grid.of(image), Grid.of(other)
+    if grid.size != second.size:
+        raise DataError(f"{case.where}: {name} has {second.size} voxels, but {case.image.name} has {grid.size}.")
+    if not grid.matches(second):
+        raise DataError(f"{case.where}: {name} lies elsewhere in space than {case.image.name}; resample one of them.")
+
+
+def _isotropic(image: sitk.Image, labels: sitk.Image, case: Case) -> tuple[sitk.Image, sitk.Image]:
+    spacing = image.GetSpacing()
+    if max(spacing) <= min(spacing) * (1 + _SAME):
+        return image, labels
+    if max(spacing) > min(spacing) * _ANISOTROPY:
+        sides = " x ".join(f"{s:.3g}" for s in spacing)
+        raise DataError(f"{case.where}: {case.image.name} has voxels of {sides} mm; train on isotropic volumes.")
+    grid = output_grid(Grid.of(image), min(spacing))
+    return upsample(image, grid), resample_labels(labels, grid)
+
+
+def _tissues(labels: np.ndarray, wanted: tuple[int, ...], case: Case) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Labels as numbers 0 ... 255 in increasing order, background first, and the wanted ones' numbers."""
+    present = np.union1d([0], labels)
+    if len(present) > 256 or present[0] < 0:
+        raise DataError(f"{case.where}: {case.labels.name} has negative labels or more than 255 of them.")
+    numbers = np.searchsorted(present, labels).astype(np.uint8)
+    return numbers, tuple(int(np.searchsorted(present, label)) for label in wanted)
+
+
+def _brain_box(tissues: np.ndarray) -> tuple[slice, ...]:
+    box = []
+    for axis, length in enumerate(tissues.shape):
+        inside = np.flatnonzero(tissues.any(axis=tuple(k for k in range(3) if k != axis)))
+        box.append(slice(max(0, int(inside[0]) - _MARGIN), min(length, int(inside[-1]) + 1 + _MARGIN)))
+    return tuple(box)

@@ -1,0 +1,82 @@
+"""What a generator is trained to make small (Pham et al., ISBI 2019, Section 2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def charbonnier(prediction: torch.Tensor, target: torch.Tensor, nu: float = 1e-3) -> torch.Tensor:
+    """Mean of sqrt(difference^2 + nu^2): the absolute error, smooth at zero (eq. 5)."""
+    return (prediction - target).square().add(nu * nu).sqrt().mean()
+
+
+def soft_dice_loss(probability: torch.Tensor, target: torch.Tensor, smooth: float = 100.0) -> torch.Tensor:
+    """One minus the Dice overlap of two fuzzy sets, per sample, then the mean.
+
+    Args:
+        probability: (N, 1, D, H, W) in [0, 1].
+        target: the same shape, in [0, 1].
+        smooth: voxels added to both sides of the fraction, so that an empty patch does not dominate.
+    """
+    axes = (1, 2, 3, 4)
+    overlap = 2 * (probability * target).sum(axes) + smooth
+    return (1 - overlap / ((probability + target).sum(axes) + smooth)).mean()
+
+
+DISTANCES: dict[str, Distance] = {"charbonnier": charbonnier, "l1": F.l1_loss, "l2": F.mse_loss}
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """The parts of the loss and their weights.
+
+    intensity, segmentation: distance of each channel, "charbonnier", "l1" or "l2".
+    intensity_weight, segmentation_weight: of these; one half each is the paper's mean over both channels.
+    dice: weight of the soft Dice loss of the segmentation.
+    adversarial: weight of the critic's opinion (the paper's lambda_adv); 0 trains without a critic.
+    gradient_penalty: lambda_gp of the critic. critic_steps: critic updates before each generator update.
+    """
+
+    intensity: str = "charbonnier"
+    segmentation: str = "charbonnier"
+    intensity_weight: float = 1.0
+    segmentation_weight: float = 1.0
+    dice: float = 0.2
+    adversarial: float = 0.0
+    gradient_penalty: float = 10.0
+    critic_steps: int = 5
+
+    def __post_init__(self) -> None:
+        for name in (self.intensity, self.segmentation):
+            if name not in DISTANCES:
+                raise ValueError(f"Unknown loss {name!r}; it is one of {', '.join(DISTANCES)}.")
+        weights = (self.intensity_weight, self.segmentation_weight, self.dice, self.adversarial, self.gradient_penalty)
+        if min(weights) < 0 or self.intensity_weight == 0:
+            raise ValueError("The weights of the losses must not be negative, and that of the intensity not zero.")
+        if self.critic_steps < 1:
+            raise ValueError(f"loss.critic_steps is at least 1, not {self.critic_steps}.")
+
+
+def content_loss(prediction: torch.Tensor, target: torch.Tensor, config: LossConfig) -> torch.Tensor:
+    """How far a prediction is from the truth.
+
+    Args:
+        prediction: (N, C, D, H, W): intensity, probability, and what else the network predicts; or intensity alone.
+        target: (N, 2, D, H, W): intensity, and share of the wanted tissue.
+        config: distances and weights.
+    """
+    loss = config.intensity_weight * DISTANCES[config.intensity](prediction[:, :1], target[:, :1])
+    if prediction.shape[1] == 1:
+        return loss
+    probability, tissue = prediction[:, 1:2], target[:, 1:]
+    if config.segmentation_weight > 0:
+        loss = loss + config.segmentation_weight * DISTANCES[config.segmentation](probability, tissue)
+    if config.dice > 0:
+        loss = loss + config.dice * soft_dice_loss(probability, tissue)
+    return loss

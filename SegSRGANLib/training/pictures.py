@@ -1,0 +1,72 @@
+"""Pictures of a training: its curves, and slices of a test volume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..atomic import atomic_path
+from ..optional import require
+from .history import Row
+from .validation import Exam
+
+
+def draw_curves(path: Path, rows: list[Row]) -> None:
+    """Loss, PSNR, SSIM and Dice over the epochs, the spline as a dashed line."""
+    figure = _figure(12, 3)
+    panels = (("loss", None), ("psnr", "psnr_spline"), ("ssim", "ssim_spline"), ("dice", None))
+    for index, (name, spline) in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), index + 1)
+        _curve(axes, rows, name, "-")
+        if spline is not None:
+            _curve(axes, rows, spline, "--")
+        axes.set_title(f"{name.upper()} (dB)" if name == "psnr" else name.capitalize())
+        axes.set_xlabel("epoch")
+        if axes.lines and len(axes.lines) > 1:
+            axes.legend(["network", "spline"], fontsize="small")
+        axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def draw_example(path: Path, exam: Exam, predicted: np.ndarray) -> None:
+    """Interpolation, network, truth and segmentation in the two planes that cross the thick slices.
+
+    Args:
+        path: a .png file.
+        exam: the test volume.
+        predicted: (C, z, y, x) of the network.
+    """
+    low, truth = exam.interpolated.numpy() * exam.scale, exam.reference
+    wanted = exam.subject.wanted_table[exam.subject.labels]
+    columns = [("spline", low, None), ("network", predicted[0] * exam.scale, None), ("truth", truth, None)]
+    if len(predicted) > 1:
+        columns += [("segmentation", truth, predicted[1] >= 0.5), ("true segmentation", truth, wanted > 0.5)]
+    centre = [int(v.mean()) for v in np.nonzero(wanted)]
+    figure = _figure(3 * len(columns), 6)
+    for column, (title, volume, contour) in enumerate(columns):
+        for row, place in enumerate(((slice(None), centre[1]), (slice(None), slice(None), centre[2]))):
+            axes = figure.add_subplot(2, len(columns), row * len(columns) + column + 1)
+            axes.imshow(volume[place], cmap="gray", vmin=0, vmax=1, origin="lower")
+            if contour is not None and contour[place].any():
+                axes.contour(contour[place], [0.5], colors="tab:orange", linewidths=0.7)
+            axes.set_axis_off()
+            if row == 0:
+                axes.set_title(title)
+    _save(figure, path)
+
+
+def _curve(axes: Any, rows: list[Row], name: str, style: str) -> None:
+    points = [(row.epoch, getattr(row, name)) for row in rows if getattr(row, name) is not None]
+    if points:
+        axes.plot(*zip(*points, strict=True), style, marker="." if len(points) < 20 else None)
+
+
+def _figure(width: float, height: float) -> Any:
+    return require("matplotlib.figure", extra="report").Figure((width, height), layout="constrained")
+
+
+def _save(figure: Any, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110)

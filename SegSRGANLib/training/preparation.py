@@ -1,0 +1,122 @@
+"""Before the first step: the network, the volumes, and all that can be wrong with them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..checkpoint import ARCHITECTURES, Model
+from ..normalization import Normalization
+from ..progress import Progress, ShouldStop
+from .cases import TEST, TRAIN, DataError, read_cases
+from .config import TrainingConfig
+from .loading import load_subjects
+from .optimization import freeze, start_as_interpolation
+from .structure import build
+from .subject import Subject
+from .validation import Exam, prepare_exam
+
+# what may differ between a training and its resumption
+_FREE_KEYS = {"output", "csv", "bids", "resume", "device", "compute", "epochs", "hours", "keep_every", "tensorboard"}
+_FREE_KEYS |= {"validation", "title", "description", "training_data", "licence", "citation"}
+
+
+def with_architecture(config: TrainingConfig, parent: Model | None) -> TrainingConfig:
+    """The configuration with the architecture of the model that it starts from."""
+    if parent is None:
+        return config
+    name = next(key for key, (_, kind) in ARCHITECTURES.items() if type(parent.network) is kind)
+    options = asdict(parent.network.config)  # type: ignore[call-overload]
+    return replace(config, network=replace(config.network, architecture=name, options=options))
+
+
+def make_network(config: TrainingConfig, parent: Model | None) -> nn.Module:
+    """The network to train: the parent's, or a new one that starts as interpolation.
+
+    Raises:
+        ValueError: an unknown architecture or option, a part to freeze that it does not have, or a patch or loss that
+            it cannot be trained with.
+    """
+    torch.manual_seed(config.seed)
+    network = _new_network(config) if parent is None else parent.network
+    multiple, patch = network.multiple, config.simulation.patch
+    if getattr(network.config, "conditional", False):
+        raise ValueError("A network that is told the slice spacing cannot be trained here; choose another one.")
+    if patch % multiple or patch < network.minimum:  # type: ignore[operator]
+        raise ValueError(f"This network needs patches in multiples of {multiple} voxels, not {patch}.")
+    if config.loss.adversarial > 0 and not getattr(network, "segments", True):
+        raise ValueError("The critic judges intensity and segmentation together; this network does not segment.")
+    freeze(network, config.freeze)
+    return network.train()
+
+
+def _new_network(config: TrainingConfig) -> nn.Module:
+    names = [name for name in ARCHITECTURES if name != "discriminator"]
+    if config.network.architecture not in names:
+        raise ValueError(f"Unknown architecture {config.network.architecture!r}; choose one of {', '.join(names)}.")
+    config_type, network_type = ARCHITECTURES[config.network.architecture]
+    network = network_type(build(config_type, config.network.options, "network.options."))
+    start_as_interpolation(network)
+    return network
+
+
+def load_data(
+    config: TrainingConfig,
+    normalization: Normalization,
+    progress: Progress,
+    should_stop: ShouldStop | None,
+) -> tuple[list[Subject], list[Exam]]:
+    """The volumes to learn from, and the exams.
+
+    Raises:
+        DataError: see `cases.read_cases` and `loading.load_subjects`; also a volume smaller than a patch.
+    """
+    cases = read_cases(config.csv, config.bids, config.test_share, config.seed)
+    tests = [case for case in cases if case.base == TEST][: config.validation.volumes]
+    chosen = [case for case in cases if case.base == TRAIN] + tests
+    loaded = load_subjects(chosen, config.label, normalization, progress, should_stop)
+    for case, subject in loaded:
+        if case.base == TRAIN:
+            _check_size(subject, case.where, config)
+    subjects = [subject for case, subject in loaded if case.base == TRAIN]
+    thickness = _exam_thickness(config, subjects)
+    exams = [prepare_exam(subject, thickness, normalization) for case, subject in loaded if case.base == TEST]
+    return subjects, exams
+
+
+def _check_size(subject: Subject, where: str, config: TrainingConfig) -> None:
+    needed = math.ceil(config.simulation.patch / config.simulation.zoom[1])
+    smallest = min(subject.intensity.shape)
+    if smallest < needed:
+        raise DataError(
+            f"{where}: {subject.name} measures only {smallest} voxels around the brain, but a patch of "
+            f"{config.simulation.patch} voxels needs {needed}; reduce simulation.patch."
+        )
+
+
+def _exam_thickness(config: TrainingConfig, subjects: list[Subject]) -> float:
+    if config.validation.slice_thickness is not None:
+        return config.validation.slice_thickness
+    if config.slice_thickness is not None:
+        return sum(config.slice_thickness) / 2
+    return sum(config.simulation.factor) / 2 * subjects[0].spacing
+
+
+def check_same_training(before: dict[str, Any], config: TrainingConfig) -> None:
+    """Refuse to resume a training with other values than it was begun with.
+
+    Raises:
+        ValueError: the first value that differs.
+    """
+    now = json.loads(config.to_json())
+    for key in now:
+        if key not in _FREE_KEYS and now[key] != before.get(key):
+            raise ValueError(
+                f"The training in this folder was begun with another {key}, {before.get(key)!r}: "
+                "give that one, or choose another folder."
+            )

@@ -1,0 +1,212 @@
+"""The training loop: epochs of steps, validated, logged and saved so that nothing is lost."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..normalization import Normalization
+from ..progress import Cancelled, Progress, ShouldStop, scaled
+from ..weights import load_model
+from .allocator import keep_freed_memory
+from .config import TrainingConfig
+from .engine import Engine, make_fabric
+from .folder import TrainingFolder
+from .history import Row, TensorBoardLog
+from .outcome import make_card
+from .preparation import load_data, make_network, with_architecture
+from .stream import PatchDataset, batches, choose_workers
+from .validation import Scores, examine, mean_scores
+
+logger = logging.getLogger(__name__)
+
+_SAVE_SECONDS = 300.0  # between two states inside a long epoch
+_DATA_SHARE = 0.02  # of the progress bar, for reading the volumes
+
+OnEpoch = Callable[[Row], None]
+
+
+def train(
+    config: TrainingConfig,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Path:
+    """Train or fine-tune a network.
+
+    Writes into `config.output`: config.json, log.csv, last.safetensors, best.safetensors, state.safetensors (to
+    resume), curves.png, examples.png, and at the end model.safetensors (the one to use), result.json and report.md.
+
+    Args:
+        config: everything that the training depends on.
+        progress: called with (fraction, message).
+        should_stop: asked after each step; then everything is saved and `Cancelled` raised.
+        on_epoch: called with each row of the log.
+
+    Returns:
+        The file model.safetensors.
+
+    Raises:
+        ValueError: configuration or data that cannot be used, before the training starts.
+        TrainingError: the training cannot go on; the last good checkpoint is kept.
+        Cancelled: should_stop said so; `resume` goes on from there.
+    """
+    keep_freed_memory()
+    if config.compute.threads is not None:
+        torch.set_num_threads(config.compute.threads)
+    fabric = make_fabric(config)
+    leads = bool(fabric.is_global_zero)
+    run = _Run(config, fabric, progress if leads else None, should_stop, on_epoch if leads else None)
+    return run.run()
+
+
+class _Run:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        fabric: Any,
+        progress: Progress | None,
+        should_stop: ShouldStop | None,
+        on_epoch: OnEpoch | None,
+    ) -> None:
+        self._fabric, self._leads = fabric, bool(fabric.is_global_zero)
+        self._report, self._should_stop, self._on_epoch = scaled(progress, 0, 1), should_stop, on_epoch
+        parent = None if config.init is None else load_model(config.init, "cpu")
+        self._config = config = with_architecture(config, parent)
+        network = make_network(config, parent)
+        normalization = Normalization() if parent is None else parent.card.normalization
+        reading = scaled(self._report, 0, _DATA_SHARE)
+        self._subjects, self._exams = load_data(config, normalization, reading, should_stop)
+        self._engine = Engine(config, network, fabric)
+        self._folder = TrainingFolder(config, make_card(config, self._subjects, parent))
+        self._facts = self._folder.start(self._engine)
+        self._steps = math.ceil(config.patches_per_subject * len(self._subjects) / config.optimizer.batch)
+        self._began = time.monotonic() - self._facts.elapsed
+        self._saved_at = time.monotonic()
+        self._board = None
+
+    def run(self) -> Path:
+        """All epochs, then the files for the user."""
+        if self._leads:
+            self._folder.write_config()
+            if self._config.tensorboard:
+                self._board = TensorBoardLog(self._folder.path / "tensorboard")
+        try:
+            if self._config.init is not None and not self._facts.rows:
+                self._finish_epoch(0)  # the model as it comes, to compare with
+            self._train()
+        finally:
+            if self._board is not None:
+                self._board.close()
+        if self._leads:
+            self._folder.conclude(self._facts)
+        self._report(1.0, "Finished the training")
+        return self._folder.path / "model.safetensors"
+
+    def _train(self) -> None:
+        facts, stream = self._facts, self._stream()
+        if facts.steps and facts.step % self._steps == 0:
+            self._finish_epoch(facts.step // self._steps)  # stopped in the middle of its validation
+        while not self._is_over():
+            losses = self._engine.step(stream, facts.step, self._done())
+            facts.step, facts.steps = facts.step + 1, facts.steps + 1
+            facts.loss, facts.critic = facts.loss + losses.generator, facts.critic + losses.critic
+            stop = self._synchronize()
+            if not stop and (facts.step % self._steps == 0 or self._is_over()):
+                self._finish_epoch(math.ceil(facts.step / self._steps))
+            self._show_progress(facts.rows[-1].line() if facts.rows else f"Step {facts.step} of {self._steps}")
+            if stop:
+                self._save()
+                raise Cancelled("Stopped on request; the training can be resumed.")
+            if time.monotonic() - self._saved_at > _SAVE_SECONDS:
+                self._save()
+
+    def _stream(self) -> Any:
+        config, fabric = self._config, self._fabric
+        dataset = PatchDataset(self._subjects, config.simulation, config.slice_thickness, config.seed)
+        workers = choose_workers(fabric.device, config.compute.workers)
+        share = (fabric.global_rank, fabric.world_size)
+        return batches(dataset, self._facts.step * self._engine.draws, config.optimizer.batch, workers, share)
+
+    def _done(self) -> float:
+        if self._config.hours is not None:
+            return min(1.0, self._facts.elapsed / (3600 * self._config.hours))
+        return min(1.0, self._facts.step / (self._config.epochs * self._steps))
+
+    def _is_over(self) -> bool:
+        patience = self._config.validation.patience
+        return self._done() >= 1 or (patience is not None and self._facts.stale >= patience)
+
+    def _show_progress(self, message: str) -> None:
+        self._report(_DATA_SHARE + (1 - _DATA_SHARE) * self._done(), message)
+
+    def _synchronize(self) -> bool:
+        """Share the first process's clock and its wish to stop, which all must follow in the same step."""
+        elapsed = time.monotonic() - self._began
+        stop = self._should_stop is not None and self._should_stop()
+        if self._fabric.world_size > 1:
+            elapsed, stop = self._fabric.broadcast((elapsed, stop), src=0)
+        self._facts.elapsed = elapsed
+        return stop
+
+    def _finish_epoch(self, epoch: int) -> None:
+        facts, validates = self._facts, epoch % self._config.validation.every == 0 or self._done() >= 1
+        row = Row(epoch, facts.step, seconds=round(time.monotonic() - self._began, 1))
+        if facts.steps:
+            critic = facts.critic / facts.steps if self._engine.critic is not None else None
+            row = replace(row, loss=self._mean(facts.loss / facts.steps), critic_loss=critic)
+        scores = self._examine() if self._leads and validates else None
+        facts.loss, facts.critic, facts.steps = 0.0, 0.0, 0
+        if self._leads:
+            self._record(row, scores)
+        facts.stale = self._fabric.broadcast(facts.stale, src=0)
+
+    def _record(self, row: Row, scores: list[Scores] | None) -> None:
+        facts = self._facts
+        if scores is not None:
+            mean = mean_scores(scores)
+            row = replace(row, **{key: value for key, value in asdict(mean).items() if key != "name"})
+            facts.stale = 0 if mean.merit > facts.best else facts.stale + 1
+            if facts.stale == 0:
+                facts.best, facts.best_scores = mean.merit, scores
+            if row.epoch == 0:
+                facts.before = scores
+        facts.rows.append(row)
+        self._folder.save_epoch(self._engine, facts, scores, self._exams[0])
+        self._saved_at = time.monotonic()
+        logger.info(row.line())
+        if self._board is not None:
+            self._board.add(row)
+        if self._on_epoch is not None:
+            self._on_epoch(row)
+
+    def _mean(self, value: float) -> float:
+        """Over the processes."""
+        return float(self._fabric.all_reduce(torch.tensor(value), reduce_op="mean"))
+
+    def _examine(self) -> list[Scores]:
+        """Scores of the averaged network; several processes stop after it, together."""
+        asked = self._should_stop if self._fabric.world_size == 1 else None
+        try:
+            return examine(
+                self._engine.average.network,
+                self._exams,
+                self._config.validation,
+                lambda fraction, message: self._show_progress(f"Validation: {message}"),
+                asked,
+            )
+        except Cancelled:
+            self._save()
+            raise
+
+    def _save(self) -> None:
+        self._saved_at = time.monotonic()
+        if self._leads:
+            self._folder.save(self._engine, self._facts)

@@ -1,0 +1,127 @@
+"""How good the network is on whole volumes that it does not learn from, beside spline interpolation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import nn
+
+from ..acquisition import acquire
+from ..geometry import Grid
+from ..metrics import dice, psnr, ssim
+from ..normalization import Normalization
+from ..prediction import PredictionOptions, predict_volume
+from ..progress import Progress, ShouldStop, scaled
+from ..resampling import upsample
+from .config import ValidationConfig
+from .subject import Subject
+
+_IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+_DICE_IN_DECIBELS = 10.0  # in the choice of the best model, 0.1 of Dice counts as 1 dB
+
+
+@dataclass(frozen=True)
+class Scores:
+    """PSNR (dB) and SSIM inside the brain, of the network and of the spline; Dice of the segmentation, if any."""
+
+    name: str
+    psnr: float
+    psnr_spline: float
+    ssim: float
+    ssim_spline: float
+    dice: float | None
+
+    @property
+    def merit(self) -> float:
+        """One number to choose the best model by, dB."""
+        return self.psnr + _DICE_IN_DECIBELS * (self.dice or 0.0)
+
+
+@dataclass(frozen=True)
+class Exam:
+    """One test volume with its simulated acquisition.
+
+    interpolated: (z, y, x) float32 on the network's scale. scale: from that scale to the subject's, divided by the
+    subject's maximum.
+    """
+
+    subject: Subject
+    interpolated: torch.Tensor
+    scale: float
+    spline: tuple[float, float]
+
+    @property
+    def reference(self) -> np.ndarray:
+        """The truth, divided by its maximum."""
+        return self.subject.intensity / self.subject.intensity.max()
+
+
+def prepare_exam(subject: Subject, thickness: float, normalization: Normalization) -> Exam:
+    """Simulate thick slices along z and interpolate them back.
+
+    Args:
+        subject: see `loading.load_subject`.
+        thickness: of the slices, mm; at least the subject's spacing.
+        normalization: the network's intensity scale, as at prediction time taken from the acquisition.
+    """
+    size = tuple(reversed(subject.intensity.shape))
+    grid = Grid(size, (subject.spacing,) * 3, (0.0,) * 3, _IDENTITY)  # type: ignore[arg-type]
+    low = acquire(grid.image(subject.intensity), (subject.spacing, subject.spacing, max(thickness, subject.spacing)))
+    scale = normalization.scale(sitk.GetArrayFromImage(low))
+    interpolated = sitk.GetArrayFromImage(upsample(low, grid))
+    peak = float(subject.intensity.max())
+    mask, reference = subject.labels > 0, subject.intensity / peak
+    spline = psnr(reference, interpolated / peak, mask), ssim(reference, interpolated / peak, mask)
+    return Exam(subject, torch.from_numpy(interpolated / np.float32(scale)), scale / peak, spline)
+
+
+def examine(
+    network: nn.Module,
+    exams: list[Exam],
+    config: ValidationConfig,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> list[Scores]:
+    """Scores of every test volume."""
+    results = []
+    for index, exam in enumerate(exams):
+        part = scaled(progress, index / len(exams), (index + 1) / len(exams))
+        predicted = predict_exam(network, exam, config, part, should_stop)
+        reference, mask = exam.reference, exam.subject.labels > 0
+        estimate = predicted[0] * np.float32(exam.scale)
+        overlap = None
+        if len(predicted) > 1:
+            overlap = dice(exam.subject.wanted_table[exam.subject.labels] > 0, predicted[1] >= 0.5)
+        similarity = ssim(reference, estimate, mask)
+        results.append(
+            Scores(
+                exam.subject.name, psnr(reference, estimate, mask), exam.spline[0], similarity, exam.spline[1], overlap
+            )
+        )
+    return results
+
+
+def predict_exam(
+    network: nn.Module,
+    exam: Exam,
+    config: ValidationConfig,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> np.ndarray:
+    """The network's output (C, z, y, x) on one test volume, on the network's scale."""
+    patch = max(network.minimum, config.patch // network.multiple * network.multiple)  # type: ignore[operator]
+    options = PredictionOptions(patch=int(patch), overlap=config.overlap)
+    return predict_volume(network, exam.interpolated, options, progress, should_stop).numpy()
+
+
+def mean_scores(scores: list[Scores]) -> Scores:
+    """The mean over the test volumes."""
+
+    def mean(name: str) -> float:
+        return float(np.mean([getattr(score, name) for score in scores]))
+
+    overlap = None if scores[0].dice is None else mean("dice")
+    return Scores("mean", mean("psnr"), mean("psnr_spline"), mean("ssim"), mean("ssim_spline"), overlap)
