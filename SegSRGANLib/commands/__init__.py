@@ -11,6 +11,7 @@ from .demo import demo
 from .evaluate import evaluate
 from .predict import predict
 from .simulate import simulate
+from .train import train
 
 
 def build() -> typer.Typer:
@@ -22,7 +23,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
     )
-    for command in (predict, simulate, evaluate, demo):
+    for command in (predict, train, simulate, evaluate, demo):
         app.command()(command)
     app.add_typer(models.app, name="models")
     app.callback(invoke_without_command=True)(_version)

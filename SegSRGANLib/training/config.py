@@ -187,6 +187,24 @@ def read_values(path: str | Path) -> dict[str, Any]:
     return values
 
 
+def parse_setting(text: str) -> dict[str, Any]:
+    """One KEY=VALUE of a command line as a nested mapping; a value that is no JSON is a text.
+
+    Raises:
+        ValueError: no equals sign.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ValueError(f"A setting is written KEY=VALUE, such as optimizer.rate=1e-4, not {text!r}.")
+    try:
+        parsed: Any = json.loads(value)
+    except ValueError:
+        parsed = value
+    for name in reversed(key.strip().split(".")):
+        parsed = {name: parsed}
+    return parsed
+
+
 def _parsed(path: Path) -> Any:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".json":

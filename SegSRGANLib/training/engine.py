@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ..device import choose_device
-from ..networks import Discriminator
+from ..networks import Discriminator, DiscriminatorConfig
 from ..optional import require
 from .config import TrainingConfig
 from .critic import CriticObjective, adversarial_loss
@@ -83,7 +83,8 @@ class Engine:
         self.critic = self._make_critic() if config.loss.adversarial > 0 else None
 
     def _make_critic(self) -> Discriminator:
-        critic, optimizer = Discriminator(), self.config.optimizer
+        critic = Discriminator(DiscriminatorConfig(self.config.loss.critic_filters))
+        optimizer = self.config.optimizer
         self._critic_optimizer = torch.optim.Adam(critic.parameters(), lr=optimizer.rate, betas=optimizer.betas)
         objective = CriticObjective(critic, self.config.loss.gradient_penalty)
         self._objective, self._wrapped_critic_optimizer = self._fabric.setup(objective, self._critic_optimizer)

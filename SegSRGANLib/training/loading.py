@@ -17,6 +17,7 @@ from .subject import Subject
 
 _MARGIN = 32  # voxels kept around the brain
 _ANISOTROPY = 1.5  # a volume with thicker slices than this is no high resolution to learn from
+_DARK = 0.05  # of the intensity scale: below is air
 _SAME = 0.01  # spacings within 1 % are equal
 
 
@@ -64,9 +65,10 @@ def load_subject(case: Case, wanted: tuple[int, ...], normalization: Normalizati
         _check_same_grid(image, mask, case, case.mask.name)  # type: ignore[union-attr]
     inside = None if mask is None else sitk.GetArrayFromImage(mask)
     scale = normalization.scale(sitk.GetArrayFromImage(image), inside)
-    image, labels = _isotropic(image, labels, case)
+    image, labels, mask = _isotropic(image, labels, mask, case)
     intensity = np.maximum(sitk.GetArrayFromImage(image), 0) / np.float32(scale)
     tissues, numbers = _tissues(sitk.GetArrayFromImage(labels), wanted, case)
+    _add_unlabelled(tissues, numbers, intensity, None if mask is None else sitk.GetArrayFromImage(mask) > 0)
     box = _brain_box(tissues)
     return Subject(
         case.name,
@@ -86,24 +88,42 @@ def _check_same_grid(image: sitk.Image, other: sitk.Image, case: Case, name: str
         raise DataError(f"{case.where}: {name} lies elsewhere in space than {case.image.name}; resample one of them.")
 
 
-def _isotropic(image: sitk.Image, labels: sitk.Image, case: Case) -> tuple[sitk.Image, sitk.Image]:
+def _isotropic(
+    image: sitk.Image, labels: sitk.Image, mask: sitk.Image | None, case: Case
+) -> tuple[sitk.Image, sitk.Image, sitk.Image | None]:
     spacing = image.GetSpacing()
     if max(spacing) <= min(spacing) * (1 + _SAME):
-        return image, labels
+        return image, labels, mask
     if max(spacing) > min(spacing) * _ANISOTROPY:
         sides = " x ".join(f"{s:.3g}" for s in spacing)
         raise DataError(f"{case.where}: {case.image.name} has voxels of {sides} mm; train on isotropic volumes.")
     grid = output_grid(Grid.of(image), min(spacing))
-    return upsample(image, grid), resample_labels(labels, grid)
+    mask = None if mask is None else resample_labels(mask, grid)
+    return upsample(image, grid), resample_labels(labels, grid), mask
 
 
 def _tissues(labels: np.ndarray, wanted: tuple[int, ...], case: Case) -> tuple[np.ndarray, tuple[int, ...]]:
     """Labels as numbers 0 ... 255 in increasing order, background first, and the wanted ones' numbers."""
     present = np.union1d([0], labels)
-    if len(present) > 256 or present[0] < 0:
-        raise DataError(f"{case.where}: {case.labels.name} has negative labels or more than 255 of them.")
+    if len(present) > 255 or present[0] < 0:
+        raise DataError(f"{case.where}: {case.labels.name} has negative labels or more than 254 of them.")
     numbers = np.searchsorted(present, labels).astype(np.uint8)
     return numbers, tuple(int(np.searchsorted(present, label)) for label in wanted)
+
+
+def _add_unlabelled(
+    tissues: np.ndarray, wanted: tuple[int, ...], intensity: np.ndarray, mask: np.ndarray | None
+) -> None:
+    """Make what the label map leaves open a tissue of its own (in place), so that tissues > 0 is the brain.
+
+    Inside the mask where there is one. Without a mask a map of several tissues counts as complete, and one that shows
+    the wanted tissue alone leaves open everything that is not dark.
+    """
+    others = np.any((tissues > 0) & ~np.isin(tissues, wanted))
+    if mask is None and not others:
+        mask = intensity > _DARK
+    if mask is not None:
+        tissues[mask & (tissues == 0)] = tissues.max() + 1
 
 
 def _brain_box(tissues: np.ndarray) -> tuple[slice, ...]:

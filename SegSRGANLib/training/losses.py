@@ -41,6 +41,7 @@ class LossConfig:
     dice: weight of the soft Dice loss of the segmentation.
     adversarial: weight of the critic's opinion (the paper's lambda_adv); 0 trains without a critic.
     gradient_penalty: lambda_gp of the critic. critic_steps: critic updates before each generator update.
+    critic_filters: channels of the critic's first convolution.
     """
 
     intensity: str = "charbonnier"
@@ -51,6 +52,7 @@ class LossConfig:
     adversarial: float = 0.0
     gradient_penalty: float = 10.0
     critic_steps: int = 5
+    critic_filters: int = 32
 
     def __post_init__(self) -> None:
         for name in (self.intensity, self.segmentation):

@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -20,6 +21,8 @@ from .optimization import freeze, start_as_interpolation
 from .structure import build
 from .subject import Subject
 from .validation import Exam, prepare_exam
+
+_SYNTHETIC_TISSUES = 4  # fewer make no brain
 
 # what may differ between a training and its resumption
 _FREE_KEYS = {"output", "csv", "bids", "resume", "device", "compute", "epochs", "hours", "keep_every", "tensorboard"}
@@ -83,6 +86,7 @@ def load_data(
     for case, subject in loaded:
         if case.base == TRAIN:
             _check_size(subject, case.where, config)
+            _check_tissues(subject, case.where, config)
     subjects = [subject for case, subject in loaded if case.base == TRAIN]
     thickness = _exam_thickness(config, subjects)
     exams = [prepare_exam(subject, thickness, normalization) for case, subject in loaded if case.base == TEST]
@@ -96,6 +100,15 @@ def _check_size(subject: Subject, where: str, config: TrainingConfig) -> None:
         raise DataError(
             f"{where}: {subject.name} measures only {smallest} voxels around the brain, but a patch of "
             f"{config.simulation.patch} voxels needs {needed}; reduce simulation.patch."
+        )
+
+
+def _check_tissues(subject: Subject, where: str, config: TrainingConfig) -> None:
+    tissues = len(np.unique(subject.labels)) - 1
+    if config.simulation.augmentation.synthetic > 0 and tissues < _SYNTHETIC_TISSUES:
+        raise DataError(
+            f"{where}: {subject.name} has {tissues} tissues, too few to make contrasts from; set "
+            "simulation.augmentation.synthetic to 0."
         )
 
 
