@@ -1,13 +1,14 @@
 """The generator's building blocks, each computed in its fastest equal form.
 
 Every layer holds the weights of the textbook layer (so a checkpoint stays readable) and computes the same function
-with fewer memory passes; `Testing/test_networks.py` compares each with the textbook formula. Training and inference
-share these forms: they are differentiable.
+with fewer memory passes; `Testing/test_networks.py` compares each with the textbook formula. Each trick stands here
+once: `forward` is the differentiable form, and `fast_generator.py` puts the same pieces together without gradients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from torch import nn
 
 
 class ReflectConv(nn.Conv3d):
-    """Convolution k^3 without bias, after reflect padding by (k - 1) / 2: (N, in, D, H, W) -> (N, out, D/s, H/s, W/s)."""
+    """Convolution k^3 without bias, reflect-padded by (k - 1) / 2: (N, in, D, H, W) -> (N, out, D/s, H/s, W/s)."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__(inputs, outputs, kernel, stride, bias=False)
@@ -34,9 +35,20 @@ class InstanceNorm(nn.GroupNorm):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, eps=1e-5)
 
+    def without_gradient(self, x: torch.Tensor) -> torch.Tensor:
+        """The same."""
+        return self(x)
+
+    def scale_and_shift(self, mean: torch.Tensor, variance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The numbers (C,) by which a channel of this mean and variance is multiplied, and that are then added."""
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return scale, self.bias - mean * scale
+
 
 class OriginalInstanceNorm(nn.Module):
     """Affine instance normalization as the original Keras project wrote it: it divides by (std + 1e-7)."""
+
+    _ADDED = 1e-7
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -47,8 +59,20 @@ class OriginalInstanceNorm(nn.Module):
         """Normalize each channel of each volume: (N, C, D, H, W) -> same."""
         variance, mean = torch.var_mean(x, dim=(2, 3, 4), correction=0, keepdim=True)
         # 1e-30 changes no value, and keeps the gradient of the root finite where a channel is constant
-        scale = self.weight.view(-1, 1, 1, 1) / (torch.sqrt(variance + 1e-30) + 1e-7)
+        scale = self.weight.view(-1, 1, 1, 1) / (torch.sqrt(variance + 1e-30) + self._ADDED)
         return (x - mean) * scale + self.bias.view(-1, 1, 1, 1)
+
+    def without_gradient(self, x: torch.Tensor) -> torch.Tensor:
+        """The same, by the faster kernel of group normalization, which divides by std; its result is corrected."""
+        shape, voxels = x.shape, x[0, 0].numel()
+        y, _, inverse = torch.native_group_norm(x, None, None, shape[0], shape[1], voxels, shape[1], 1e-20)
+        scale = self.weight / (1 + self._ADDED * inverse)  # (N, C): std / (std + 1e-7)
+        return torch.addcmul(self.bias.view(-1, 1, 1, 1), y, scale[:, :, None, None, None], out=y)
+
+    def scale_and_shift(self, mean: torch.Tensor, variance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The numbers (C,) by which a channel of this mean and variance is multiplied, and that are then added."""
+        scale = self.weight / (torch.sqrt(variance) + self._ADDED)
+        return scale, self.bias - mean * scale
 
 
 class UpsampleConv(ReflectConv):
@@ -68,19 +92,26 @@ class UpsampleConv(ReflectConv):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve on the coarse grid, then interleave the phases."""
-        phases = self._PHASES.to(self.weight)
-        folded = torch.einsum("pak,qbl,rcm,oiklm->pqroiabc", phases, phases, phases, self.weight).flatten(0, 3)
-        y = F.conv3d(F.pad(x, (1,) * 6, mode="replicate"), folded)
-        depth, height, width = x.shape[2:]
-        y = y.unflatten(1, (2, 2, 2, self.out_channels))
-        parts = [
-            y[:, p, q, r, :, p : p + depth, q : q + height, r : r + width]
-            for p in (0, 1)
-            for q in (0, 1)
-            for r in (0, 1)
-        ]
+        y = F.conv3d(F.pad(x, (1,) * 6, mode="replicate"), self.phase_filters())
+        parts = [part for _, part in self.phases(y)]
         fine = torch.stack(parts, dim=-1).unflatten(-1, (2, 2, 2))  # (N, out, D, H, W, p, q, r)
         return fine.permute(0, 1, 2, 5, 3, 6, 4, 7).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+
+    def phase_filters(self) -> torch.Tensor:
+        """The filters (8 out, in, 2, 2, 2) of the eight phases on the coarse grid."""
+        phases = self._PHASES.to(self.weight)
+        return torch.einsum("pak,qbl,rcm,oiklm->pqroiabc", phases, phases, phases, self.weight).flatten(0, 3)
+
+    def phases(self, y: torch.Tensor) -> Iterator[tuple[tuple[int, int, int], torch.Tensor]]:
+        """The convolved coarse grid's parts, (N, out, D, H, W) each, and the fine voxels (first of two) they are for.
+
+        Args:
+            y: (N, 8 out, D + 1, H + 1, W + 1), the coarse grid, padded by one, after `phase_filters`.
+        """
+        depth, height, width = (n - 1 for n in y.shape[2:])
+        y = y.unflatten(1, (2, 2, 2, self.out_channels))
+        for p, q, r in product((0, 1), repeat=3):
+            yield (p, q, r), y[:, p, q, r, :, p : p + depth, q : q + height, r : r + width]
 
 
 class OutputConv(ReflectConv):
@@ -92,10 +123,18 @@ class OutputConv(ReflectConv):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve over (H, W) with one filter group a depth tap, then sum the shifted groups."""
-        kernel, outputs, depth = self.kernel_size[0], self.out_channels, x.shape[2]
-        filters = self.weight.permute(2, 0, 1, 3, 4).flatten(0, 1).unsqueeze(2)  # (k * out, in, 1, k, k)
-        y = F.conv3d(F.pad(x, (kernel // 2,) * 6, mode="reflect"), filters)
-        groups = [y[:, tap * outputs : (tap + 1) * outputs, tap : tap + depth] for tap in range(kernel)]
+        y = F.conv3d(F.pad(x, (self.kernel_size[0] // 2,) * 6, mode="reflect"), self.tap_filters())
+        return self.sum_taps(y)
+
+    def tap_filters(self) -> torch.Tensor:
+        """The filters (k out, in, 1, k, k): those of the first depth tap, of the second ..."""
+        return self.weight.permute(2, 0, 1, 3, 4).flatten(0, 1).unsqueeze(2)
+
+    def sum_taps(self, y: torch.Tensor) -> torch.Tensor:
+        """Shift the taps' results onto each other: (N, k out, D + k - 1, H, W) -> (N, out, D, H, W)."""
+        taps, outputs = self.kernel_size[0], self.out_channels
+        depth = y.shape[2] - taps + 1
+        groups = [y[:, tap * outputs : (tap + 1) * outputs, tap : tap + depth] for tap in range(taps)]
         return torch.stack(groups).sum(dim=0)
 
 
