@@ -131,11 +131,14 @@ class OutputConv(ReflectConv):
         return self.weight.permute(2, 0, 1, 3, 4).flatten(0, 1).unsqueeze(2)
 
     def sum_taps(self, y: torch.Tensor) -> torch.Tensor:
-        """Shift the taps' results onto each other: (N, k out, D + k - 1, H, W) -> (N, out, D, H, W)."""
+        """Shift the taps' results onto each other: (N, k out, D + k - 1, H, W) -> (N, out, D, H, W).
+
+        A view does the shifting: going on by one tap is going on by `out` channels and by one slice.
+        """
         taps, outputs = self.kernel_size[0], self.out_channels
-        depth = y.shape[2] - taps + 1
-        groups = [y[:, tap * outputs : (tap + 1) * outputs, tap : tap + depth] for tap in range(taps)]
-        return torch.stack(groups).sum(dim=0)
+        batch, channel, slice_, row, column = y.stride()
+        shape = (y.shape[0], taps, outputs, y.shape[2] - taps + 1, *y.shape[3:])
+        return y.as_strided(shape, (batch, outputs * channel + slice_, channel, slice_, row, column)).sum(dim=1)
 
 
 class ResidualBlock(nn.Module):

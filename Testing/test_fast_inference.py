@@ -8,6 +8,8 @@ import torch
 from SegSRGANLib.fast_generator import FastGenerator
 from SegSRGANLib.networks import Generator, GeneratorConfig
 from SegSRGANLib.original import OriginalGenerator, OriginalGeneratorConfig
+from SegSRGANLib.progress import Cancelled
+from SegSRGANLib.streaming import predict_streaming
 
 VARIANTS = {
     "paper": (Generator, GeneratorConfig(4, 2)),
@@ -58,3 +60,28 @@ def test_fast_form_leaves_its_input_alone():
     before = x.clone()
     FastGenerator(_network("original U-Net"))(x)
     assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("slab", [4, 8, 12, None])
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if "U-Net" not in name])
+def test_streaming_equals_the_network(variant, slab):
+    network = _network(variant)
+    x = torch.rand(1, 1, 28, 12, 8)
+    with torch.no_grad():
+        expected = network(x)
+    result = predict_streaming(FastGenerator(network), x, slab=slab)
+    assert (result - expected).abs().max() < 1e-4
+
+
+def test_streaming_reports_and_stops():
+    form, x, seen = FastGenerator(_network("paper")), torch.rand(1, 1, 16, 8, 8), []
+    predict_streaming(form, x, slab=4, progress=lambda fraction, message: seen.append(fraction))
+    assert seen == sorted(seen) and seen[-1] == 1.0 and len(seen) == 16
+    answers = iter([False] * 7 + [True])
+    with pytest.raises(Cancelled):
+        predict_streaming(form, x, slab=4, should_stop=lambda: next(answers))
+
+
+def test_streaming_refuses_a_unet():
+    with pytest.raises(ValueError, match="U-Net"):
+        predict_streaming(FastGenerator(_network("original U-Net")), torch.rand(1, 1, 8, 8, 8))
