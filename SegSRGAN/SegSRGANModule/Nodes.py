@@ -112,7 +112,8 @@ def _exportedLabels(segmentationNode, volumeNode, segmentIds):
             raise ValueError(f"The segmentation {segmentationNode.GetName()} could not be written.")
         return imageFromVolume(labelsNode)
     finally:
-        colors = labelsNode.GetDisplayNode().GetColorNode() if labelsNode.GetDisplayNode() else None
-        scene.RemoveNode(labelsNode)
-        if colors and colors.IsA("vtkMRMLColorTableNode") and not colors.GetSingletonTag() and colors.GetScene():
-            scene.RemoveNode(colors)  # the export makes one for its labels
+        display = labelsNode.GetDisplayNode()
+        for node in (labelsNode, display, display.GetColorNode() if display else None):
+            # the export makes a colour table for its labels; a shared one has a singleton tag
+            if node and node.GetScene() and not node.GetSingletonTag():
+                scene.RemoveNode(node)

@@ -68,7 +68,8 @@ def words(seconds: float) -> str:
 
 
 def _settingOf(device: str) -> str:
-    return f"SegSRGAN/SecondsPerMegavoxel/{'cpu' if device == 'cpu' else 'gpu'}"
+    """`device` is "cpu", "gpu", or what the record of a run says, such as "cpu (2 threads)"."""
+    return f"SegSRGAN/SecondsPerMegavoxel/{'cpu' if device.startswith('cpu') else 'gpu'}"
 
 
 def _isGpuKnown() -> bool:

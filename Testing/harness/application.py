@@ -1,6 +1,7 @@
 """Boot the harness: real scene and logics, a Qt application offscreen, `slicer.app`, and module loading."""
 
 import atexit
+import ctypes
 import functools
 import importlib.util
 import os
@@ -20,6 +21,7 @@ def boot():
     # software EGL: views are drawn without an X server
     os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     sys.path.insert(0, str(HERE))
+    _makeConstantsImmortal()
     import qt
     import scene_boot
     import slicer
@@ -38,6 +40,16 @@ def boot():
     import qmrml  # noqa: F401
 
     return slicer
+
+
+def _makeConstantsImmortal() -> None:
+    """PySide6 6.12 gives up a reference to None, True or False with every call that returns one.
+
+    From Python 3.12 on these are immortal and nothing happens; before, the process would die after some thousand calls.
+    """
+    if sys.version_info < (3, 12):
+        for constant in (None, True, False, NotImplemented):
+            ctypes.c_ssize_t.from_address(id(constant)).value += 1 << 40
 
 
 def _temporaryFolder() -> str:

@@ -1,0 +1,69 @@
+"""The harness is honest: stand-ins offer no more than Slicer does, and behave as Slicer was seen to."""
+
+import json
+
+import pytest
+from harness.fixtures import HARNESS, cleanScene, slicer  # noqa: F401
+
+import ctk  # isort: skip
+import qmrml  # isort: skip
+import qt  # isort: skip
+import vtk  # isort: skip
+import wrapper_facts  # isort: skip
+
+RECORDED = json.loads((HARNESS / "recorded_names.json").read_text())
+# What the stand-in does otherwise than the real wrapper, and why.
+EXPLAINED = {
+    "{": "a union with None is stored under the plain name; the module has none",
+    "gui QSpinBox i": "a corrupt number in the scene raises here, when the widget is linked",
+    "gui QLabel s": "labels cannot be linked; the module does not",
+    "unknown attr": "an unknown parameter raises here, to catch misspelt names",
+}
+
+
+@pytest.mark.parametrize("standIn", [*ctk.STAND_INS, *qmrml.STAND_INS], ids=lambda cls: cls.__name__)
+def test_stand_ins_offer_a_subset_of_the_recorded_names(standIn):
+    recorded = RECORDED[standIn.__name__]
+    meta = standIn.staticMetaObject
+    offered = {meta.property(index).name() for index in range(meta.propertyOffset(), meta.propertyCount())}
+    assert offered <= set(recorded["properties"])
+    assert set(standIn.signalSignatures) <= set(recorded["signals"])
+
+
+def test_parameter_node_wrapper_behaves_as_recorded():
+    recorded = (HARNESS / "wrapper_facts_recorded_from_slicer.txt").read_text().splitlines()
+    got = wrapper_facts.facts()
+    assert len(got) == len(recorded) == 51
+    different = [line for line, real in zip(got, recorded, strict=True) if line != real]
+    unexplained = [line for line in different if not any(line.startswith(start) for start in EXPLAINED)]
+    assert not unexplained
+    assert len(different) == 5
+
+
+def test_mistakes_raise_as_in_slicer():
+    button, combo = qt.QPushButton("Apply"), slicer.qMRMLNodeComboBox()
+    with pytest.raises(TypeError):
+        button.text()  # a property, not a method
+    with pytest.raises(AttributeError):
+        button.caption = "Run"
+    with pytest.raises(ValueError):
+        button.connect("pressedHard()", print)
+    with pytest.raises(ValueError):
+        combo.connect("currentNodeChanged(QString)", print)
+    button.text = "Run"
+    assert button.text == "Run"
+
+
+def test_vtk_errors_are_noticed(cleanScene):  # noqa: F811
+    window = vtk.vtkOutputWindow.GetInstance()
+    window.DisplayErrorText("ERROR: planted")
+    assert any("planted" in error for error in cleanScene)
+    cleanScene.clear()  # they were expected
+
+
+def test_exceptions_in_slots_are_noticed(cleanScene):  # noqa: F811
+    button = qt.QPushButton()
+    button.connect("clicked(bool)", lambda: 1 / 0)
+    button.click()
+    assert any("ZeroDivisionError" in error for error in cleanScene)
+    cleanScene.clear()  # they were expected

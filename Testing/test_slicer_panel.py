@@ -1,0 +1,459 @@
+"""The Enhance tab as a user works with it: real MRML, real Qt, a stand-in child."""
+
+import json
+import pathlib
+
+import pytest
+from harness.fixtures import (  # noqa: F401
+    applied,
+    cleanScene,
+    models,
+    panel,
+    slicer,
+    standIn,
+    waitFor,
+    writeModelFile,
+)
+
+import phantoms  # isort: skip
+import qt  # isort: skip
+from SegSRGANModule import ParameterNode, Preflight, SliceViews  # isort: skip
+
+OTHER_VALUES = {
+    "spacing": 0.75,
+    "device": "cpu",
+    "patch": 96,
+    "overlap": 0.25,
+    "threshold": 0.4,
+    "biasCorrection": True,
+    "mixedPrecision": False,
+    "comparison": ParameterNode.FADE,
+    "fade": 0.35,
+    "overlayOpacity": 0.7,
+    "overlayOutline": False,
+    "show3D": True,
+    "label": 5,
+    "thicknessMinimum": 2.5,
+    "thicknessMaximum": 4.5,
+    "epochs": 33,
+    "trainingDevice": "cuda",
+    "trainingName": "ours",
+    "trainingCsv": "/data/subjects.csv",
+    "trainingFolder": "/data/models",
+}
+NODES = {
+    "inputVolume": "vtkMRMLScalarVolumeNode",
+    "brainMask": "vtkMRMLSegmentationNode",
+    "outputVolume": "vtkMRMLScalarVolumeNode",
+    "outputSegmentation": "vtkMRMLSegmentationNode",
+    "outputProbability": "vtkMRMLScalarVolumeNode",
+}
+WIDGETS = {
+    "brainMask": "maskSelector",
+    "model": "modelSelector",
+    "baseModel": "baseModelSelector",
+    "trainingCsv": "csvPathEdit",
+    "trainingFolder": "trainingFolderEdit",
+}
+
+
+def _widgetOf(panel, name):  # noqa: F811
+    if name in WIDGETS:
+        return getattr(panel.ui, WIDGETS[name])
+    found = [w for w in vars(panel.ui).values() if w.property("SlicerParameterName") == name]
+    assert len(found) == 1, f"{name} is linked to {len(found)} widgets"
+    return found[0]
+
+
+def _set(widget, value):
+    if isinstance(widget, slicer.qMRMLNodeComboBox):
+        widget.setCurrentNode(value)
+    elif isinstance(widget, qt.QComboBox):
+        widget.currentIndex = [widget.itemText(index) for index in range(widget.count)].index(value)
+    elif isinstance(widget, (qt.QCheckBox, qt.QPushButton)):
+        widget.checked = value
+    else:
+        setattr(widget, "text" if isinstance(widget, qt.QLineEdit) else _valueName(widget), value)
+
+
+def _get(widget):
+    if isinstance(widget, slicer.qMRMLNodeComboBox):
+        return widget.currentNode()
+    if isinstance(widget, qt.QComboBox):
+        return widget.currentText
+    if isinstance(widget, (qt.QCheckBox, qt.QPushButton)):
+        return widget.checked
+    return getattr(widget, "text" if isinstance(widget, qt.QLineEdit) else _valueName(widget))
+
+
+def _valueName(widget) -> str:
+    return "currentPath" if widget.className() == "ctkPathLineEdit" else "value"
+
+
+@pytest.mark.parametrize("name", OTHER_VALUES)
+def test_parameters_and_widgets_follow_each_other(panel, name):  # noqa: F811
+    value, parameters, widget = OTHER_VALUES[name], panel.logic.getParameterNode(), _widgetOf(panel, name)
+    before = getattr(parameters, name)
+    assert before != value
+    setattr(parameters, name, value)
+    assert _get(widget) == value
+    _set(widget, before)
+    assert getattr(parameters, name) == before
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_node_parameters_and_selectors_follow_each_other(panel, name):  # noqa: F811
+    first, second = (slicer.mrmlScene.AddNewNodeByClass(NODES[name], text) for text in ("first", "second"))
+    parameters, widget = panel.logic.getParameterNode(), _widgetOf(panel, name)
+    setattr(parameters, name, first)
+    assert widget.currentNode() is first
+    _set(widget, second)
+    assert getattr(parameters, name) is second
+    slicer.mrmlScene.RemoveNode(second)
+    assert getattr(parameters, name) is not second
+
+
+def test_every_parameter_has_been_tried(panel):  # noqa: F811
+    parameters = panel.logic.getParameterNode()
+    assert set(parameters.allParameters) == {*OTHER_VALUES, *NODES, "model", "baseModel"}
+    for name in parameters.allParameters:
+        _widgetOf(panel, name)
+
+
+def test_apply_is_enabled_when_there_is_something_to_do(panel):  # noqa: F811
+    ui, parameters = panel.ui, panel.logic.getParameterNode()
+    assert not ui.applyButton.enabled
+    assert "Select a volume" in ui.applyButton.toolTip
+    source = phantoms.node()
+    panel.enter()
+    assert parameters.inputVolume is source
+    assert ui.applyButton.enabled
+    parameters.outputVolume = source
+    assert not ui.applyButton.enabled
+    assert "another node" in ui.warningLabel.text
+    parameters.outputVolume = None
+    assert ui.applyButton.enabled
+    slicer.mrmlScene.RemoveNode(source)
+    assert not ui.applyButton.enabled
+
+
+def test_preflight_says_what_will_happen(panel):  # noqa: F811
+    phantoms.node()
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    parameters.spacing = 0.8
+    line = panel.ui.preflightLabel.text
+    for words in ("0.8 x 0.7 x 2.4 mm", "10 slices", "36 x 38 x 30 voxels", "about 1 s on this CPU"):
+        assert words in line
+    Preflight.remember(1_000_000, 6000.0, "cpu (2 threads)")
+    parameters.spacing = 0.4
+    assert "min on this CPU" in panel.ui.preflightLabel.text
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "warning"),
+    [
+        ("T1w", None, "T1w"),
+        ("T2w", "isotropic", "already about as fine"),
+        ("T2w", "transform", "under the transform Shift"),
+        ("T2w", "thick", "outside the 1 to 6 mm"),
+        ("CT", None, "T2-weighted MRI only"),
+        ("T2w", "negative", "negative values"),
+        ("T2w", "constant", "same value"),
+    ],
+)
+def test_preflight_warns(panel, name, change, warning):  # noqa: F811
+    source = phantoms.node(name)
+    values = slicer.util.arrayFromVolume(source)
+    if change == "isotropic":
+        source.SetSpacing(0.5, 0.5, 0.5)
+    elif change == "thick":
+        source.SetSpacing(0.5, 0.5, 9.0)
+    elif change == "transform":
+        source.SetAndObserveTransformNodeID(phantoms.transform().GetID())
+    elif change == "negative":
+        values[0] = -1000
+    elif change == "constant":
+        values[:] = 7
+    slicer.util.arrayFromVolumeModified(source)
+    panel.enter()
+    panel.enhanceTab.update()
+    assert warning in panel.ui.warningLabel.text
+    assert panel.ui.applyButton.enabled
+
+
+def test_a_plain_volume_gives_no_warning(panel):  # noqa: F811
+    phantoms.node("sub-01_T2w")
+    panel.enter()
+    assert panel.ui.warningLabel.text.count("\u26a0") == 1  # its field of view is that of a toy
+    assert "does not hold a whole brain" in panel.ui.warningLabel.text
+
+
+def test_apply_makes_nodes_and_the_panel_shows_them(panel, standIn):  # noqa: F811
+    source = phantoms.node()
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    parameters.spacing = 0.8
+    applied(panel)
+    assert "Done" in panel.ui.statusLabel.text
+    assert parameters.outputVolume.GetName() == "T2w enhanced"
+    assert panel.ui.outputSegmentationSelector.currentNode().GetName() == "T2w cortex"
+    assert parameters.outputProbability is None  # it was not asked for
+    assert panel.ui.applyButton.enabled and not panel.ui.cancelButton.enabled
+    first = parameters.outputVolume
+    applied(panel)  # again, into the same nodes
+    assert parameters.outputVolume is first
+    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 2
+    assert parameters.inputVolume is source
+
+
+def test_probability_map_is_filled_when_a_node_is_chosen(panel, standIn):  # noqa: F811
+    phantoms.node()
+    panel.enter()
+    node = panel.ui.outputProbabilitySelector.addNode()
+    applied(panel)
+    assert panel.logic.getParameterNode().outputProbability is node
+    assert slicer.util.arrayFromVolume(node).max() == 1
+
+
+def test_the_options_reach_the_child(panel, standIn, monkeypatch):  # noqa: F811
+    from SegSRGANModule import EnhanceJob
+
+    seen = []
+    real = EnhanceJob.ChildProcess
+    monkeypatch.setattr(EnhanceJob, "ChildProcess", lambda arguments, *rest: seen.append(arguments) or real(arguments, *rest))
+    phantoms.node()
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    for name in ("spacing", "device", "patch", "overlap", "threshold", "biasCorrection", "mixedPrecision"):
+        setattr(parameters, name, OTHER_VALUES[name])
+    applied(panel)
+    line = " ".join(seen[0])
+    for option in ("--spacing 0.75", "--device cpu", "--patch 96", "--overlap 0.25", "--threshold 0.4", "--model stand-in"):
+        assert option in line
+    assert "--bias-correction" in line and "--no-mixed-precision" in line
+
+
+def test_progress_and_remaining_time_are_shown(panel, standIn):  # noqa: F811
+    standIn("slow")
+    phantoms.node()
+    panel.enter()
+    ui = panel.ui
+    panel.parent.show()
+    ui.applyButton.click()
+    assert not ui.applyButton.enabled and ui.cancelButton.enabled
+    waitFor(lambda: ui.progressBar.value == 100)
+    assert ui.progressBar.visible
+    assert "2 s left" in ui.progressBar.format
+    assert ui.statusLabel.text == "Reading"
+    ui.cancelButton.click()
+    waitFor(lambda: panel.enhanceTab.run is None)
+    assert "Cancelled" in ui.statusLabel.text
+    assert not ui.progressBar.visible
+    assert not slicer.util.getNodes("*enhanced*")
+    assert ui.applyButton.enabled
+    panel.parent.hide()
+
+
+def test_an_error_is_one_sentence_with_details_on_demand(panel, standIn):  # noqa: F811
+    standIn("fail")
+    phantoms.node()
+    panel.enter()
+    panel.parent.show()
+    applied(panel)
+    ui = panel.ui
+    assert ui.statusLabel.text == "The volume is made of cheese; choose one of a brain."
+    assert not ui.detailsText.visible
+    ui.detailsButton.click()
+    assert ui.detailsText.visible
+    assert "a line of details" in ui.detailsText.toPlainText()
+    assert not slicer.util.getNodes("*enhanced*")
+    panel.parent.hide()
+
+
+def test_a_child_that_dies_is_survived(panel, standIn):  # noqa: F811
+    standIn("crash")
+    phantoms.node()
+    panel.enter()
+    applied(panel)
+    assert "ended unexpectedly" in panel.ui.statusLabel.text
+    standIn("")
+    applied(panel)
+    assert "Done" in panel.ui.statusLabel.text
+
+
+def test_results_that_cannot_be_read_are_an_error(panel, standIn, monkeypatch):  # noqa: F811
+    from SegSRGANModule import Results
+
+    monkeypatch.setattr(Results, "setVolumeFromImage", lambda node, image: 1 / 0 if False else _raise())
+    phantoms.node()
+    panel.enter()
+    applied(panel)
+    assert "could not be loaded" in panel.ui.statusLabel.text
+
+
+def _raise():
+    raise OSError("the disk is gone")
+
+
+def test_closing_the_scene_during_a_run(panel, standIn):  # noqa: F811
+    standIn("slow")
+    phantoms.node()
+    panel.enter()
+    panel.ui.applyButton.click()
+    waitFor(lambda: panel.ui.progressBar.value > 0)
+    slicer.mrmlScene.Clear(False)
+    waitFor(lambda: panel.enhanceTab.run is None)
+    assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    assert not panel.ui.applyButton.enabled
+    standIn("")
+    phantoms.node()
+    panel.enter()
+    applied(panel)
+    assert "Done" in panel.ui.statusLabel.text
+
+
+def test_deleting_input_and_output_during_a_run(panel, standIn):  # noqa: F811
+    source = phantoms.node()
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    parameters.outputVolume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "target")
+    panel.ui.applyButton.click()
+    slicer.mrmlScene.RemoveNode(source)
+    slicer.mrmlScene.RemoveNode(parameters.outputVolume)
+    waitFor(lambda: panel.enhanceTab.run is None)
+    assert "Done" in panel.ui.statusLabel.text
+    assert parameters.outputVolume.GetName() == "T2w enhanced"
+
+
+def test_a_saved_scene_brings_the_panel_back(panel, standIn, tmp_path):  # noqa: F811
+    phantoms.node()
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    parameters.spacing, parameters.threshold, parameters.biasCorrection = 0.8, 0.6, True
+    applied(panel)
+    assert slicer.util.saveScene(str(tmp_path / "s.mrb"))
+    slicer.mrmlScene.Clear(False)
+    assert panel.ui.spacingSlider.value == 0.5
+    slicer.util.loadScene(str(tmp_path / "s.mrb"))
+    ui = panel.ui
+    assert (ui.spacingSlider.value, ui.thresholdSlider.value, ui.biasCorrectionCheckBox.checked) == (0.8, 0.6, True)
+    assert ui.inputSelector.currentNode().GetName() == "T2w"
+    assert ui.outputVolumeSelector.currentNode().GetName() == "T2w enhanced"
+    assert ui.outputSegmentationSelector.currentNode().GetName() == "T2w cortex"
+    applied(panel)
+    assert "Done" in ui.statusLabel.text
+
+
+def test_brain_mask_reaches_the_child(panel, standIn):  # noqa: F811
+    import numpy as np
+    import SimpleITK as sitk
+    from SegSRGANModule import Nodes
+
+    phantoms.node()
+    half = phantoms.image()
+    values = np.zeros(phantoms.SHAPE, np.uint8)
+    values[:, :, 20:] = 1
+    mask = sitk.GetImageFromArray(values)
+    mask.CopyInformation(half)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Mask")
+    Nodes.setVolumeFromImage(node, mask)
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    parameters.brainMask, parameters.spacing = node, 0.8
+    applied(panel)
+    drawn = slicer.util.arrayFromSegmentBinaryLabelmap(parameters.outputSegmentation, "cortex", parameters.inputVolume)
+    assert drawn[:, :, 21:].any() and not drawn[:, :, :19].any()
+
+
+def test_import_of_a_model(panel, tmp_path):  # noqa: F811
+    ui, parameters = panel.ui, panel.logic.getParameterNode()
+    assert ui.modelSelector.currentText == "Stand-in model"
+    assert "CC0-1.0" in ui.modelInfoLabel.text
+    writeModelFile(tmp_path / "Our hospital.safetensors", "Trained here")
+    panel.enhanceTab.importModel(tmp_path / "Our hospital.safetensors")
+    assert parameters.model == "Our-hospital"
+    assert ui.modelSelector.currentText == "Trained here (Our-hospital)"
+    ui.modelSelector.currentIndex = 0
+    assert parameters.model == ""
+    (tmp_path / "no.safetensors").write_bytes(b"GIF89a")
+    panel.enhanceTab.importModel(tmp_path / "no.safetensors")
+    assert "not a SegSRGAN model" in ui.statusLabel.text
+
+
+def test_a_model_that_is_gone_or_not_downloaded_keeps_apply_off(panel, models):  # noqa: F811
+    phantoms.node()
+    panel.enter()
+    ui, parameters = panel.ui, panel.logic.getParameterNode()
+    panel.parent.show()
+    parameters.model = "lost"
+    assert not ui.applyButton.enabled and "not there any more" in ui.warningLabel.text
+    listed = json.loads((models / "models.json").read_text())
+    listed["models"].append({"name": "far", "title": "Far away", "url": "http://127.0.0.1:9/x", "size": 5_000_000})
+    (models / "models.json").write_text(json.dumps(listed))
+    panel.enhanceTab.refreshModels(select="far")
+    assert not ui.applyButton.enabled and "press Download" in ui.warningLabel.text
+    assert ui.downloadModelButton.visible and "5.0 MB" in ui.modelInfoLabel.text
+    panel.enhanceTab.refreshModels(select="")
+    assert ui.applyButton.enabled and not ui.downloadModelButton.visible
+    panel.parent.hide()
+
+
+def test_closing_the_module_ends_the_child(panel, standIn):  # noqa: F811
+    standIn("stubborn")
+    phantoms.node()
+    panel.enter()
+    panel.ui.applyButton.click()
+    run = panel.enhanceTab.run
+    waitFor(lambda: run._pid is not None)
+    panel.enhanceTab.close()
+    waitFor(lambda: not run.isRunning)
+
+
+def test_research_use_only_is_said(panel):  # noqa: F811
+    assert "Not a medical device" in panel.ui.disclaimerLabel.text
+    assert "Not a medical device" in slicer.modules.segsrgan.helpText
+
+
+@pytest.mark.parametrize("width", [420, 700])
+@pytest.mark.parametrize("tab", [0, 1, 2])
+def test_nothing_is_cut_off(panel, width, tab):  # noqa: F811
+    """Texts fit into their buttons and labels, and no widget reaches over the panel's edge."""
+    phantoms.node()
+    panel.enter()
+    panel.ui.tabs.currentIndex = tab
+    panel.ui.advancedButton.collapsed = False
+    panel.parent.resize(width, 1100)
+    panel.parent.show()
+    slicer.app.processEvents()
+    try:
+        assert panel.parent.width == width, "the panel cannot be made this narrow"
+        page = panel.ui.tabs.currentWidget()
+        for widget in page.findChildren(qt.QWidget):
+            if not widget.isVisible() or widget.className() in ("QScrollBar", "QHeaderView"):
+                continue
+            right = widget.mapTo(page, qt.QPoint(widget.width, 0)).x()
+            assert right <= page.width, f"{widget.name or widget.className()} reaches over the edge"
+            if isinstance(widget, (qt.QPushButton, qt.QCheckBox)):
+                assert widget.width >= widget.minimumSizeHint().width(), f"'{widget.text}' is cut off"
+            if isinstance(widget, qt.QLabel) and not widget.wordWrap:
+                assert widget.width >= widget.sizeHint().width(), f"'{widget.text}' is cut off"
+    finally:
+        panel.parent.hide()
+        panel.ui.advancedButton.collapsed = True
+
+
+def test_layouts_are_well_formed():
+    import xml.etree.ElementTree as ElementTree
+
+    for text in (SliceViews.sideBySideLayout(), SliceViews.fadeLayout()):
+        root = ElementTree.fromstring(text)
+        assert len(list(root.iter("view"))) in (3, 4)
+        node = slicer.vtkMRMLLayoutNode()
+        assert node.AddLayoutDescription(4711, text)
+
+
+def test_module_files_load_neither_torch_nor_numpy():
+    for path in pathlib.Path(slicer.modules.segsrgan.path).parent.rglob("*.py"):
+        for line in path.read_text().splitlines():
+            assert not line.startswith(("import torch", "import numpy", "from torch", "from numpy", "import SimpleITK"))
