@@ -60,7 +60,9 @@ class QualityTab:
 
     def showResult(self) -> None:
         """A new result: show it the chosen way, whatever was shown before."""
-        self._state = None
+        if state := self._viewState():
+            self._arrange()
+            self._state = state
         self.update()
 
     def _viewState(self) -> tuple | None:
@@ -70,14 +72,19 @@ class QualityTab:
         return parameters.comparison, parameters.outputVolume.GetID(), parameters.fade
 
     def _updateViews(self) -> None:
-        """Change the views only where a parameter changed: users arrange them by other means too."""
+        """Change the views only where a parameter was changed here: users and scenes arrange them by other means too."""
         state, shown = self._viewState(), self._state
         self._state = state
-        if shown is None or state[:2] != shown[:2]:
-            SliceViews.arrange(self._parameters.comparison, self._input(), self._parameters.outputVolume)
-            SliceViews.fade(self._parameters.fade)
+        if shown is None or slicer.mrmlScene.IsImporting():
+            return
+        if state[:2] != shown[:2]:
+            self._arrange()
         elif state != shown:
             SliceViews.fade(self._parameters.fade)
+
+    def _arrange(self) -> None:
+        SliceViews.arrange(self._parameters.comparison, self._input(), self._parameters.outputVolume)
+        SliceViews.fade(self._parameters.fade)
 
     def _applyOverlay(self, segmentation) -> None:
         display = segmentation.GetDisplayNode()

@@ -30,8 +30,8 @@ slicer = application.boot()
 import qt  # noqa: E402
 import vtk  # noqa: E402
 
-# said by Slicer itself when a scene is saved twice, or when a slice view has nothing to show
-_HARMLESS = re.compile("DataNodeCache item was missing|removing old version of file")
+# said by Slicer itself when a scene is saved twice, and when a scene with slice views is loaded
+_HARMLESS = re.compile("DataNodeCache item was missing|removing old version of file|orientation preset name: Reformat")
 
 
 @functools.cache
