@@ -85,7 +85,7 @@ def simulate_patch(
     margin = int(np.ceil(2.5 * factor))
     side = config.patch + 2 * margin
     zooms = zoom * np.exp(rng.uniform(-1, 1, 3) * config.anisotropic_zoom)
-    intensity, target = _random_scene(subject, np.ceil(side / zooms).astype(int) + 2, config, rng)
+    intensity, target = _random_scene(subject, np.ceil(side / zooms).astype(int) + 2, config.patch / side, config, rng)
     for axis in range(3):
         length = intensity.shape[axis]
         positions = (np.arange(side) - side / 2) / zooms[axis] + (length - 1) / 2
@@ -98,12 +98,16 @@ def simulate_patch(
 
 
 def _random_scene(
-    subject: Subject, size: np.ndarray, config: SimulationConfig, rng: np.random.Generator
+    subject: Subject, size: np.ndarray, share: float, config: SimulationConfig, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A box of the brain with a random shape and contrast: intensity and wanted tissue (z, y, x), both float32."""
+    """A box of the brain with a random shape and contrast: intensity and wanted tissue (z, y, x), both float32.
+
+    The patch is the middle of the box, `share` of each side; the rest is what its observation depends on.
+    """
     augmentation = config.augmentation
     warp = rng.random() < augmentation.deformation
-    crop, labels = _random_crop(subject, np.ceil(size * _WARP_MARGIN).astype(int) if warp else size, config, rng)
+    wider = _WARP_MARGIN if warp else 1.0
+    crop, labels = _random_crop(subject, np.ceil(size * wider).astype(int), share / wider, config, rng)
     crop, labels = random_orientation(crop, labels, rng)
     image, tissue = torch.from_numpy(crop), torch.from_numpy(labels)
     if warp:
@@ -115,22 +119,23 @@ def _random_scene(
 
 
 def _random_crop(
-    subject: Subject, size: np.ndarray, config: SimulationConfig, rng: np.random.Generator
+    subject: Subject, size: np.ndarray, share: float, config: SimulationConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut a box around a random voxel; zero outside the volume."""
-    best: tuple[float, np.ndarray | None] = (-1.0, None)
+    best, most = np.zeros(3, int), -1.0
+    inner = np.ceil(size * share).astype(int)
     for _ in range(_TRIES):
         voxels = subject.wanted_voxels if rng.random() < config.label_share else subject.brain_voxels
         centre = np.array(np.unravel_index(voxels[rng.integers(len(voxels))], subject.labels.shape))
         start = centre - size // 2 + rng.integers(-8, 9, 3)
         if config.mask_overlap == 0:
             return _box(subject.intensity, start, size), _box(subject.labels, start, size)
-        overlap = float(np.count_nonzero(_box(subject.labels, start, size)) / size.prod())
-        if overlap > best[0]:
-            best = (overlap, start)
+        overlap = float(np.count_nonzero(_box(subject.labels, start + (size - inner) // 2, inner)) / inner.prod())
+        if overlap > most:
+            best, most = start, overlap
         if overlap >= config.mask_overlap:
             break
-    return _box(subject.intensity, best[1], size), _box(subject.labels, best[1], size)
+    return _box(subject.intensity, best, size), _box(subject.labels, best, size)
 
 
 def _box(volume: np.ndarray, start: np.ndarray, size: np.ndarray) -> np.ndarray:
