@@ -40,13 +40,13 @@ def patch_grid(shape: tuple[int, int, int], patch: tuple[int, int, int], overlap
     Args:
         shape: (z, y, x) of the volume.
         patch: (z, y, x) of a patch, not larger than the volume.
-        overlap: share of a patch that it has, at least, in common with the next one, in [0, 0.8].
+        overlap: share of a patch that it has, at least, in common with the next one, in [0, 0.75].
 
     Raises:
         ValueError: a patch that does not fit, or an overlap out of range.
     """
-    if not 0 <= overlap <= 0.8:
-        raise ValueError(f"The overlap of patches lies between 0 and 0.8, not at {overlap}.")
+    if not 0 <= overlap <= 0.75:
+        raise ValueError(f"The overlap of patches lies between 0 and 0.75, not at {overlap}.")
     if any(p < 1 or p > n for p, n in zip(patch, shape, strict=True)):
         raise ValueError(f"A patch of {patch} voxels does not fit into a volume of {shape}.")
     starts = tuple(_starts(n, p, overlap) for n, p in zip(shape, patch, strict=True))

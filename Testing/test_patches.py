@@ -35,7 +35,7 @@ class Position(Identity):
 
 sizes = st.tuples(*[st.integers(1, 40)] * 3)
 patches = st.integers(2, 8).map(lambda n: 4 * n)
-overlaps = st.floats(0, 0.8)
+overlaps = st.floats(0, 0.75)
 
 
 @settings(max_examples=60, deadline=None)

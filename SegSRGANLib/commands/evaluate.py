@@ -20,7 +20,7 @@ def evaluate(
     labels: Annotated[Path | None, typer.Option(help="Segmentation to judge.")] = None,
     truth: Annotated[Path | None, typer.Option(help="True segmentation.")] = None,
     truth_label: Annotated[
-        int | None, typer.Option(help="Label of the cortex in the truth; default: any label.")
+        int | None, typer.Option(help="Label of the cortex, when the truth holds several.")
     ] = None,
     mask: Annotated[Path | None, typer.Option(help="Brain mask.")] = None,
     as_json: Json = False,
