@@ -175,7 +175,7 @@ def _stack(slices: Iterable[_Slice], name: str) -> tuple[Grid, list[_Slice]]:
     """
     slices = list(slices)
     _check_alike(slices, name)
-    axes = orthonormal_axes(_unit(np.mean([s.axes for s in slices], axis=0)), name, _SAME)
+    axes = orthonormal_axes(_unit(np.mean([s.axes for s in slices], axis=0)), name)
     normal = axes[:, 2]
     slices.sort(key=lambda s: float(s.position @ normal))
     positions = np.array([s.position for s in slices])

@@ -7,13 +7,16 @@ Source of the format: https://itk.org/Wiki/ITK/MetaIO/Documentation.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from pathlib import Path
 
 from .payload import Payload, check_payload, count_voxels
+from .text_header import data_file, shown
 from .volume_error import VolumeError
-from .volume_header import VolumeHeader, data_file, shown
+
+_logger = logging.getLogger(__name__)
 
 _MAX_HEADER = 2**16  # bytes
 _MAX_LINE = 480  # the reader's own buffer is 500
@@ -34,8 +37,11 @@ _LENGTHS = {
 _UNITS = ("mm", "?", "unknown")
 
 
-def check_metaimage(path: Path) -> VolumeHeader:
+def check_metaimage(path: Path) -> int:
     """Check a .mha or .mhd file: header, length and checksum; nothing of the volume's size is allocated.
+
+    Returns:
+        The number of voxels.
 
     Raises:
         VolumeError: the header is damaged, announces what is not read here, or voxels are missing.
@@ -54,7 +60,7 @@ def check_metaimage(path: Path) -> VolumeHeader:
     _check_meaning(fields, dimension, name)
     voxels = count_voxels(size, name)
     check_payload(_payload(path, fields, end, voxels), name)
-    return VolumeHeader("MetaImageIO", voxels)
+    return voxels
 
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:
@@ -114,6 +120,8 @@ def _check_meaning(fields: dict[str, str], dimension: int, name: str) -> None:
         raise VolumeError(f"{name} does not say how large its voxels are ('ElementSpacing'): export it again.")
     if min(map(float, spacing.split()[:3])) <= 0:
         raise VolumeError(f"{name} has an impossible voxel size of {shown(spacing)} mm: export it again.")
+    if not fields.keys() & {"TransformMatrix", "Rotation", "Orientation"}:
+        _logger.warning("%s does not say how it lies in space (no 'TransformMatrix'): LPS axes assumed.", name)
     for key, neutral in (("ElementToIntensityFunctionSlope", 1), ("ElementToIntensityFunctionOffset", 0)):
         if key in fields and float(fields[key]) != neutral:
             raise VolumeError(f"{name} rescales its intensities ('{key}'), which is not read: export it without.")

@@ -1,7 +1,7 @@
-"""NIfTI-1 headers, checked before SimpleITK sees the file.
+"""NIfTI-1 headers, checked before anything of the size that they announce is allocated.
 
-SimpleITK reads a truncated file, a zero or negative voxel size, an intercept without a slope or a volume of several
-vectors without a word, and fills in what is missing. Here each of these is an error.
+SimpleITK reads a truncated file, a zero or negative voxel size or a series of vectors without a word, and fills in what
+is missing. Here each of these is an error.
 Source of the layout and the rules: nifti1.h, https://nifti.nimh.nih.gov/nifti-1.
 """
 
@@ -10,24 +10,43 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from .geometry import Grid
 from .nifti_geometry import NiftiGeometry, nifti_grid
 from .payload import Payload, check_payload, count_voxels
 from .volume_error import VolumeError
-from .volume_header import VolumeHeader
 
 _HEADER_SIZE = 348
 _FIRST_VOXEL = 352  # header, and four bytes that announce extensions
 _NIFTI2_SIZE = 540
-_BYTES_PER_VOXEL = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8}  # by datatype code
+_DTYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8"} | {256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _NOT_SCALAR = {32: "complex", 1792: "complex", 2048: "complex", 128: "RGB", 2304: "RGBA"}
 _MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # by spatial unit code: unknown, metre, millimetre, micrometre
 _GZIP = b"\x1f\x8b"
 
 
-def check_nifti(path: Path) -> VolumeHeader:
+@dataclass(frozen=True)
+class NiftiHeader:
+    """A header that was found sound.
+
+    grid: where the voxels lie. dtype: one stored number, with its byte order. offset: the byte, expanded, where the
+    voxels start. slope, intercept: from stored numbers to intensities. compressed: whether the file is gzipped.
+    """
+
+    grid: Grid
+    dtype: np.dtype
+    offset: int
+    slope: float
+    intercept: float
+    compressed: bool
+
+
+def check_nifti(path: Path) -> NiftiHeader:
     """Check a .nii or .nii.gz file: header, length and checksum; nothing of the volume's size is allocated.
 
     Raises:
@@ -47,17 +66,13 @@ def check_nifti(path: Path) -> VolumeHeader:
     if raw[344:348] != b"n+1\0":
         raise VolumeError(f"{name} lacks the mark of a NIfTI-1 file ('n+1'): convert it to .nii.gz.")
     size = _size(field("8h", 40), name)
-    _check_scaling(*field("2f", 112), name)
-    payload = Payload(
-        file=path,
-        offset=0,
-        size=_first_voxel(field("f", 108)[0], name)
-        + count_voxels(size, name) * _bytes_per_voxel(field("h", 70)[0], name),
-        compressed=compressed,
-    )
+    voxels = count_voxels(size, name)
+    dtype = _dtype(field("h", 70)[0], order, name)
+    offset = _first_voxel(field("f", 108)[0], name)
+    slope, intercept = _scaling(*field("2f", 112), name)
     grid = nifti_grid(_geometry(field, size, name), name)
-    check_payload(payload, name)
-    return VolumeHeader("NiftiImageIO", math.prod(size), grid)
+    check_payload(Payload(path, 0, offset + voxels * dtype.itemsize, compressed), name)
+    return NiftiHeader(grid, dtype, offset, slope, intercept, compressed)
 
 
 def _first_bytes(path: Path, compressed: bool) -> bytes:
@@ -108,15 +123,16 @@ def _size(dim: Sequence[int], name: str) -> tuple[int, int, int]:
     return size[0], size[1], size[2]
 
 
-def _bytes_per_voxel(datatype: int, name: str) -> int:
-    if datatype in _NOT_SCALAR:
+def _dtype(code: int, order: str, name: str) -> np.dtype:
+    """The type of one stored number."""
+    if code in _NOT_SCALAR:
         raise VolumeError(
-            f"{name} has {_NOT_SCALAR[datatype]} voxels, and one real number per voxel is needed: "
+            f"{name} has {_NOT_SCALAR[code]} voxels, and one real number per voxel is needed: "
             "export its magnitude or one component."
         )
-    if datatype not in _BYTES_PER_VOXEL:
-        raise VolumeError(f"{name} has the voxel type {datatype}, which is not read: export it as float32 or int16.")
-    return _BYTES_PER_VOXEL[datatype]
+    if code not in _DTYPES:
+        raise VolumeError(f"{name} has the voxel type {code}, which is not read: export it as float32 or int16.")
+    return np.dtype(order + _DTYPES[code])
 
 
 def _first_voxel(offset: float, name: str) -> int:
@@ -128,16 +144,16 @@ def _first_voxel(offset: float, name: str) -> int:
     return int(offset)
 
 
-def _check_scaling(slope: float, intercept: float, name: str) -> None:
-    """Refuse an intercept without a slope: by nifti1.h it does not count, yet SimpleITK adds it."""
-    if not (math.isfinite(slope) and slope != 0) and math.isfinite(intercept) and intercept != 0:
-        raise VolumeError(
-            f"{name} has an intensity intercept of {intercept:g} with a slope of {slope:g}, which contradict "
-            "each other: export it again."
-        )
+def _scaling(slope: float, intercept: float, name: str) -> tuple[float, float]:
+    """Slope and intercept; without a slope the numbers stand for themselves (SimpleITK would add the intercept)."""
+    if slope == 0 or not math.isfinite(slope):
+        return 1.0, 0.0
+    if not math.isfinite(intercept):
+        raise VolumeError(f"{name} has an intensity intercept of {intercept:g}: correct its header or export it again.")
+    return slope, intercept
 
 
-def _geometry(field, size: tuple[int, int, int], name: str) -> NiftiGeometry:
+def _geometry(field: Callable[[str, int], tuple], size: tuple[int, int, int], name: str) -> NiftiGeometry:
     """The header's numbers about space."""
     units = field("B", 123)[0] & 7
     if units not in _MILLIMETRES:

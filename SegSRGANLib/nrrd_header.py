@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 
 from .payload import Payload, check_payload, count_voxels
+from .text_header import data_file, shown
 from .volume_error import VolumeError
-from .volume_header import VolumeHeader, data_file, shown
 
 _logger = logging.getLogger(__name__)
 
@@ -33,8 +33,11 @@ _ANATOMICAL = ("left-posterior-superior", "right-anterior-superior", "left-anter
 _SAME_FIELD = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip"}
 
 
-def check_nrrd(path: Path) -> VolumeHeader:
+def check_nrrd(path: Path) -> int:
     """Check a .nrrd or .nhdr file: header, length and checksum; nothing of the volume's size is allocated.
+
+    Returns:
+        The number of voxels.
 
     Raises:
         VolumeError: the header is damaged, announces what is not read here, or voxels are missing.
@@ -49,7 +52,7 @@ def check_nrrd(path: Path) -> VolumeHeader:
     _check_geometry(fields, len(size), name)
     voxels = count_voxels(size, name)
     check_payload(_payload(path, fields, end, voxels), name)
-    return VolumeHeader("NrrdImageIO", voxels)
+    return voxels
 
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:
@@ -89,7 +92,8 @@ def _size(fields: dict[str, str], name: str) -> list[int]:
     if not 3 <= dimension <= 4:
         raise VolumeError(f"{name} has {dimension} dimensions, and a 3D volume is needed: extract one volume.")
     if dimension == 4 and 1 not in size:
-        raise VolumeError(f"{name} is a 4D series of {' x '.join(map(str, size))}: extract one volume and give that.")
+        text = " x ".join(map(str, size))
+        raise VolumeError(f"{name} holds several frames or components ({text}): extract one volume and give that.")
     return size
 
 

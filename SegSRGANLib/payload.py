@@ -97,17 +97,21 @@ def _expanded_size(stream: BinaryIO, available: int, enough: int, name: str) -> 
     inflater = zlib.decompressobj(wbits=47)  # 47: gzip or zlib, told apart by the header
     pending = b""
     try:
-        while pending or available > 0:
+        while True:
             if not pending:
                 pending = stream.read(min(_CHUNK, available))
-                available = available - len(pending) if pending else 0
+                available -= len(pending)
+                if not pending:
+                    break
             if inflater.eof:  # what follows is padding, or another gzip member
                 pending = pending.lstrip(b"\0")
-                inflater = zlib.decompressobj(wbits=47) if pending else inflater
-            total += len(inflater.decompress(pending, _CHUNK)) if pending else 0
+                if not pending:
+                    continue
+                inflater = zlib.decompressobj(wbits=47)
+            total += len(inflater.decompress(pending, _CHUNK))
             if total > enough:
                 return total
-            pending = inflater.unconsumed_tail or inflater.unused_data
+            pending = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
         total += len(inflater.flush())
     except zlib.error as error:
         raise VolumeError(f"{name} has damaged compressed data ({error}): copy it again.") from error

@@ -1,7 +1,8 @@
 """Reading and writing volumes: NIfTI, NRRD, MetaImage and DICOM series, always 3D, LPS and millimetres.
 
-SimpleITK reads and writes the voxels. The checks it leaves out stand before it (headers, lengths, checksums: nothing is
-allocated for a header that cannot be true) and behind it (voxel values, geometry). Every error is a `VolumeError`.
+SimpleITK does the reading, but for the voxels of NIfTI, and the writing. The checks it leaves out stand before it
+(headers, lengths, checksums: nothing is allocated for a header that cannot be true) and behind it (values, geometry).
+Every error is a `VolumeError`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +18,22 @@ import SimpleITK as sitk
 
 from .atomic import atomic_path
 from .dicom_series import is_dicom_file, read_dicom_series
+from .geometry import Grid
 from .metaimage_header import check_metaimage
 from .nifti_header import check_nifti
+from .nifti_reader import read_nifti
 from .nrrd_header import check_nrrd
 from .orientation import orthonormal_axes
 from .volume_error import VolumeError
-from .volume_header import VolumeHeader
 
 __all__ = ["VolumeError", "read_labels", "read_volume", "write_volume"]
 
-_CHECKS: dict[str, Callable[[Path], VolumeHeader]] = {
+_CHECKS: dict[str, Callable[[Path], object]] = {
     **dict.fromkeys((".nii", ".nii.gz"), check_nifti),
     **dict.fromkeys((".nrrd", ".nhdr"), check_nrrd),
     **dict.fromkeys((".mha", ".mhd"), check_metaimage),
 }
+_IMAGE_IO = {check_nrrd: "NrrdImageIO", check_metaimage: "MetaImageIO"}
 _WRITTEN = (".nii.gz", ".nii", ".nrrd", ".mha")
 _SPACING_LIMITS = (0.01, 100.0)  # mm: beyond, the unit is wrong or the header damaged
 _MAX_NIFTI_AXIS = 32767  # a NIfTI-1 header counts voxels in 16 bits
@@ -105,8 +109,7 @@ def write_volume(image: sitk.Image, path: str | os.PathLike[str]) -> None:
         )
     if suffix in (".nii", ".nii.gz") and max(image.GetSize()) > _MAX_NIFTI_AXIS:
         raise VolumeError(f"{path.name} cannot hold {max(image.GetSize())} voxels along an axis: write .nrrd.")
-    image = sitk.Image(image)  # shares the voxels until something is changed
-    _clean(image, path.name)
+    image = _clean(image, path.name)
     with atomic_path(path) as temporary:
         try:
             sitk.WriteImage(image, str(temporary), useCompression=suffix != ".nii")
@@ -131,8 +134,7 @@ def _read(path: Path, series: str | None = None) -> sitk.Image:
             image = _read_file(path)
     except OSError as error:
         raise VolumeError(f"{path} cannot be read ({error.strerror or error}): check that you may read it.") from error
-    _clean(image, path.name)
-    return image
+    return _clean(image, path.name)
 
 
 def _read_file(path: Path) -> sitk.Image:
@@ -141,28 +143,25 @@ def _read_file(path: Path) -> sitk.Image:
         raise VolumeError(f"{path} is not a file that can be read.")
     if path.stat().st_size == 0:
         raise VolumeError(f"{path.name} is empty: copy or export it again.")
-    header = check(path)
+    if check is check_nifti:
+        image = read_nifti(path)
+        _check_shape(image.GetSize(), 1, path.name)
+        return image
+    voxels = check(path)
     reader = sitk.ImageFileReader()
-    reader.SetImageIO(header.image_io)
+    reader.SetImageIO(_IMAGE_IO[check])
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
-        size, components = reader.GetSize(), reader.GetNumberOfComponents()
-        _check_shape(size, components, path.name)
-        if math.prod(size) != header.voxels:
+        _check_shape(reader.GetSize(), reader.GetNumberOfComponents(), path.name)
+        if math.prod(reader.GetSize()) != voxels:
             raise VolumeError(f"{path.name} has a header that can be read in two ways: export it again.")
         image = reader.Execute()
     except RuntimeError as error:
         raise VolumeError(f"{path.name} cannot be read by SimpleITK: it is damaged, export it again.") from error
     if "vector" in image.GetPixelIDTypeAsString():  # of one number
         image = sitk.VectorIndexSelectionCast(image, 0)
-    if image.GetDimension() == 4:
-        image = image[:, :, :, 0]
-    if header.grid is not None:
-        image.SetSpacing(header.grid.spacing)
-        image.SetOrigin(header.grid.origin)
-        image.SetDirection(header.grid.direction)
-    return image
+    return image[:, :, :, 0] if image.GetDimension() == 4 else image
 
 
 def _suffix(path: Path, known: tuple[str, ...]) -> str:
@@ -189,22 +188,21 @@ def _check_shape(size: tuple[int, ...], components: int, name: str) -> None:
         raise VolumeError(f"{name} is a single slice ({text} voxels), and a 3D volume is needed: stack its slices.")
 
 
-def _clean(image: sitk.Image, name: str) -> None:
+def _clean(image: sitk.Image, name: str) -> sitk.Image:
     """Check the geometry of an image; make its axes, rounded in many headers, exactly perpendicular; drop metadata."""
-    spacing = image.GetSpacing()
+    grid = Grid.of(image)
     low, high = _SPACING_LIMITS
-    if not all(low <= s <= high for s in spacing):
-        text = " x ".join(f"{s:.4g}" for s in spacing)
+    if not all(low <= s <= high for s in grid.spacing):
+        text = " x ".join(f"{s:.4g}" for s in grid.spacing)
         raise VolumeError(
             f"{name} has an impossible voxel size of {text} mm (possible: {low:g} to {high:g}): correct its header."
         )
-    if not np.isfinite(image.GetOrigin()).all():
+    if not np.isfinite(grid.origin).all():
         raise VolumeError(f"{name} has an origin that is not finite: correct its header.")
-    axes = tuple(orthonormal_axes(np.array(image.GetDirection()).reshape(3, 3), name).ravel().tolist())
-    if axes != image.GetDirection():
-        image.SetDirection(axes)
-    for key in image.GetMetaDataKeys():
-        image.EraseMetaData(key)
+    axes = tuple(orthonormal_axes(np.array(grid.direction).reshape(3, 3), name).ravel().tolist())
+    if axes == grid.direction and not image.GetMetaDataKeys():
+        return image
+    return replace(grid, direction=axes).image(sitk.GetArrayViewFromImage(image))
 
 
 def _range(image: sitk.Image, name: str) -> tuple[float, float]:

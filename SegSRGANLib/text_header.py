@@ -1,26 +1,11 @@
-"""What a volume's header says, checked: the part that every file format shares."""
+"""What the checks of text headers (NRRD, MetaImage) share."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
-from .geometry import Grid
 from .volume_error import VolumeError
-
-
-@dataclass(frozen=True)
-class VolumeHeader:
-    """A header that was found sound.
-
-    image_io: SimpleITK's name of the reader to use. voxels: how many numbers the file holds.
-    grid: where they lie, for formats whose geometry is not left to SimpleITK.
-    """
-
-    image_io: str
-    voxels: int
-    grid: Grid | None = None
 
 
 def shown(text: str) -> str:
