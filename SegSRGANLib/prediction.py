@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -80,10 +79,10 @@ def predict_volume(
     """
     _check_patch(network, options.patch)
     padded = _padded(volume, network)
-    plan = first_plan(network, tuple(padded.shape), options.patch, options.batch)
+    best = first_plan(network, tuple(padded.shape), options.patch, options.batch)
     record = {} if record is None else record
     record["fallbacks"] = []
-    for plan in (plan, *later_plans(plan, network)):
+    for plan in (best, *later_plans(best, network)):
         try:
             whole = _predict(network.to(plan.device), padded, plan, options, record, (progress, should_stop))
             break
@@ -188,8 +187,11 @@ def _unchanged(patch: torch.Tensor, channels: int) -> torch.Tensor:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
+    """torch has one error class for this on CUDA, and only texts on the CPU."""
     text = str(error).lower()
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "out of memory" in text or "alloc" in text
+    return isinstance(error, MemoryError) or any(
+        words in text for words in ("out of memory", "not enough memory", "can't allocate memory")
+    )
 
 
 def _check_patch(network: nn.Module, patch: int) -> None:
