@@ -115,15 +115,17 @@ def enhance(
     stop_if(should_stop)
     with _timed(timings, "prediction"):
         volume = torch.from_numpy(np.ascontiguousarray(interpolated[region]))
+        how: dict[str, Any] = {}
         predicted = predict_volume(
-            model.network, volume, options.prediction, scaled(progress, 0.05, 0.97), should_stop
+            model.network, volume, options.prediction, scaled(progress, 0.05, 0.97), should_stop, how
         ).numpy()
     with _timed(timings, "composition"):
         images = _compose(predicted, interpolated, region, inside, output, scale, options.threshold)
     timings["total"] = time.perf_counter() - started
     report(0.97, "Finished the computation")
     run = describe_run(image, model, device, warnings, timings)
-    return Enhancement(*images, record={**run, "options": asdict(options), "intensity_scale": scale})
+    run |= {"options": asdict(options), "intensity_scale": scale, "prediction": how}
+    return Enhancement(*images, record=run)
 
 
 def _compose(
