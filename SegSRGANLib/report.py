@@ -108,7 +108,7 @@ def _focus(oriented: Sequence[tuple[Column, sitk.Image, sitk.Image | None]]) -> 
 
 
 def _window(image: sitk.Image) -> tuple[float, float]:
-    """Grey levels from the darkest to the 99.5th percentile of the positive voxels."""
+    """Grey levels up to the 99.5th percentile of the positive voxels; interpolation's undershoots count as dark."""
     array = sitk.GetArrayViewFromImage(image)
     positive = array[array > 0]
-    return (float(min(array.min(), 0)), float(np.percentile(positive, 99.5)) if positive.size else 1.0)
+    return (float(min(np.percentile(array, 0.5), 0)), float(np.percentile(positive, 99.5)) if positive.size else 1.0)
