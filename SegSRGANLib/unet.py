@@ -3,7 +3,8 @@
 The paper's generator spends half of its multiplications, and most of its memory traffic, at full resolution. This one
 works at half resolution and below; only a thin last layer sees every voxel. It has no normalization, so what it does
 to a voxel depends neither on the patch's size nor on what else lies in it, and no biases, so its intensities follow
-the input's scale exactly: f(a x) = a f(x) (Mohan et al., ICLR 2020).
+the input's scale exactly: f(a x) = a f(x) (Mohan et al., ICLR 2020). Without normalization the start decides: He's
+weights, leaky activations and blocks that begin as the identity keep a large learning rate from killing channels.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from .layers import OutputConv, UpsampleConv
+
+_SLOPE = 0.1  # of the leaky activations
 
 
 @dataclass(frozen=True)
@@ -40,17 +43,16 @@ class UNetConfig:
 
 
 class PlainBlock(nn.Module):
-    """conv - ReLU - conv, plus the input: (N, C, D, H, W) -> same. It begins as the identity."""
+    """conv - LeakyReLU - conv, plus the input: (N, C, D, H, W) -> same. It begins as the identity."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv_a = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
         self.conv_b = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
-        nn.init.zeros_(self.conv_b.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Add what the two convolutions find to the input."""
-        return x + self.conv_b(F.relu(self.conv_a(x)))
+        return x + self.conv_b(F.leaky_relu(self.conv_a(x), _SLOPE))
 
 
 class UNet(nn.Module):
@@ -76,6 +78,7 @@ class UNet(nn.Module):
         self.head = UpsampleConv(widths[0], thin)
         self.output = OutputConv(thin + 1, 2, 3)
         self.rarity = nn.Parameter(torch.tensor(-2.0))  # log-odds of cortex where the image says nothing
+        _initialize(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Predict one batch.
@@ -94,8 +97,18 @@ class UNet(nn.Module):
                 y = self.downs[level](y)
         for up, decoder in zip(reversed(self.ups), reversed(self.decoders), strict=True):
             y = decoder(up(y) + skips.pop())
-        y = self.output(torch.cat([F.relu(self.head(y)), x], dim=1))
+        y = self.output(torch.cat([F.leaky_relu(self.head(y), _SLOPE), x], dim=1))
         return torch.cat([x + y[:, :1], torch.sigmoid(y[:, 1:] + self.rarity)], dim=1)
+
+
+def _initialize(network: nn.Module) -> None:
+    """He's initialization (2015), and residual blocks that add nothing yet."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, _SLOPE)
+    for module in network.modules():
+        if isinstance(module, PlainBlock):
+            nn.init.zeros_(module.conv_b.weight)
 
 
 def _level(width: int, blocks: int) -> nn.Sequential:

@@ -1,0 +1,110 @@
+"""The residual U-Net and SRReCNN."""
+
+import pytest
+import torch
+from torch import nn
+
+from SegSRGANLib.checkpoint import ModelCard, load_checkpoint, save_checkpoint
+from SegSRGANLib.srrecnn import SRReCNN, SRReCNNConfig
+from SegSRGANLib.training.optimization import start_as_interpolation
+from SegSRGANLib.unet import UNet, UNetConfig
+
+
+def _trained_looking(network):
+    """A network whose zero-initialised layers are not zero."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.dim() == 5:
+                parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return network.eval()
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_unet_keeps_the_size_of_every_allowed_input(levels):
+    network = _trained_looking(UNet(UNetConfig(4, levels, 1)))
+    side = network.multiple
+    for shape in ((side, side, side), (2 * side, side, 3 * side)):
+        y = network(torch.rand(2, 1, *shape))
+        assert y.shape == (2, 2, *shape)
+        assert 0 <= y[:, 1].min() and y[:, 1].max() <= 1
+
+
+def test_unet_intensity_follows_the_scale_of_the_input():
+    network = _trained_looking(UNet(UNetConfig(4, 2, 1)))
+    x = torch.rand(1, 1, 16, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(network(3 * x)[:, 0], 3 * network(x)[:, 0], rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(network(x)[:, 0], x[:, 0], atol=1e-3)
+
+
+def test_unet_sees_no_cortex_in_an_empty_patch():
+    network = _trained_looking(UNet(UNetConfig(4, 2, 1)))
+    y = network(torch.zeros(1, 1, 8, 8, 8))
+    assert y[:, 0].abs().max() == 0 and y[:, 1].max() < 0.5
+
+
+def test_unet_uses_all_its_weights():
+    network = _trained_looking(UNet(UNetConfig(4, 3, 2)))
+    network(torch.rand(1, 1, 16, 16, 16)).square().sum().backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in network.parameters())
+
+
+def test_unet_prediction_does_not_depend_on_distant_voxels():
+    """Without normalization a voxel's value depends on its surroundings alone."""
+    network = _trained_looking(UNet(UNetConfig(4, 1, 1)))
+    x = torch.rand(1, 1, 16, 16, 64)
+    other = x.clone()
+    other[..., 40:] = torch.rand(1, 1, 16, 16, 24)
+    with torch.no_grad():
+        assert torch.equal(network(x)[..., :8], network(other)[..., :8])
+        assert not torch.equal(network(x)[..., 36:40], network(other)[..., 36:40])
+
+
+def test_srrecnn_is_the_papers():
+    network = SRReCNN()
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv3d)]
+    assert len(convolutions) == 20
+    assert all(c.kernel_size == (3, 3, 3) for c in convolutions)
+    assert {c.out_channels for c in convolutions[:-1]} == {64} and convolutions[-1].out_channels == 1
+    assert sum(p.numel() for p in network.parameters()) == 27 * 64 + 18 * 27 * 64 * 64 + 27 * 64 + 19 * 64 + 1
+    assert network.segments is False
+
+
+def test_srrecnn_predicts_intensity_alone_and_sees_its_surroundings():
+    network = _trained_looking(SRReCNN(SRReCNNConfig(3, 4)))
+    x = torch.rand(1, 1, 12, 12, 12)
+    changed = x.clone()
+    changed[0, 0, 3, 6, 6] += 1  # three layers of 3^3 reach three voxels
+    with torch.no_grad():
+        difference = (network(changed) - network(x))[0, 0].abs().amax((1, 2))
+    assert network(x).shape == x.shape
+    assert difference[6] > 0 and difference[7:].max() == 0
+
+
+@pytest.mark.parametrize("network", [UNet(UNetConfig(4, 2, 1)), SRReCNN(SRReCNNConfig(3, 4))])
+def test_untrained_networks_return_nearly_their_input(network):
+    start_as_interpolation(network)
+    x = torch.rand(1, 1, 8, 8, 8)
+    assert (network(x)[:, :1] - x).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("network", [UNet(UNetConfig(4, 2, 1)), SRReCNN(SRReCNNConfig(3, 4))])
+def test_model_files_bring_the_network_back(tmp_path, network):
+    save_checkpoint(tmp_path / "model.safetensors", network, ModelCard(title="t"))
+    loaded = load_checkpoint(tmp_path / "model.safetensors").network
+    x = torch.rand(1, 1, 8, 8, 8)
+    assert loaded.config == network.config and loaded.multiple == network.multiple
+    assert torch.equal(loaded(x), network.eval()(x))
+
+
+@pytest.mark.parametrize("values", [{"filters": 1}, {"levels": 0}, {"blocks": 0}])
+def test_impossible_unets_are_refused(values):
+    with pytest.raises(ValueError, match="U-Net has"):
+        UNetConfig(**values)
+
+
+@pytest.mark.parametrize("values", [{"filters": 0}, {"layers": 1}])
+def test_impossible_srrecnns_are_refused(values):
+    with pytest.raises(ValueError, match="SRReCNN has"):
+        SRReCNNConfig(**values)
