@@ -128,7 +128,9 @@ def test_folder_of_files(logic, standIn, tmp_path):  # noqa: F811
     with pytest.raises(ValueError, match="no volume file"):
         logic.enhanceFolder(source, target)
     for name in ("a.nii.gz", "b.nrrd", "notes.txt"):
-        (source / name).write_text("") if name.endswith("txt") else sitk.WriteImage(phantoms.image(), str(source / name))
+        (source / name).write_text("") if name.endswith("txt") else sitk.WriteImage(
+            phantoms.image(), str(source / name)
+        )
     results = logic.enhanceFolder(source, target, EnhanceSettings(spacing=0.8))
     assert [path.name for path in results] == ["a_sr.nii.gz", "b_sr.nii.gz"]
     assert all(path.is_file() for path in results)

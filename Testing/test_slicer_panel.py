@@ -221,7 +221,9 @@ def test_the_options_reach_the_child(panel, standIn, monkeypatch):  # noqa: F811
 
     seen = []
     real = EnhanceJob.ChildProcess
-    monkeypatch.setattr(EnhanceJob, "ChildProcess", lambda arguments, *rest: seen.append(arguments) or real(arguments, *rest))
+    monkeypatch.setattr(
+        EnhanceJob, "ChildProcess", lambda arguments, *rest: seen.append(arguments) or real(arguments, *rest)
+    )
     phantoms.node()
     panel.enter()
     parameters = panel.logic.getParameterNode()
@@ -229,7 +231,14 @@ def test_the_options_reach_the_child(panel, standIn, monkeypatch):  # noqa: F811
         setattr(parameters, name, OTHER_VALUES[name])
     applied(panel)
     line = " ".join(seen[0])
-    for option in ("--spacing 0.75", "--device cpu", "--patch 96", "--overlap 0.25", "--threshold 0.4", "--model stand-in"):
+    for option in (
+        "--spacing 0.75",
+        "--device cpu",
+        "--patch 96",
+        "--overlap 0.25",
+        "--threshold 0.4",
+        "--model stand-in",
+    ):
         assert option in line
     assert "--bias-correction" in line and "--no-mixed-precision" in line
 

@@ -65,9 +65,16 @@ def test_consistency_map_when_the_run_made_one(panel, result):  # noqa: F811
 def test_report_is_one_page_with_everything(panel, result, tmp_path):  # noqa: F811
     panel.qualityTab.saveReport(tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
-    for words in ("T2w enhanced", "Cerebral cortex", "mL", "data:image/png;base64,", "Not a medical device", "Stand-in"):
+    for words in (
+        "T2w enhanced",
+        "Cerebral cortex",
+        "mL",
+        "data:image/png;base64,",
+        "Not a medical device",
+        "Stand-in",
+    ):
         assert words in text
-    assert "src=\"http" not in text
+    assert 'src="http' not in text
     panel.qualityTab.saveReport(tmp_path / "r.png")
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
     panel.qualityTab.saveReport(tmp_path / "r.pdf")

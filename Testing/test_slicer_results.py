@@ -34,7 +34,9 @@ def _corner(node, corner) -> np.ndarray:
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     size = node.GetImageData().GetDimensions()
-    return np.array(matrix.MultiplyPoint((*(-0.5 if c == 0 else n - 0.5 for c, n in zip(corner, size, strict=True)), 1))[:3])
+    return np.array(
+        matrix.MultiplyPoint((*(-0.5 if c == 0 else n - 0.5 for c, n in zip(corner, size, strict=True)), 1))[:3]
+    )
 
 
 def _dataNodes() -> list[str]:

@@ -43,11 +43,13 @@ class ChildProcess:
     arguments: of `segsrgan`, for instance ["predict", "in.nrrd", "-o", "out"].
     onProgress: called with each JSON object that the child prints.
     onCompleted: called once with the `Outcome`, in the GUI thread.
+    stopsOnRequest: whether the command knows `--cancel-file`; a short one that does not is ended at once on cancel.
     """
 
     arguments: list[str]
     onCompleted: Callable[[Outcome], None]
     onProgress: Callable[[dict], None] = lambda message: None
+    stopsOnRequest: bool = True
     isRunning: bool = False
     _lines: list[str] = field(default_factory=list)
     _process: object = None
@@ -65,8 +67,9 @@ class ChildProcess:
         self._cancelFile = Path(name)
         self._cancelFile.unlink()
         self.isRunning = True
+        watched = ["--cancel-file", str(self._cancelFile)] if self.stopsOnRequest else []
         self._process = slicer.util.launchConsoleProcess(
-            [*command(), *self.arguments, "--progress", "json", "--cancel-file", str(self._cancelFile)],
+            [*command(), *self.arguments, "--progress", "json", *watched],
             useStartupEnvironment=False,
             updateEnvironment={"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
             blocking=False,
@@ -80,7 +83,7 @@ class ChildProcess:
         if self.isRunning and not self._cancelRequested:
             self._cancelRequested = True
             self._cancelFile.touch()
-            qt.QTimer.singleShot(_GRACE_MILLISECONDS, self.kill)
+            qt.QTimer.singleShot(_GRACE_MILLISECONDS if self.stopsOnRequest else 0, self.kill)
 
     def kill(self) -> None:
         """End the child at once: the computing process itself first, then the launcher that Slicer knows."""

@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from . import Models, Packages, Preflight
-from .ChildProcess import Outcome
+from .ChildProcess import ChildProcess, Outcome
 from .EnhanceJob import EnhanceJob
 from .Links import Link
 from .Results import Nodes
@@ -93,14 +93,21 @@ class EnhanceTab:
         self.update()
 
     def importModel(self, path: Path) -> None:
-        """Add a model file to the list and choose it; a file that is no model is refused in the panel."""
-        try:
-            name = Models.addFile(path)
-        except (OSError, ValueError) as error:
-            self._display.failed(error)
+        """Add a model file to the list and choose it; a file that is no model is refused in the panel.
+
+        Weight files of the original project are converted, which takes the library; our own are only copied.
+        """
+        if path.suffix == ".safetensors":
+            try:
+                name = Models.addFile(path)
+            except (OSError, ValueError) as error:
+                self._display.failed(error)
+            else:
+                self._display.idle()
+                self.refreshModels(select=name)
         else:
-            self._display.idle()
-            self.refreshModels(select=name)
+            arguments = ["models", "import", str(path)]
+            self._launch(lambda: self._command(arguments, stopsOnRequest=False), Packages.FOR_IMPORT)
 
     def _choice(self) -> Models.ModelChoice | None:
         index = self.ui.modelSelector.currentIndex
@@ -146,24 +153,34 @@ class EnhanceTab:
 
     def _onImport(self) -> None:
         window = slicer.util.mainWindow()
-        title, pattern = _("Import a model"), _("SegSRGAN models (*.safetensors)")
+        title, pattern = _("Import a model"), _("SegSRGAN models (*.safetensors);;Weights of the original project (*)")
         path = qt.QFileDialog.getOpenFileName(window, title, "", pattern)
         if path:
             self.importModel(Path(path))
 
     def _onDownload(self) -> None:
-        name = self._choice().key
-        self._launch(lambda: self.logic.command(["models", "download", name], self._onDownloaded, self._display.progress))
+        arguments = ["models", "download", self._choice().key]
+        self._launch(lambda: self._command(arguments), Packages.FOR_IMPORT)
 
-    def _onDownloaded(self, outcome: Outcome) -> None:
-        self.run = None
-        self._display.ended(outcome, _("The model is ready."))
-        self.refreshModels()
+    def _command(self, arguments: list[str], stopsOnRequest: bool = True) -> ChildProcess:
+        """Start a command that ends with a model; the model is then chosen."""
+        names = []
 
-    def _launch(self, start: Callable) -> None:
+        def onProgress(message: dict) -> None:
+            names.extend([message["name"]] if "name" in message else [])
+            self._display.progress(message)
+
+        def onCompleted(outcome: Outcome) -> None:
+            self.run = None
+            self._display.ended(outcome, _("The model is ready."))
+            self.refreshModels(select=names[-1] if names else None)
+
+        return ChildProcess(arguments, onCompleted, onProgress, stopsOnRequest).start()
+
+    def _launch(self, start: Callable, packages: dict[str, str] | None = None) -> None:
         """Start a run; whatever keeps it from starting is said in the panel."""
         try:
-            Packages.ensure()
+            Packages.ensure(packages)
             self._display.started()
             self.run = start()
         except Exception as error:

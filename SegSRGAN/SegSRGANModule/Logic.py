@@ -105,12 +105,6 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
             results.append(result)
         return results
 
-    def command(
-        self, arguments: list[str], completed: Callable[[Outcome], None], progress: Callable[[dict], None] = _ignore
-    ) -> ChildProcess:
-        """Run another command of the library, for instance ["train", "config.json"]; returns at once."""
-        return ChildProcess(arguments, completed, progress).start()
-
     @staticmethod
     def resolved(settings: EnhanceSettings) -> EnhanceSettings:
         """The settings with the default model by its name, so that the record says which one it was."""
@@ -127,5 +121,7 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
 
 
 def _withoutEnding(path: Path) -> str:
-    ending = next(ending for ending in sorted(_VOLUME_ENDINGS, key=len, reverse=True) if path.name.lower().endswith(ending))
+    ending = next(
+        ending for ending in sorted(_VOLUME_ENDINGS, key=len, reverse=True) if path.name.lower().endswith(ending)
+    )
     return path.name[: -len(ending)]

@@ -142,7 +142,9 @@ def _isSameFile(path: Path, other: Path) -> bool:
 
 def _readCard(path: Path) -> dict:
     """The model's card in the header of a safetensors file: 8 bytes of length, then JSON."""
-    problem = _("{name} is not a SegSRGAN model; choose a .safetensors file that SegSRGAN wrote.").format(name=path.name)
+    problem = _("{name} is not a SegSRGAN model; choose a .safetensors file that SegSRGAN wrote.").format(
+        name=path.name
+    )
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))

@@ -16,7 +16,8 @@ _SMALL = {
     "rich": "rich>=13",
     "matplotlib": "matplotlib>=3.7",
 }
-_FOR_TRAINING = {"lightning_fabric": "lightning-fabric>=2.2", "yaml": "pyyaml>=6"}
+FOR_TRAINING = {"lightning_fabric": "lightning-fabric>=2.2"}
+FOR_IMPORT = {"h5py": "h5py>=3.8"}
 
 
 class PackagesError(RuntimeError):
@@ -27,16 +28,18 @@ def isTorchInstalled() -> bool:
     return _isInstalled("torch")
 
 
-def ensure(forTraining: bool = False) -> None:
+def ensure(more: dict[str, str] | None = None) -> None:
     """Make sure that the library can run; asks the user before anything is downloaded.
+
+    Args:
+        more: packages beside those of enhancement, import name -> requirement: `FOR_TRAINING`, `FOR_IMPORT`.
 
     Raises:
         PackagesError: PyTorch or a package is missing, and was not installed.
     """
     if not isTorchInstalled():
         _installTorch()
-    wanted = {**_SMALL, **(_FOR_TRAINING if forTraining else {})}
-    missing = [requirement for name, requirement in wanted.items() if not _isInstalled(name)]
+    missing = {name: text for name, text in {**_SMALL, **(more or {})}.items() if not _isInstalled(name)}
     if missing:
         _installSmall(missing)
 
@@ -55,19 +58,20 @@ def _installTorch() -> None:
         raise PackagesError(_("PyTorch was not installed, so nothing was computed."))
 
 
-def _installSmall(requirements: list[str]) -> None:
+def _installSmall(missing: dict[str, str]) -> None:
+    requirements = list(missing.values())
     names = ", ".join(requirements)
     try:
         from packaging.requirements import Requirement
         from slicer.packaging import pip_ensure
-    except ImportError:  # before slicer.packaging
+    except ImportError:  # a Slicer without it
         question = _("SegSRGAN needs the Python packages {names}. Install them now?").format(names=names)
         if slicer.util.confirmOkCancelDisplay(question):
             slicer.util.pip_install(requirements)
     else:
         pip_ensure([Requirement(requirement) for requirement in requirements], requester="SegSRGAN")
     importlib.invalidate_caches()
-    if any(not _isInstalled(name) for name, text in {**_SMALL, **_FOR_TRAINING}.items() if text in requirements):
+    if not all(_isInstalled(name) for name in missing):
         raise PackagesError(_("The Python packages {names} were not installed.").format(names=names))
 
 

@@ -18,7 +18,10 @@ _STYLE = "body{font-family:sans-serif;max-width:60em;margin:2em auto}td{padding:
 def summary(record: dict) -> str:
     """One or two lines for the panel: model, device, time, warnings."""
     model = record.get("model", {})
-    parts = [_("Model: {name}").format(name=model.get("title") or model.get("name", "?")), _("device: {name}").format(name=record.get("device", "?"))]
+    parts = [
+        _("Model: {name}").format(name=model.get("title") or model.get("name", "?")),
+        _("device: {name}").format(name=record.get("device", "?")),
+    ]
     seconds = record.get("seconds", {}).get("total")
     if seconds:
         parts.append(_("{seconds:.0f} s").format(seconds=seconds))
@@ -40,7 +43,9 @@ def save(path: Path, volumeNode, segmentationNode=None) -> None:
     elif path.suffix.lower() in (".html", ".htm"):
         path.write_text(_page(volumeNode, segmentationNode, picture), encoding="utf-8")
     else:
-        raise ValueError(_("A report is saved as .html or .png, not as {ending}.").format(ending=path.suffix or path.name))
+        raise ValueError(
+            _("A report is saved as .html or .png, not as {ending}.").format(ending=path.suffix or path.name)
+        )
 
 
 def _page(volumeNode, segmentationNode, picture: Path | None) -> str:

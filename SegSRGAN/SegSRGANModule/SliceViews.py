@@ -24,7 +24,9 @@ def arrange(comparison: str, inputVolume, resultVolume) -> None:
     """Set layout and layers for one of `ParameterNode.COMPARISONS`."""
     _setLayout(comparison)
     if comparison == SIDE_BY_SIDE:
-        shown = {name: (inputVolume if what == "input" else resultVolume) for name, (what, _) in SIDE_BY_SIDE_VIEWS.items()}
+        shown = {
+            name: (inputVolume if what == "input" else resultVolume) for name, (what, _) in SIDE_BY_SIDE_VIEWS.items()
+        }
         for composite in composites():
             volume = shown.get(composite.GetLayoutName(), resultVolume)
             setLayers(composite, background=volume, foreground=None, opacity=0.0)

@@ -5,10 +5,63 @@ from __future__ import annotations
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-from . import Packages, Terminology
+from . import Models, Packages, Preflight, Results, Terminology, Volumes
+from .Logic import SegSRGANLogic
+from .Settings import EnhanceSettings
+
+_SETTINGS = EnhanceSettings(spacing=1.0, patch=32, overlap=0.25, device="cpu")
 
 
 class SegSRGANTest(ScriptedLoadableModuleTest):
-    """Enhances a tiny volume with the real library; where PyTorch is missing, everything up to the start of the run."""
+    """A small volume through the whole module; without PyTorch or a model, all that comes before the run."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        for scenario in (self.test_preflight, self.test_parameters, self.test_enhance):
+            self.setUp()
+            scenario()
+
+    def test_preflight(self):
+        line = Preflight.describe(_volume(), _SETTINGS, None).line
+        self.assertIn("1 x 1 x 4 mm, 8 slices -> 1 x 1 x 1 mm, 40 x 36 x 32 voxels", line)
+
+    def test_parameters(self):
+        parameters = SegSRGANLogic().getParameterNode()
+        parameters.spacing = 0.75
+        self.assertEqual(SegSRGANLogic().getParameterNode().spacing, 0.75)
+
+    def test_enhance(self):
+        models = [choice for choice in Models.listed() if choice.isInstalled]
+        if not Packages.isTorchInstalled() or not models:
+            self.delayDisplay("Without PyTorch and a model nothing can be enhanced: skipped")
+            return
+        source = _volume()
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        source.SetAndObserveTransformNodeID(transform.GetID())
+        logic = SegSRGANLogic()
+        nodes = logic.enhance(source, _SETTINGS)
+        self._checkOutputs(source, nodes)
+        with self.assertRaises(ValueError):
+            logic.enhance(None)
+
+    def _checkOutputs(self, source, nodes):
+        self.assertEqual(nodes.volume.GetImageData().GetDimensions(), (40, 36, 32))
+        self.assertEqual(Results.recordOf(nodes.volume)["input"]["grid"]["size"], [40, 36, 8])
+        for node in nodes:
+            self.assertEqual(node.GetTransformNodeID(), source.GetTransformNodeID())
+        segment = nodes.segmentation.GetSegmentation().GetSegment(Terminology.SEGMENT_ID)
+        self.assertEqual(segment.GetName(), Terminology.SEGMENT_NAME)
+        self.assertEqual(len(Volumes.volumesOf(nodes.segmentation)), 1)
 
 
+def _volume():
+    """Thick slices of a bright ball in a dark box, off centre."""
+    import numpy as np
+
+    z, y, x = np.indices((8, 36, 40)).astype(np.float32)
+    distance = np.sqrt(((z - 4) * 4) ** 2 + (y - 15) ** 2 + (x - 22) ** 2)
+    node = slicer.util.addVolumeFromArray(1000 * np.exp(-((distance / 10) ** 2)), np.diag([1.0, 1.0, 4.0, 1.0]), "T2w")
+    node.CreateDefaultDisplayNodes()
+    return node

@@ -24,7 +24,9 @@ def outputFolder(parameters) -> Path:
     """
     name, folder = parameters.trainingName.strip(), parameters.trainingFolder.strip()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}", name):
-        raise ValueError(_("Name the model with letters, digits, '.', '_', '+' and '-', not {name!r}.").format(name=name))
+        raise ValueError(
+            _("Name the model with letters, digits, '.', '_', '+' and '-', not {name!r}.").format(name=name)
+        )
     if not folder or not Path(folder).is_absolute():
         raise ValueError(_("Choose the folder to train in."))
     return Path(folder) / name
@@ -74,7 +76,7 @@ def prepare(parameters, pairs: list[Pair], resume: bool = False) -> Path:
 
 def canResume(parameters) -> bool:
     try:
-        return (outputFolder(parameters) / "last.safetensors").is_file()
+        return (outputFolder(parameters) / "state.safetensors").is_file()
     except ValueError:
         return False
 

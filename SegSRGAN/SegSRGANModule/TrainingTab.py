@@ -9,7 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from . import Curves, Models, Packages, TrainingJob, TrainingPairs
-from .ChildProcess import Outcome
+from .ChildProcess import ChildProcess, Outcome
 from .Links import Link
 from .RunDisplay import RunDisplay, isRunning
 from .TrainingPairs import TEST, TRAIN
@@ -20,8 +20,8 @@ _LABEL_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 class TrainingTab:
     """onNewModel: called with the name of a model that was trained and chosen for use."""
 
-    def __init__(self, ui, logic, onNewModel: Callable[[str], None]) -> None:
-        self.ui, self.logic, self._onNewModel = ui, logic, onNewModel
+    def __init__(self, ui, onNewModel: Callable[[str], None]) -> None:
+        self.ui, self._onNewModel = ui, onNewModel
         self.run = None
         self._parameters = None
         self._folder = None  # of the training that runs or ran last
@@ -72,6 +72,7 @@ class TrainingTab:
 
     def setParameters(self, parameters) -> None:
         self._parameters = parameters
+        self._message = ""
         for link in self._links:
             link.setParameters(parameters)
         self.update()
@@ -91,8 +92,8 @@ class TrainingTab:
             ui.trainingVolumeSelector.currentNode() and ui.trainingLabelsSelector.currentNode()
         )
         ui.removePairButton.enabled = ui.toggleBaseButton.enabled = bool(pairs)
-        if not running and not self._message:
-            ui.trainingStatusLabel.text = problem
+        if not running:
+            ui.trainingStatusLabel.text = problem or self._message
 
     def close(self) -> None:
         if isRunning(self.run):
@@ -146,7 +147,7 @@ class TrainingTab:
                 ui.trainingLabelsSelector.currentNode(),
             )
         except ValueError as error:
-            self._message = ui.trainingStatusLabel.text = str(error)
+            self._message = str(error)
         self.update()
 
     def _onRemovePair(self) -> None:
@@ -171,12 +172,12 @@ class TrainingTab:
 
     def _launch(self, resume: bool) -> None:
         try:
-            Packages.ensure(forTraining=True)
+            Packages.ensure(Packages.FOR_TRAINING)
             self._folder = TrainingJob.outputFolder(self._parameters)
             configuration = TrainingJob.prepare(self._parameters, self._pairs(), resume)
             self._display.started()
             self._message = ""
-            self.run = self.logic.command(["train", str(configuration)], self._onCompleted, self._onProgress)
+            self.run = ChildProcess(["train", str(configuration)], self._onCompleted, self._onProgress).start()
         except Exception as error:  # whatever it is, the user reads it in the panel
             logging.exception("SegSRGAN training could not start")
             self._message = str(error)
@@ -218,7 +219,8 @@ class TrainingTab:
         try:
             name = Models.addFile(self._folder / "model.safetensors", self._folder.name)
         except (OSError, ValueError) as error:
-            self._message = self.ui.trainingStatusLabel.text = str(error)
+            self._message = str(error)
+            self.update()
             return
         self.refreshModels()
         self._onNewModel(name)

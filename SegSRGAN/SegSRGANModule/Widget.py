@@ -33,7 +33,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = SegSRGANLogic()
         self.enhanceTab = EnhanceTab(self.ui, self.logic)
         self.qualityTab = QualityTab(self.ui)
-        self.trainingTab = TrainingTab(self.ui, self.logic, onNewModel=self.enhanceTab.refreshModels)
+        self.trainingTab = TrainingTab(self.ui, onNewModel=self.enhanceTab.refreshModels)
         self.enhanceTab.onResults = self._onResults
         self.tabs = [self.enhanceTab, self.qualityTab, self.trainingTab]
         scene = slicer.mrmlScene

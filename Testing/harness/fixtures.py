@@ -30,6 +30,8 @@ slicer = application.boot()
 import qt  # noqa: E402
 import vtk  # noqa: E402
 
+gc.freeze()  # what the boot made stays; collecting before every test is quick then
+
 # said by Slicer itself when a scene is saved twice, and when a scene with slice views is loaded
 _HARMLESS = re.compile("DataNodeCache item was missing|removing old version of file|orientation preset name: Reformat")
 

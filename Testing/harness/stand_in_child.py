@@ -110,13 +110,20 @@ def train(options) -> None:
     rows = []
     for epoch in range(1, config["epochs"] + 1):
         step(options, epoch / (config["epochs"] + 1), f"Epoch {epoch}")
-        row = {"epoch": epoch, "step": epoch * 8, "loss": 1 / epoch, "psnr": 25.0 + epoch, "psnr_spline": 25.0, "dice": 0.1 * epoch}
+        row = {
+            "epoch": epoch,
+            "step": epoch * 8,
+            "loss": 1 / epoch,
+            "psnr": 25.0 + epoch,
+            "psnr_spline": 25.0,
+            "dice": 0.1 * epoch,
+        }
         rows.append(row)
         with (output / "log.csv").open("w", newline="") as stream:
             writer = csv.DictWriter(stream, list(row))
             writer.writeheader()
             writer.writerows(rows)
-        (output / "last.safetensors").write_bytes(b"")
+        (output / "state.safetensors").write_bytes(b"")
         emit(**row)
     emit(done=True, files={})
 

@@ -1,0 +1,110 @@
+"""PyTorch and small packages: explained and asked for, never fetched silently."""
+
+import importlib.util
+import sys
+import types
+
+import pytest
+from harness.fixtures import applied, cleanScene, models, panel, slicer, standIn  # noqa: F401
+
+import phantoms  # isort: skip
+from SegSRGANModule import Packages  # isort: skip
+
+
+@pytest.fixture
+def missing(monkeypatch):
+    """Packages that look as if they were not installed; a test can take names out."""
+    names = set()
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        Packages.importlib.util, "find_spec", lambda name, *rest: None if name in names else real(name, *rest)
+    )
+    return names
+
+
+@pytest.fixture
+def torchExtension(monkeypatch, missing):
+    """A PyTorchUtils whose installTorch notes how it was called; `answer` is what it returns."""
+    calls = []
+
+    class PyTorchUtilsLogic:
+        answer = None
+
+        def installTorch(self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None):
+            calls.append((askConfirmation, torchVersionRequirement))
+            if self.answer:
+                missing.discard("torch")
+            return self.answer
+
+    module = types.ModuleType("PyTorchUtils")
+    module.PyTorchUtilsLogic = PyTorchUtilsLogic
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", module)
+    return PyTorchUtilsLogic, calls
+
+
+def test_panel_opens_without_torch_and_says_so(panel, missing):  # noqa: F811
+    missing.add("torch")
+    phantoms.node()
+    panel.enter()
+    assert "PyTorch is not installed yet" in panel.ui.warningLabel.text
+    assert panel.ui.applyButton.enabled
+
+
+def test_without_the_extension_apply_explains(panel, missing, monkeypatch):  # noqa: F811
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    missing.add("torch")
+    phantoms.node()
+    panel.enter()
+    panel.ui.applyButton.click()
+    assert "Extensions Manager" in panel.ui.statusLabel.text
+    assert panel.enhanceTab.run is None and panel.ui.applyButton.enabled
+
+
+def test_torch_is_asked_for_at_apply_and_a_no_is_respected(panel, missing, torchExtension, standIn):  # noqa: F811
+    logic, calls = torchExtension
+    missing.add("torch")
+    phantoms.node()
+    panel.enter()
+    assert not calls  # nothing before Apply
+    panel.ui.applyButton.click()
+    assert calls == [(True, ">=2.2")]
+    assert "was not installed" in panel.ui.statusLabel.text
+    logic.answer = types.ModuleType("torch")
+    applied(panel)
+    assert "Done" in panel.ui.statusLabel.text
+
+
+def test_small_packages_go_through_pip_ensure(missing, monkeypatch):
+    calls = []
+    module = types.ModuleType("slicer.packaging")
+
+    def pip_ensure(requirements, requester=None):
+        calls.append(([str(requirement) for requirement in requirements], requester))
+        missing.clear()
+
+    module.pip_ensure = pip_ensure
+    monkeypatch.setitem(sys.modules, "slicer.packaging", module)
+    missing.add("safetensors")
+    Packages.ensure()
+    assert calls == [(["safetensors>=0.4"], "SegSRGAN")]
+    Packages.ensure()
+    assert len(calls) == 1
+
+
+def test_without_slicer_packaging_the_user_is_asked(missing, monkeypatch):
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    asked, installed = [], []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: asked.append(text) or len(asked) > 1)
+    monkeypatch.setattr(slicer.util, "pip_install", lambda names: installed.append(names) or missing.clear())
+    missing.add("typer")
+    with pytest.raises(Packages.PackagesError, match="were not installed"):
+        Packages.ensure()
+    assert "typer>=0.12" in asked[0] and not installed
+    Packages.ensure()
+    assert installed == [["typer>=0.12"]]
+
+
+def test_training_needs_more(missing):
+    missing.add("lightning_fabric")
+    Packages.ensure()
+    assert set(Packages.FOR_TRAINING) == {"lightning_fabric"}

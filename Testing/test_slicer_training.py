@@ -1,0 +1,200 @@
+"""The Training tab: pairs of the scene or a table, start, live curves, stop, resume, and the new model in the list."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from harness.fixtures import cleanScene, models, panel, slicer, standIn, waitFor, writeModelFile  # noqa: F401
+
+import phantoms  # isort: skip
+from SegSRGANModule import Curves, Nodes, TrainingJob, TrainingPairs  # isort: skip
+
+
+def _labels(name: str, values=None):
+    image = sitk.GetImageFromArray((phantoms.ellipsoids() / 50).astype(np.uint8) if values is None else values)
+    image.CopyInformation(phantoms.image())
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", name)
+    Nodes.setVolumeFromImage(node, image)
+    return node
+
+
+def _segmentation(volume, names):
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "tissues")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    for name in names:
+        segment = node.GetSegmentation().AddEmptySegment("", name)
+        mask = (phantoms.ellipsoids() == phantoms.CORTEX_VALUE).astype(np.uint8)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, segment, volume)
+    return node
+
+
+@pytest.fixture
+def ready(panel, tmp_path):  # noqa: F811
+    """Two pairs picked with the buttons, a folder, three epochs."""
+    ui, parameters = panel.ui, panel.logic.getParameterNode()
+    first, second = phantoms.node("one"), phantoms.node("two")
+    for volume, labels in (
+        (first, _labels("labels")),
+        (second, _segmentation(second, ["White matter", "Left cortex"])),
+    ):
+        ui.trainingVolumeSelector.setCurrentNode(volume)
+        ui.trainingLabelsSelector.setCurrentNode(labels)
+        ui.addPairButton.click()
+    parameters.trainingFolder, parameters.trainingName = str(tmp_path / "train"), "ours"
+    parameters.epochs, parameters.label = 3, 4
+    return parameters
+
+
+def _trained(panel, button):  # noqa: F811
+    button.click()
+    waitFor(lambda: panel.trainingTab.run is None)
+
+
+def test_pairs_are_listed_toggled_and_removed(panel, ready):  # noqa: F811
+    table = panel.ui.pairsTable
+    texts = [[table.item(row, column).text() for column in range(3)] for row in range(table.rowCount)]
+    assert texts == [["one", "labels", "Train"], ["two", "tissues", "Test"]]
+    table.selectRow(0)
+    panel.ui.toggleBaseButton.click()
+    assert table.item(0, 2).text() == "Test"
+    assert not panel.ui.startTrainingButton.enabled  # nothing to train on
+    assert "for Train" in panel.ui.trainingStatusLabel.text
+    panel.ui.removePairButton.click()
+    assert table.rowCount == 1 and table.item(0, 0).text() == "two"
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode("two"))
+    assert table.rowCount == 0
+
+
+def test_the_same_volume_twice_is_refused(panel, ready):  # noqa: F811
+    panel.ui.addPairButton.click()
+    assert "in the list already" in panel.ui.trainingStatusLabel.text
+    assert panel.ui.pairsTable.rowCount == 2
+
+
+def test_pairs_survive_saving_the_scene(panel, ready, tmp_path):  # noqa: F811
+    assert slicer.util.saveScene(str(tmp_path / "s.mrb"))
+    slicer.mrmlScene.Clear(False)
+    assert panel.ui.pairsTable.rowCount == 0
+    slicer.util.loadScene(str(tmp_path / "s.mrb"))
+    pairs = TrainingPairs.read(panel.logic.getParameterNode().parameterNode)
+    assert [(p.volume.GetName(), p.labels.GetName(), p.base) for p in pairs] == [
+        ("one", "labels", "Train"),
+        ("two", "tissues", "Test"),
+    ]
+
+
+def test_what_is_written_for_the_engine(panel, ready):  # noqa: F811
+    ready.thicknessMinimum, ready.thicknessMaximum, ready.trainingDevice = 2.0, 4.0, "cpu"
+    ready.baseModel = "stand-in"
+    configuration = TrainingJob.prepare(ready, TrainingPairs.read(ready.parameterNode))
+    values = json.loads(configuration.read_text())
+    expected = {"epochs": 3, "device": "cpu", "slice_thickness": [2.0, 4.0], "label": 4, "init": "stand-in"}
+    assert expected.items() <= values.items()
+    assert values["resume"] is False and values["title"] == "ours"
+    with open(values["csv"]) as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["Base"] for row in rows] == ["Train", "Test"]
+    cortex = phantoms.ellipsoids() == phantoms.CORTEX_VALUE
+    for row in rows:
+        image, labels = sitk.ReadImage(row["HR_image"]), sitk.ReadImage(row["Label_image"])
+        assert np.array_equal(sitk.GetArrayFromImage(image), phantoms.ellipsoids())
+        assert np.array_equal(sitk.GetArrayFromImage(labels) == 4, cortex)
+        assert np.allclose(labels.GetOrigin(), image.GetOrigin()) and labels.GetSize() == image.GetSize()
+
+
+def test_a_segmentation_without_a_cortex_is_refused(panel, ready):  # noqa: F811
+    volume = slicer.util.getNode("two")
+    for names, message in ((["White matter", "CSF"], "it has 0"), (["Left cortex", "Right cortex"], "it has 2")):
+        with pytest.raises(ValueError, match=message):
+            TrainingJob.cortexSegments(_segmentation(volume, names))
+    assert len(TrainingJob.cortexSegments(_segmentation(volume, ["anything"]))) == 1
+
+
+def test_training_shows_live_curves_and_ends_with_numbers(panel, ready, standIn):  # noqa: F811
+    ui = panel.ui
+    assert ui.startTrainingButton.enabled
+    _trained(panel, ui.startTrainingButton)
+    assert "Trained" in ui.trainingStatusLabel.text
+    assert ui.beforeAfterLabel.text == "PSNR 26.00 -> 28.00 dB (epoch 3); interpolation 25.00 dB. Dice 0.100 -> 0.300"
+    ui.showCurvesButton.click()
+    chart = slicer.util.getNode("SegSRGAN PSNR")
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    assert selection.GetActivePlotChartID() == chart.GetID()
+    series = [chart.GetNthPlotSeriesNode(index) for index in range(chart.GetNumberOfPlotSeriesNodes())]
+    assert [node.GetName() for node in series] == ["network", "interpolation"]
+    table = series[0].GetTableNode().GetTable()
+    column = table.GetColumnByName(series[0].GetYColumnName())
+    assert [column.GetValue(row) for row in range(3)] == [26.0, 27.0, 28.0]
+    assert {name: slicer.util.getNode(name).GetYAxisTitle() for name in Curves.CHARTS} == {
+        "SegSRGAN loss": "loss",
+        "SegSRGAN PSNR": "PSNR (dB)",
+        "SegSRGAN Dice": "Dice",
+    }
+
+
+def test_stop_and_resume(panel, ready, standIn):  # noqa: F811
+    ui = panel.ui
+    standIn("slow")
+    assert not ui.resumeTrainingButton.enabled
+    ui.startTrainingButton.click()
+    assert ui.stopTrainingButton.enabled and not ui.startTrainingButton.enabled
+    folder = TrainingJob.outputFolder(ready)
+    waitFor(lambda: (folder / "log.csv").is_file())
+    ui.stopTrainingButton.click()
+    waitFor(lambda: panel.trainingTab.run is None)
+    assert "Resume goes on" in ui.trainingStatusLabel.text
+    assert ui.resumeTrainingButton.enabled
+    standIn("")
+    _trained(panel, ui.resumeTrainingButton)
+    assert json.loads((folder / "panel.json").read_text())["resume"] is True
+    assert "Trained" in ui.trainingStatusLabel.text
+
+
+def test_an_error_of_the_engine_is_shown(panel, ready, standIn):  # noqa: F811
+    standIn("fail")
+    _trained(panel, panel.ui.startTrainingButton)
+    assert panel.ui.trainingStatusLabel.text == "The volume is made of cheese; choose one of a brain."
+
+
+def test_the_new_model_appears_in_the_selector(panel, ready, standIn):  # noqa: F811
+    ui = panel.ui
+    _trained(panel, ui.startTrainingButton)
+    assert not ui.useModelButton.enabled
+    writeModelFile(TrainingJob.outputFolder(ready) / "model.safetensors", "Our hospital")
+    _trained(panel, ui.startTrainingButton)
+    ui.useModelButton.click()
+    assert ready.model == "ours"
+    assert ui.modelSelector.currentText == "Our hospital (ours)"
+    titles = [ui.baseModelSelector.itemText(index) for index in range(ui.baseModelSelector.count)]
+    assert titles == ["Random weights", "Stand-in model", "Our hospital (ours)"]
+
+
+def test_a_table_replaces_the_pairs(panel, tmp_path, standIn):  # noqa: F811
+    parameters, ui = panel.logic.getParameterNode(), panel.ui
+    assert not ui.startTrainingButton.enabled
+    ui.csvPathEdit.currentPath = str(tmp_path / "missing.csv")
+    assert "There is no table" in ui.trainingStatusLabel.text
+    (tmp_path / "subjects.csv").write_text("HR_image,Label_image,Base\n")
+    ui.csvPathEdit.currentPath = str(tmp_path / "subjects.csv")
+    parameters.trainingFolder = str(tmp_path)
+    assert ui.startTrainingButton.enabled
+    _trained(panel, ui.startTrainingButton)
+    assert json.loads((tmp_path / "my-model" / "panel.json").read_text())["csv"] == str(tmp_path / "subjects.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("trainingName", "../x", "Name the model"),
+        ("trainingFolder", "", "Choose the folder"),
+        ("thicknessMinimum", 6.0, "must not be thicker"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before_it_starts(panel, ready, name, value, message):  # noqa: F811
+    assert panel.ui.startTrainingButton.enabled
+    setattr(ready, name, value)
+    assert not panel.ui.startTrainingButton.enabled
+    assert message in panel.ui.trainingStatusLabel.text
