@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,16 +33,21 @@ class StepLosses:
 
 
 class _Forward(nn.Module):
-    """The network, with a switch that turns mixed precision off."""
+    """The network in mixed precision, which can be switched off.
 
-    def __init__(self, network: nn.Module) -> None:
+    Lightning Fabric's own mixed precision rounds the input to bfloat16 too, and with it the intensities that the
+    network adds its residual to.
+    """
+
+    def __init__(self, network: nn.Module, mixed: bool) -> None:
         super().__init__()
         self.network = network
-        self.full_precision = False
+        self.mixed = mixed
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(x.device.type, enabled=False) if self.full_precision else nullcontext():
-            return self.network(x)
+        """The prediction, float32."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed):
+            return self.network(x).float()
 
 
 def make_fabric(config: TrainingConfig) -> Any:
@@ -56,7 +60,7 @@ def make_fabric(config: TrainingConfig) -> Any:
         devices=[device.index] if device.index is not None and processes == 1 else processes,
         num_nodes=config.compute.nodes,
         strategy="ddp" if processes * config.compute.nodes > 1 else "auto",
-        precision="bf16-mixed" if _mixed(config, device) else "32-true",
+        precision="32-true",
     )
     fabric.launch()
     return fabric
@@ -78,8 +82,10 @@ class Engine:
         self.average = Average(network, config.optimizer.average)
         self.average.network.to(fabric.device)
         self._optimizer = make_adam(network, config.optimizer)
+        self._mixed = _mixed(config, fabric.device)
+        self._precision = _Forward(network, self._mixed)
         self._free = [p for p in network.parameters() if p.requires_grad]
-        self._forward, self._wrapped_optimizer = fabric.setup(_Forward(network), self._optimizer)
+        self._forward, self._wrapped_optimizer = fabric.setup(self._precision, self._optimizer)
         self.critic = self._make_critic() if config.loss.adversarial > 0 else None
 
     def _make_critic(self) -> Discriminator:
@@ -116,7 +122,7 @@ class Engine:
         """
         rate = learning_rate(self.config.optimizer, step, done)
         set_rate(self._optimizer, rate)
-        self._forward.module.full_precision = done >= self.config.optimizer.full_precision_from
+        self._precision.mixed = self._mixed and done < self.config.optimizer.full_precision_from
         critic_loss = 0.0 if self.critic is None else self._train_critic(stream, step, rate)
         x, target = self._batch(stream)
         prediction = self._forward(x)
@@ -135,7 +141,7 @@ class Engine:
         for turn in range(self.config.loss.critic_steps):
             x, target = self._batch(stream)
             with torch.no_grad():
-                fake = self._forward(x)[:, :2].float()
+                fake = self._forward(x)[:, :2]
             loss = self._objective(target, fake, self._mix(step, turn))
             self._wrapped_critic_optimizer.zero_grad()
             self._fabric.backward(loss)
