@@ -16,6 +16,7 @@ import SimpleITK as sitk
 import torch
 
 from .bias import correct_bias
+from .brain_mask import brain_mask
 from .checkpoint import Model
 from .device import choose_device
 from .geometry import Grid, output_grid
@@ -57,12 +58,14 @@ class Enhancement:
     sr: super-resolved intensity, float32, in the input's units. probability: of cortex, float32 in [0, 1].
     labels: uint8, 1 = cortex. Both are None for a model that does not segment.
     record: what was done, with what, on what (JSON values).
+    brain: uint8, 1 = brain, or the classes of a model that was trained on several; None for most models.
     """
 
     sr: sitk.Image
     probability: sitk.Image | None
     labels: sitk.Image | None
     record: dict[str, Any]
+    brain: sitk.Image | None = None
 
 
 def enhance(
@@ -121,11 +124,12 @@ def enhance(
         ).numpy()
     with _timed(timings, "composition"):
         images = _compose(predicted, interpolated, region, inside, output, scale, options.threshold)
+        brain = _brain(predicted, region, output)
     timings["total"] = time.perf_counter() - started
     report(0.97, "Finished the computation")
     run = describe_run(image, model, device, warnings, timings)
     run |= {"options": asdict(options), "intensity_scale": scale, "prediction": how}
-    return Enhancement(*images, record=run)
+    return Enhancement(*images, record=run, brain=brain)
 
 
 def _compose(
@@ -147,6 +151,15 @@ def _compose(
     np.copyto(probability[region], predicted[1], where=brain)
     labels = (probability >= threshold).astype(np.uint8)
     return output.image(interpolated), output.image(probability), output.image(labels)
+
+
+def _brain(predicted: np.ndarray, region: tuple[slice, ...], output: Grid) -> sitk.Image | None:
+    """The brain mask of a network that predicts one, on the output grid."""
+    if len(predicted) < 3:
+        return None
+    mask = np.zeros(output.shape, np.uint8)
+    mask[region] = brain_mask(predicted[2:])
+    return output.image(mask)
 
 
 def _checked_mask(mask: sitk.Image, grid: Grid) -> sitk.Image:

@@ -18,7 +18,12 @@ INTERPOLATORS = {
     "bspline": sitk.sitkBSpline,
     "linear": sitk.sitkLinear,
     "nearest": sitk.sitkNearestNeighbor,
+    "gaussian": sitk.sitkGaussian,
     "lanczos": sitk.sitkLanczosWindowedSinc,
+    "hamming": sitk.sitkHammingWindowedSinc,
+    "cosine": sitk.sitkCosineWindowedSinc,
+    "welch": sitk.sitkWelchWindowedSinc,
+    "blackman": sitk.sitkBlackmanWindowedSinc,
 }
 
 
@@ -60,7 +65,7 @@ def upsample(image: sitk.Image, grid: Grid, interpolator: str = "bspline") -> si
     Args:
         image: any scalar volume.
         grid: where to put the result; its axes must be the image's (see `geometry.output_grid`).
-        interpolator: "bspline" (cubic), "linear", "nearest" or "lanczos".
+        interpolator: "bspline" (cubic), or another of `INTERPOLATORS`.
 
     Returns:
         The interpolated volume, float32, on `grid`.

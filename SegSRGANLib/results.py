@@ -27,22 +27,24 @@ def result_name(source: str | Path) -> str:
     return name
 
 
-def result_paths(outdir: str | Path, name: str, segments: bool = True) -> dict[str, Path]:
+def result_paths(outdir: str | Path, name: str, segments: bool = True, brain: bool = False) -> dict[str, Path]:
     """Where the files of a result go, by their role.
 
     Args:
         outdir: folder.
         name: see `result_name`.
         segments: whether the model segments; if not, there is no probability and no cortex.
+        brain: whether the model predicts a brain mask.
     """
     endings = {
         "sr": "sr.nii.gz",
         "probability": "cortex-probability.nii.gz",
         "labels": "cortex.nii.gz",
+        "brain": "brain-mask.nii.gz",
         "qc": "qc.png",
         "record": "record.json",
     }
-    left_out = () if segments else ("probability", "labels")
+    left_out = (() if segments else ("probability", "labels")) + (() if brain else ("brain",))
     return {role: Path(outdir) / f"{name}_{ending}" for role, ending in endings.items() if role not in left_out}
 
 
@@ -81,7 +83,7 @@ def save_enhancement(
         ValueError: see `check_writable`.
         VolumeError: a file could not be written; then none is, and what was there before stays.
     """
-    paths = result_paths(outdir, name, enhancement.labels is not None)
+    paths = result_paths(outdir, name, enhancement.labels is not None, enhancement.brain is not None)
     check_writable(paths.values(), overwrite)
     Path(outdir).mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -95,5 +97,10 @@ def save_enhancement(
 
 
 def _volumes(enhancement: Enhancement) -> list[tuple[str, sitk.Image]]:
-    volumes = [("sr", enhancement.sr), ("probability", enhancement.probability), ("labels", enhancement.labels)]
+    volumes = [
+        ("sr", enhancement.sr),
+        ("probability", enhancement.probability),
+        ("labels", enhancement.labels),
+        ("brain", enhancement.brain),
+    ]
     return [(role, volume) for role, volume in volumes if volume is not None]

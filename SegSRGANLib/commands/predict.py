@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,8 @@ import typer
 from ..console import emit, reported, run_guarded
 from ..inference import EnhanceOptions, enhance
 from ..prediction import PredictionOptions
+from ..progress import scaled
+from ..resampling import INTERPOLATORS
 from ..results import check_writable, result_name, result_paths, save_enhancement
 from ..volume_io import read_labels, read_volume
 from ..weights import DEFAULT_MODEL, load_model
@@ -26,6 +30,11 @@ def predict(
     device: Device = "auto",
     patch: Patch = PredictionOptions.patch,
     overlap: Overlap = PredictionOptions.overlap,
+    pairs: Annotated[
+        str | None,
+        typer.Option(metavar="PATCH:STEP,...", help="Several runs, voxels; each into a folder patch-PATCH_step-STEP."),
+    ] = None,
+    interpolator: Annotated[str, typer.Option(metavar="|".join(INTERPOLATORS), help="Of the upsampling.")] = "bspline",
     threshold: Annotated[float, typer.Option(help="Probability from which a voxel is cortex.")] = 0.5,
     bias_correction: Annotated[
         bool, typer.Option("--bias-correction", help="Correct the bias field (N4) first.")
@@ -40,27 +49,52 @@ def predict(
 
     def work() -> None:
         name = result_name(volume)
-        options = EnhanceOptions(
-            spacing=spacing,
-            bias_correction=bias_correction,
-            threshold=threshold,
-            prediction=PredictionOptions(patch, overlap, device=device, mixed_precision=mixed_precision),
-        )
-        check_writable(result_paths(outdir, name).values(), overwrite)
+        common = EnhanceOptions(spacing, interpolator, bias_correction, threshold)
+        runs = {
+            outdir / folder: PredictionOptions(side, share, device=device, mixed_precision=mixed_precision)
+            for folder, side, share in _runs(pairs, patch, overlap)
+        }
+        for folder in runs:
+            check_writable(result_paths(folder, name).values(), overwrite)
+        files: dict[str, str] = {}
         with reported(progress, cancel_file) as (report, should_stop):
             report(0.0, "Reading")
             image = read_volume(volume, series)
             brain = None if mask is None else read_labels(mask)
             loaded = load_model(model, device)
-            result = enhance(image, loaded, options, mask=brain, progress=report, should_stop=should_stop)
-            result.record["input"]["file"] = volume.name
-            report(0.98, "Writing")
-            paths = save_enhancement(result, image, outdir, name, overwrite)
+            for index, (folder, prediction) in enumerate(runs.items()):
+                part = scaled(report, index / len(runs), (index + 1) / len(runs))
+                options = replace(common, prediction=prediction)
+                result = enhance(image, loaded, options, mask=brain, progress=part, should_stop=should_stop)
+                result.record["input"]["file"] = volume.name
+                part(0.98, "Writing")
+                paths = save_enhancement(result, image, folder, name, overwrite)
+                files |= {
+                    role if len(runs) == 1 else f"{folder.name}/{role}": str(path) for role, path in paths.items()
+                }
             report(1.0, "Done")
         for warning in result.record["warnings"]:
             typer.echo(f"Warning: {warning}", err=True)
         if progress != "json":
-            typer.echo("\n".join(str(path) for path in paths.values()))
-        emit(progress, done=True, files={role: str(path) for role, path in paths.items()})
+            typer.echo("\n".join(files.values()))
+        emit(progress, done=True, files=files)
 
     raise typer.Exit(run_guarded(work, debug))
+
+
+def _runs(pairs: str | None, patch: int, overlap: float) -> list[tuple[str, int, float]]:
+    """(folder, patch, overlap) of each run; one run goes into the output folder itself.
+
+    Raises:
+        ValueError: pairs that cannot be read.
+    """
+    if pairs is None:
+        return [("", patch, overlap)]
+    runs = []
+    for pair in pairs.split(","):
+        match = re.fullmatch(r"(\d+):(\d+)", pair.strip())
+        if match is None or not 0 < int(match[2]) <= int(match[1]):
+            raise ValueError(f"--pairs takes PATCH:STEP in voxels, the step at most the patch, not {pair.strip()!r}.")
+        side, step = int(match[1]), int(match[2])
+        runs.append((f"patch-{side}_step-{step}", side, 1 - step / side))
+    return runs
