@@ -15,6 +15,7 @@ from .provenance import RESEARCH_USE_ONLY
 
 _PLANES = ("axial", "coronal", "sagittal")
 _OUTLINE = "#ff5d3b"
+_MARGIN = 12.0  # mm shown around the outline
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def draw_planes(columns: Sequence[Column], path: str | Path, title: str) -> None
     """Draw axial, coronal and sagittal planes of volumes that share a field of view.
 
     Anatomy as radiologists see it: the patient's right at the left, anterior and superior up. The planes go through
-    the middle of the first outline, or of the bright voxels of the last volume.
+    the middle of the first outline and show what is around it; without an outline, the whole field of view.
 
     Args:
         columns: one or more.
@@ -49,16 +50,15 @@ def draw_planes(columns: Sequence[Column], path: str | Path, title: str) -> None
         MissingPackage: matplotlib is not installed.
     """
     figure_type = require("matplotlib.figure", extra="report").Figure
-    oriented = [
-        (c, sitk.DICOMOrient(c.image, "LPS"), c.outline and sitk.DICOMOrient(c.outline, "LPS")) for c in columns
-    ]
-    focus = _focus(oriented)
-    window = [_window(image) for _, image, _ in oriented]
-    figure = figure_type(figsize=(3.1 * len(columns), 9.6), facecolor="black", layout="constrained")
-    axes = figure.subplots(3, len(columns), squeeze=False)
-    for k, (column, image, outline) in enumerate(oriented):
+    oriented = [Column(c.title, _upright(c.image), c.outline and _upright(c.outline)) for c in columns]
+    focus, box = _focus_and_box(oriented)
+    width, depth, height = box[1] - box[0]
+    ratios = [depth / width, height / width, height / depth]
+    figure = figure_type((3.1 * len(columns), 3.1 * sum(ratios) + 0.9), facecolor="black", layout="constrained")
+    axes = figure.subplots(3, len(columns), squeeze=False, gridspec_kw={"height_ratios": ratios})
+    for k, column in enumerate(oriented):
         for row, axis in enumerate((2, 1, 0)):
-            _draw_plane(axes[row][k], image, outline, axis, focus, window[k])
+            _draw_plane(axes[row][k], column, axis, focus, box)
         axes[0][k].set_title(column.title, color="white", fontsize=11)
     for row, plane in enumerate(_PLANES):
         axes[row][0].set_ylabel(plane, color="white", fontsize=10)
@@ -67,15 +67,22 @@ def draw_planes(columns: Sequence[Column], path: str | Path, title: str) -> None
     figure.savefig(path, dpi=100, facecolor="black", bbox_inches="tight", format="png")
 
 
-def _draw_plane(
-    axes: Any, image: sitk.Image, outline: sitk.Image | None, axis: int, focus: np.ndarray, window: tuple[float, float]
-) -> None:
-    plane, extent = _plane(image, axis, focus)
-    axes.imshow(plane, cmap="gray", vmin=window[0], vmax=window[1], extent=extent, interpolation="nearest")
-    if outline is not None:
-        labels, box = _plane(outline, axis, focus)
+def _upright(image: sitk.Image) -> sitk.Image:
+    """The volume with its axes in the order and sense closest to LPS."""
+    return sitk.DICOMOrient(image, "LPS")
+
+
+def _draw_plane(axes: Any, column: Column, axis: int, focus: np.ndarray, box: np.ndarray) -> None:
+    plane, extent = _plane(column.image, axis, focus)
+    low, high = _window(column.image)
+    axes.imshow(plane, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="nearest")
+    if column.outline is not None:
+        labels, extent = _plane(column.outline, axis, focus)
         if labels.any() and not labels.all():
-            axes.contour(labels > 0, levels=[0.5], colors=_OUTLINE, linewidths=0.7, extent=box, origin="upper")
+            axes.contour(labels > 0, levels=[0.5], colors=_OUTLINE, linewidths=0.7, extent=extent, origin="upper")
+    across, down = [k for k in range(3) if k != axis]
+    axes.set_xlim(box[0, across], box[1, across])
+    axes.set_ylim(*(box[:, down] if down == 2 else box[::-1, down]))
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_facecolor("black")
@@ -84,27 +91,33 @@ def _draw_plane(
 
 
 def _plane(image: sitk.Image, axis: int, focus: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
-    """The slice across `axis` (x, y, z) nearest to the focus, and its box (left, right, bottom, top) in mm."""
+    """The slice across `axis` (x, y, z) nearest to the focus, and its place (left, right, bottom, top) in mm."""
     size, spacing = image.GetSize(), image.GetSpacing()
     index = int(np.clip(np.floor(focus[axis] / spacing[axis]), 0, size[axis] - 1))
-    plane = np.take(sitk.GetArrayViewFromImage(image), index, axis=2 - axis)
+    plane = np.take(sitk.GetArrayViewFromImage(image), index, axis=2 - axis).astype(np.float32)
     across, down = [k for k in range(3) if k != axis]
     width, height = size[across] * spacing[across], size[down] * spacing[down]
     if down == 2:  # superior up: z grows upwards
-        plane = plane[::-1]
-    return np.asarray(plane, np.float32), (0, width, height, 0)
+        return plane[::-1], (0, width, 0, height)
+    return plane, (0, width, height, 0)
 
 
-def _focus(oriented: Sequence[tuple[Column, sitk.Image, sitk.Image | None]]) -> np.ndarray:
-    """A point inside the brain, in mm from the near faces (x, y, z)."""
-    outlines = [
-        outline for _, _, outline in oriented if outline is not None and sitk.GetArrayViewFromImage(outline).any()
-    ]
-    image = outlines[0] if outlines else oriented[-1][1]
-    array = sitk.GetArrayViewFromImage(image)
-    bright = array > 0 if outlines else array > np.percentile(array, 75)
-    centre = [float(v.mean()) + 0.5 if len(v) else n / 2 for v, n in zip(np.nonzero(bright), array.shape, strict=True)]
-    return np.array(centre[::-1]) * np.array(image.GetSpacing()) + np.array([4.0, 0.0, 0.0])  # beside the midline
+def _focus_and_box(columns: Sequence[Column]) -> tuple[np.ndarray, np.ndarray]:
+    """Where to cut, and what to show, in mm from the near faces.
+
+    Returns:
+        A point (x, y, z), and the lower and upper corner of a box, (2, 3).
+    """
+    first = columns[0].image
+    whole = np.array([np.zeros(3), np.array(first.GetSize()) * first.GetSpacing()])
+    outline = next((c.outline for c in columns if c.outline is not None), None)
+    if outline is None or not sitk.GetArrayViewFromImage(outline).any():
+        return whole.mean(axis=0), whole
+    voxels = np.nonzero(sitk.GetArrayViewFromImage(outline))
+    # the outermost half percent may be stray voxels
+    corners = np.array([np.percentile(v, (0.5, 99.5)) for v in reversed(voxels)]).T * outline.GetSpacing()
+    focus = corners.mean(axis=0) + (0.06 * np.diff(corners[:, 0])[0], 0, 0)  # beside the midline, where the cortex is
+    return focus, np.clip(corners + np.array([[-_MARGIN], [_MARGIN]]), whole[0], whole[1])
 
 
 def _window(image: sitk.Image) -> tuple[float, float]:

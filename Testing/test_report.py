@@ -6,7 +6,7 @@ import SimpleITK as sitk
 from grids import awkward_grids
 
 from SegSRGANLib.geometry import Grid
-from SegSRGANLib.report import Column, _plane, draw_enhancement, draw_planes
+from SegSRGANLib.report import Column, _focus_and_box, _plane, draw_enhancement, draw_planes
 
 
 def _marked(grid: Grid) -> sitk.Image:
@@ -34,8 +34,8 @@ def test_planes_are_radiological(marked, axis, focus, rows, columns):
     expected = np.full_like(plane, 0.1)
     expected[rows, columns] = 1.0
     assert np.allclose(plane, expected)
-    height = 0.5 if axis == 2 else 1.0
-    assert box == (0, plane.shape[1] * 0.5, plane.shape[0] * height, 0)
+    width, depth, height = 20.0, 16.0, 20.0
+    assert box == {2: (0, width, depth, 0), 1: (0, width, 0, height), 0: (0, depth, 0, height)}[axis]
 
 
 @pytest.mark.parametrize("grid", awkward_grids().values(), ids=awkward_grids())
@@ -43,9 +43,18 @@ def test_any_grid_can_be_drawn(grid, tmp_path):
     image = _marked(grid)
     draw_enhancement(image, image, sitk.Cast(image > 0.5, sitk.sitkUInt8), tmp_path / "qc.png", "marked")
     picture = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "qc.png")))
-    assert min(picture.shape[:2]) > 300
+    assert picture.shape[0] > 300
     orange = (picture[..., 0] > 200) & (picture[..., 1] < 130) & (picture[..., 2] < 100)
     assert orange.sum() > 20  # the outline is there
+
+
+def test_the_picture_shows_the_outline_and_a_margin():
+    grid = Grid((60, 60, 30), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), tuple(np.eye(3).ravel()))
+    array = np.zeros(grid.shape, np.uint8)
+    array[12:18, 20:40, 25:30] = 1
+    focus, box = _focus_and_box([Column("brain", grid.image(array), grid.image(array))])
+    assert np.allclose(box, [[25 - 12, 20 - 12, 24 - 12], [29 + 12, 39 + 12, 34 + 12]], atol=1)
+    assert np.allclose(focus, [27, 29.5, 29], atol=1)
 
 
 def test_a_volume_without_cortex_can_be_drawn(marked, tmp_path):
