@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import typer
 from ..console import CANCELLED, emit, reported, run_guarded
 from ..progress import Cancelled
 from ..training.config import TrainingConfig, make_config, parse_setting, read_values
+from ..training.engine import leads
 from ..training.history import Row
 from ..training.structure import merge
 from ..training.trainer import train as run_training
@@ -53,6 +55,7 @@ def train(
         "seed": seed, "resume": resume or None,
     }  # fmt: skip
     cancelled: list[str] = []
+    progress = progress if os.environ.get("LOCAL_RANK", "0") == "0" else "none"  # one of several processes speaks
 
     def work() -> None:
         chosen = _configuration(config, options, setting or [])
@@ -61,6 +64,8 @@ def train(
                 model = run_training(chosen, report, should_stop, lambda row: _show(progress, row))
         except Cancelled as error:
             cancelled.append(str(error))
+            return
+        if not leads():
             return
         if progress == "json":
             emit(progress, done=True, files=_files(model.parent))

@@ -66,6 +66,12 @@ def make_fabric(config: TrainingConfig) -> Any:
     return fabric
 
 
+def leads() -> bool:
+    """Whether this is the only process of the training, or the first of them."""
+    distributed = torch.distributed
+    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
+
+
 def _mixed(config: TrainingConfig, device: torch.device) -> bool:
     if config.optimizer.precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
