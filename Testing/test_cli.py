@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -171,7 +172,8 @@ def test_damaged_and_foreign_weights(capfd, scan, tmp_path, model):
 
 
 def test_folder_that_cannot_be_written(capfd, scan, tmp_path, model, monkeypatch):
-    monkeypatch.setattr("SegSRGANLib.results.os.access", lambda *_: False)  # the superuser may write anywhere
+    locked = SimpleNamespace(access=lambda *_: False, W_OK=2, X_OK=1)  # the superuser may really write anywhere
+    monkeypatch.setattr("SegSRGANLib.results.os", locked)
     _refused(predict(capfd, scan, tmp_path / "out", model), tmp_path, "cannot be written")
 
 
