@@ -1,0 +1,1 @@
+# what Slicer does here is not needed by the tests
