@@ -1,14 +1,15 @@
 """The main job: one volume in, its super-resolution and its cortex out (`enhance`).
 
 Steps: optional bias correction - intensity scale - spline interpolation onto the output grid - network on overlapping
-patches - weighted recomposition - back to the input's units. Panel, console, shell and cluster all call `enhance`.
+patches - weighted recomposition - back to the input's units - quality measures. Panel, console, shell and cluster all
+call `enhance`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,16 @@ import torch
 from .bias import correct_bias
 from .brain_mask import brain_mask
 from .checkpoint import Model
+from .consistency import make_consistent
 from .device import choose_device
 from .geometry import Grid, output_grid
 from .prediction import PredictionOptions, predict_volume
 from .preflight import warnings_for
 from .progress import Progress, ShouldStop, scaled, stop_if
 from .provenance import describe_run
+from .quality import assess
 from .resampling import resample_labels, upsample
+from .uncertainty import MOST_RUNS, Spread, predict_repeatedly
 
 _MASK_MARGIN = 8.0  # mm of surroundings that the network sees outside the mask
 
@@ -38,6 +42,8 @@ class EnhanceOptions:
     bias_correction: N4 before anything else.
     threshold: probability from which a voxel is cortex.
     prediction: patches, device and precision.
+    consistency: make the result agree with the scan, see `consistency.make_consistent`.
+    uncertainty: number of runs on mirrored and shifted copies, see `uncertainty`; 0 for none.
     """
 
     spacing: float | tuple[float, float, float] = 0.5
@@ -45,8 +51,12 @@ class EnhanceOptions:
     bias_correction: bool = False
     threshold: float = 0.5
     prediction: PredictionOptions = PredictionOptions()
+    consistency: bool = False
+    uncertainty: int = 0
 
     def __post_init__(self) -> None:
+        if self.uncertainty != 0 and not 2 <= self.uncertainty <= MOST_RUNS:
+            raise ValueError(f"The uncertainty takes 2 to {MOST_RUNS} runs, or 0 for none, not {self.uncertainty}.")
         if not 0 < self.threshold < 1:
             raise ValueError(f"The threshold on the probability lies between 0 and 1, not at {self.threshold}.")
 
@@ -59,6 +69,7 @@ class Enhancement:
     labels: uint8, 1 = cortex. Both are None for a model that does not segment.
     record: what was done, with what, on what (JSON values).
     brain: uint8, 1 = brain, or the classes of a model that was trained on several; None for most models.
+    maps: where to believe the result, by name, see `quality.Quality`.
     """
 
     sr: sitk.Image
@@ -66,6 +77,7 @@ class Enhancement:
     labels: sitk.Image | None
     record: dict[str, Any]
     brain: sitk.Image | None = None
+    maps: dict[str, sitk.Image] = field(default_factory=dict)
 
 
 def enhance(
@@ -119,17 +131,56 @@ def enhance(
     with _timed(timings, "prediction"):
         volume = torch.from_numpy(np.ascontiguousarray(interpolated[region]))
         how: dict[str, Any] = {}
-        predicted = predict_volume(
-            model.network, volume, options.prediction, scaled(progress, 0.05, 0.97), should_stop, how
-        ).numpy()
+        predict = _predictor(model, options, (scaled(progress, 0.05, 0.95), should_stop), how)
+        runs = max(1, options.uncertainty)
+        first, spread = predict_repeatedly(predict, volume, runs, options.threshold, _counted(inside, output, region))
+        predicted = first.numpy()
     with _timed(timings, "composition"):
         images = _compose(predicted, interpolated, region, inside, output, scale, options.threshold)
         brain = _brain(predicted, region, output)
+        if options.consistency:
+            images = (make_consistent(measured, images[0]), *images[1:])
+    with _timed(timings, "quality"):
+        report(0.95, "Measuring the quality")
+        spread = None if spread is None else _whole(spread, region, output, scale)
+        quality = assess(measured, images[0], images[1:], inside, spread, scale)
     timings["total"] = time.perf_counter() - started
     report(0.97, "Finished the computation")
-    run = describe_run(image, model, device, warnings, timings)
-    run |= {"options": asdict(options), "intensity_scale": scale, "prediction": how}
-    return Enhancement(*images, record=run, brain=brain)
+    run = describe_run(image, model, device, warnings + quality.warnings, timings)
+    run |= {"options": asdict(options), "intensity_scale": scale, "prediction": how, "quality": quality.figures}
+    return Enhancement(*images, record=run, brain=brain, maps=quality.maps)
+
+
+def _predictor(
+    model: Model, options: EnhanceOptions, callbacks: tuple[Progress, ShouldStop | None], how: dict[str, Any]
+) -> Callable[[torch.Tensor, int], torch.Tensor]:
+    """The network over a whole volume, each run with its share of the progress; the first fills the record `how`."""
+    runs = max(1, options.uncertainty)
+    report, should_stop = callbacks
+
+    def predict(volume: torch.Tensor, run: int) -> torch.Tensor:
+        part = scaled(report, run / runs, (run + 1) / runs)
+        return predict_volume(
+            model.network, volume, options.prediction, part, should_stop, how if run == 0 else None
+        )  # fmt: skip
+
+    return predict
+
+
+def _counted(mask: sitk.Image | None, output: Grid, region: tuple[slice, ...]) -> np.ndarray | None:
+    """Where in the region a voxel may be cortex; None for everywhere."""
+    return None if mask is None else _array(resample_labels(mask, output))[region] > 0
+
+
+def _whole(spread: Spread, region: tuple[slice, ...], output: Grid, scale: float) -> Spread:
+    """The spread of the region on the whole output grid, in the input's units; outside there is none."""
+    deviation = np.zeros(output.shape, np.float32)
+    deviation[region] = spread.deviation * np.float32(scale)
+    if spread.entropy is None:
+        return replace(spread, deviation=deviation)
+    entropy = np.zeros(output.shape, np.float32)
+    entropy[region] = spread.entropy
+    return Spread(deviation, entropy, spread.cortex_voxels)
 
 
 def _compose(
@@ -142,7 +193,7 @@ def _compose(
     threshold: float,
 ) -> tuple[sitk.Image, sitk.Image | None, sitk.Image | None]:
     """Put the predicted region into the interpolated volume, in the input's units."""
-    brain = np.ones(predicted.shape[1:], bool) if mask is None else _array(resample_labels(mask, output))[region] > 0
+    brain = True if mask is None else _counted(mask, output, region)
     np.copyto(interpolated[region], predicted[0], where=brain)
     interpolated *= np.float32(scale)
     if len(predicted) == 1:

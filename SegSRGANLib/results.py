@@ -27,7 +27,9 @@ def result_name(source: str | Path) -> str:
     return name
 
 
-def result_paths(outdir: str | Path, name: str, segments: bool = True, brain: bool = False) -> dict[str, Path]:
+def result_paths(
+    outdir: str | Path, name: str, segments: bool = True, brain: bool = False, maps: Iterable[str] = ()
+) -> dict[str, Path]:
     """Where the files of a result go, by their role.
 
     Args:
@@ -35,12 +37,14 @@ def result_paths(outdir: str | Path, name: str, segments: bool = True, brain: bo
         name: see `result_name`.
         segments: whether the model segments; if not, there is no probability and no cortex.
         brain: whether the model predicts a brain mask.
+        maps: names of the quality maps to write as well.
     """
     endings = {
         "sr": "sr.nii.gz",
         "probability": "cortex-probability.nii.gz",
         "labels": "cortex.nii.gz",
         "brain": "brain-mask.nii.gz",
+        **{role: f"{role}.nii.gz" for role in maps},
         "qc": "qc.png",
         "record": "record.json",
     }
@@ -65,7 +69,12 @@ def check_writable(paths: Iterable[Path], overwrite: bool) -> None:
 
 
 def save_enhancement(
-    enhancement: Enhancement, image: sitk.Image, outdir: str | Path, name: str, overwrite: bool = False
+    enhancement: Enhancement,
+    image: sitk.Image,
+    outdir: str | Path,
+    name: str,
+    overwrite: bool = False,
+    maps: bool = False,
 ) -> dict[str, Path]:
     """Write SR, probability, labels, picture and record; the record last, so that its presence means a whole result.
 
@@ -75,6 +84,7 @@ def save_enhancement(
         outdir: folder, made if missing.
         name: see `result_name`.
         overwrite: replace files that are there.
+        maps: write the maps of quality as well.
 
     Returns:
         The written files by role, see `result_paths`.
@@ -83,13 +93,14 @@ def save_enhancement(
         ValueError: see `check_writable`.
         VolumeError: a file could not be written; then none is, and what was there before stays.
     """
-    paths = result_paths(outdir, name, enhancement.labels is not None, enhancement.brain is not None)
+    extra = enhancement.maps if maps else {}
+    paths = result_paths(outdir, name, enhancement.labels is not None, enhancement.brain is not None, extra)
     check_writable(paths.values(), overwrite)
     Path(outdir).mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         # entered first, the record is renamed last: where there is a record, the result is whole
         temporary = {role: stack.enter_context(atomic_path(paths[role])) for role in reversed(paths)}
-        for role, volume in _volumes(enhancement):
+        for role, volume in (*_volumes(enhancement), *extra.items()):
             write_volume(volume, temporary[role])
         draw_enhancement(image, enhancement.sr, enhancement.labels, temporary["qc"], name)
         temporary["record"].write_text(json.dumps(enhancement.record, indent=2) + "\n", encoding="utf-8")

@@ -16,3 +16,8 @@ Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to
 Patch = Annotated[int, typer.Option(help="Side of a patch, voxels; 0: the whole volume at once.")]
 Overlap = Annotated[float, typer.Option(help="Share of a patch in common with the next one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Consistency = Annotated[bool, typer.Option("--consistency", help="Make the result agree with the scan.")]
+Uncertainty = Annotated[
+    int, typer.Option(metavar="N", help="Runs on mirrored and shifted copies, to show what the model is unsure of.")
+]
+Maps = Annotated[bool, typer.Option("--maps", help="Also write the maps of consistency and uncertainty.")]

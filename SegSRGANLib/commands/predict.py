@@ -17,7 +17,19 @@ from ..resampling import INTERPOLATORS
 from ..results import check_writable, result_name, result_paths, save_enhancement
 from ..volume_io import read_labels, read_volume
 from ..weights import DEFAULT_MODEL, load_model
-from .options import CancelFile, Debug, Device, ModelName, Overlap, Overwrite, Patch, ProgressMode
+from .options import (
+    CancelFile,
+    Consistency,
+    Debug,
+    Device,
+    Maps,
+    ModelName,
+    Overlap,
+    Overwrite,
+    Patch,
+    ProgressMode,
+    Uncertainty,
+)
 
 
 def predict(
@@ -39,6 +51,9 @@ def predict(
     bias_correction: Annotated[
         bool, typer.Option("--bias-correction", help="Correct the bias field (N4) first.")
     ] = False,
+    consistency: Consistency = False,
+    uncertainty: Uncertainty = 0,
+    maps: Maps = False,
     mixed_precision: Annotated[bool, typer.Option(help="bfloat16 convolutions on CUDA.")] = True,
     overwrite: Overwrite = False,
     progress: ProgressMode = "bar",
@@ -49,7 +64,9 @@ def predict(
 
     def work() -> None:
         name = result_name(volume)
-        common = EnhanceOptions(spacing, interpolator, bias_correction, threshold)
+        common = EnhanceOptions(
+            spacing, interpolator, bias_correction, threshold, consistency=consistency, uncertainty=uncertainty
+        )
         runs = {
             outdir / folder: PredictionOptions(side, share, device=device, mixed_precision=mixed_precision)
             for folder, side, share in _runs(pairs, patch, overlap)
@@ -68,7 +85,7 @@ def predict(
                 result = enhance(image, loaded, options, mask=brain, progress=part, should_stop=should_stop)
                 result.record["input"]["file"] = volume.name
                 part(0.98, "Writing")
-                paths = save_enhancement(result, image, folder, name, overwrite)
+                paths = save_enhancement(result, image, folder, name, overwrite, maps)
                 files |= {
                     role if len(runs) == 1 else f"{folder.name}/{role}": str(path) for role, path in paths.items()
                 }
