@@ -17,6 +17,7 @@ import SimpleITK as sitk
 
 from .geometry import Grid
 from .orientation import orthonormal_axes
+from .text_header import shown
 from .volume_error import VolumeError
 
 _logger = logging.getLogger(__name__)
@@ -27,18 +28,24 @@ _GEOMETRY_TAGS = {"0020|0032": "position", "0020|0037": "orientation", "0028|003
 _SAME_PLACE = 0.01  # mm
 _REGULAR = 0.05  # mm a slice may lie off its place in the stack: positions are rounded to 0.01 mm or finer
 _DRIFT = 0.1  # mm that the last slice may be shifted in its plane against the first
+_FARTHEST = 1e6  # mm, of a position
 _DECIMALS = 9  # of mm: removes the noise of averaging equal decimal numbers
 _SAME = 1e-3  # direction cosines, and fraction of the pixel spacing
 
 
 @dataclass(frozen=True)
 class _Slice:
-    """One file of a series: its grid has one voxel along z."""
+    """One file of a series.
+
+    uid, description: of the series. grid: with one voxel along z. problem: what keeps it from being a slice of a
+    volume, which only matters when its series is the one to read.
+    """
 
     file: Path
     uid: str
     description: str
     grid: Grid
+    problem: str | None
 
     @property
     def axes(self) -> np.ndarray:
@@ -72,10 +79,14 @@ def read_dicom_series(path: Path, series: str | None = None) -> sitk.Image:
     if path.is_file() and series is None:
         series = _read_slice(path).uid
     slices = _choose(found, series, folder.name)
+    for one in slices:
+        if one.problem:
+            raise VolumeError(f"{one.file.name} {one.problem}.")
     grid, slices = _stack(slices, folder.name)
     values = np.empty(grid.shape, np.float32)
-    for plane, one in zip(values, slices, strict=True):
-        plane[:] = _pixels(one)
+    with np.errstate(over="ignore"):  # what becomes infinite is reported with the other values
+        for plane, one in zip(values, slices, strict=True):
+            plane[:] = _pixels(one)
     return grid.image(values)
 
 
@@ -127,24 +138,36 @@ def _read_slice(file: Path) -> _Slice:
     except RuntimeError as error:
         raise VolumeError(f"{file.name} is a damaged DICOM file: copy it again.") from error
     tags = set(reader.GetMetaDataKeys())
+    if _SERIES_UID not in tags:
+        raise VolumeError(f"{file.name} does not say its series: export it from the scanner again.")
+    size = reader.GetSize()
+    grid = Grid((size[0], size[1], 1), reader.GetSpacing()[:3], reader.GetOrigin()[:3], reader.GetDirection())
+    return _Slice(
+        file=file,
+        uid=reader.GetMetaData(_SERIES_UID).strip(" \0"),
+        description=reader.GetMetaData(_DESCRIPTION).strip() if _DESCRIPTION in tags else "",
+        grid=grid,
+        problem=_problem(reader, grid),
+    )
+
+
+def _problem(reader: sitk.ImageFileReader, grid: Grid) -> str | None:
+    """Why a file cannot be a slice of a volume, to follow its name in a message; None when it can."""
     size = reader.GetSize()
     if len(size) > 2 and size[2] > 1:
-        raise VolumeError(
-            f"{file.name} is a multi-frame DICOM file of {size[2]} frames, which is not read: "
-            "convert it to NIfTI first (dcm2niix does)."
+        return (
+            f"is a multi-frame DICOM file of {size[2]} frames, which is not read: convert it to NIfTI (dcm2niix does)"
         )
+    tags = reader.GetMetaDataKeys()
     missing = [meaning for tag, meaning in _GEOMETRY_TAGS.items() if tag not in tags]
-    if missing or _SERIES_UID not in tags:
-        raise VolumeError(
-            f"{file.name} does not say its {(missing or ['series'])[0]}: export it from the scanner again."
-        )
+    if missing:
+        return f"does not say its {missing[0]}: export it from the scanner again"
     if reader.GetNumberOfComponents() != 1:
-        raise VolumeError(f"{file.name} has colour pixels: give a series of grey images.")
-    grid = Grid((size[0], size[1], 1), reader.GetSpacing()[:3], reader.GetOrigin()[:3], reader.GetDirection())
-    if not np.isfinite([*grid.spacing[:2], *grid.origin, *grid.direction]).all() or min(grid.spacing[:2]) <= 0:
-        raise VolumeError(f"{file.name} has an impossible position or pixel spacing: export it from the scanner again.")
-    description = reader.GetMetaData(_DESCRIPTION).strip() if _DESCRIPTION in tags else ""
-    return _Slice(file, reader.GetMetaData(_SERIES_UID).strip(" \0"), description, grid)
+        return "has colour pixels: give a series of grey images"
+    numbers = np.array([*grid.spacing[:2], *grid.origin, *grid.direction])
+    if not np.abs(numbers).max() < _FARTHEST or min(grid.spacing[:2]) <= 0:
+        return "has an impossible position or pixel spacing: export it from the scanner again"
+    return None
 
 
 def _choose(found: dict[str, list[_Slice]], series: str | None, name: str) -> list[_Slice]:
@@ -156,7 +179,7 @@ def _choose(found: dict[str, list[_Slice]], series: str | None, name: str) -> li
     if len(matching) == 1:
         return found[matching[0]]
     listed = "; ".join(
-        f"'{slices[0].description or 'no description'}' ({len(slices)} slices, UID {uid})"
+        f"'{shown(slices[0].description) or 'no description'}' ({len(slices)} slices, UID {uid})"
         for uid, slices in found.items()
     )
     if not matching:

@@ -30,6 +30,7 @@ def read_nifti(path: Path) -> sitk.Image:
     values = values.astype(header.dtype.newbyteorder("="), copy=False)
     if (header.slope, header.intercept) != (1, 0):
         values = values.astype(np.float32 if header.dtype.itemsize <= 2 else np.float64)
-        values *= header.slope
-        values += header.intercept
+        with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is reported with the other values
+            values *= header.slope
+            values += header.intercept
     return header.grid.image(values)

@@ -12,7 +12,6 @@ from typing import BinaryIO
 from .volume_error import VolumeError
 
 MAX_VOXELS = 2**30  # 1024^3, 4 GiB in memory: far above any brain at any spacing that makes sense
-_MAX_DEFLATE = 1032  # no deflate stream (gzip, zlib) expands more than this
 _CHUNK = 2**20
 _PADDING = 4096  # some writers fill up the last block of the file
 
@@ -68,11 +67,8 @@ def check_payload(payload: Payload, name: str) -> None:
         if available < payload.stored:
             raise _truncated(name, payload.stored, available)
         available = payload.stored
-    if not payload.compressed:
-        found = available
-    elif available * _MAX_DEFLATE < payload.size:
-        raise _truncated(name, payload.size, f"at most {available * _MAX_DEFLATE}")
-    else:
+    found = available
+    if payload.compressed:
         with payload.file.open("rb") as stream:
             stream.seek(payload.offset)
             found = _expanded_size(stream, available, payload.size + _PADDING, name)
@@ -85,7 +81,7 @@ def check_payload(payload: Payload, name: str) -> None:
         )
 
 
-def _truncated(name: str, expected: int, found: int | str) -> VolumeError:
+def _truncated(name: str, expected: int, found: int) -> VolumeError:
     return VolumeError(
         f"{name} is truncated: its header promises {expected} bytes of data and {found} are there; copy it again."
     )

@@ -1,4 +1,4 @@
-"""What the checks of text headers (NRRD, MetaImage) share."""
+"""What the checks of headers with text in them share."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,7 @@ _CHECKS: dict[str, Callable[[Path], object]] = {
 _IMAGE_IO = {check_nrrd: "NrrdImageIO", check_metaimage: "MetaImageIO"}
 _WRITTEN = (".nii.gz", ".nii", ".nrrd", ".mha")
 _SPACING_LIMITS = (0.01, 100.0)  # mm: beyond, the unit is wrong or the header damaged
+_FARTHEST_ORIGIN = 1e6  # mm
 _MAX_NIFTI_AXIS = 32767  # a NIfTI-1 header counts voxels in 16 bits
 
 
@@ -100,6 +102,7 @@ def write_volume(image: sitk.Image, path: str | os.PathLike[str]) -> None:
         VolumeError: the image cannot be written in this format, or the folder cannot be written.
     """
     path = Path(path)
+    _check_name(path)
     suffix = _suffix(path, _WRITTEN)
     kind = image.GetPixelIDTypeAsString()
     if image.GetDimension() != 3 or "vector" in kind or "complex" in kind or "label" in kind:
@@ -122,6 +125,7 @@ def write_volume(image: sitk.Image, path: str | os.PathLike[str]) -> None:
 
 def _read(path: Path, series: str | None = None) -> sitk.Image:
     """Read any supported file or folder, with the file's voxel type; its geometry is checked, its values are not."""
+    _check_name(path)
     try:
         if not path.exists():
             raise VolumeError(f"{path} does not exist: check the name and the folder.")
@@ -164,6 +168,12 @@ def _read_file(path: Path) -> sitk.Image:
     return image[:, :, :, 0] if image.GetDimension() == 4 else image
 
 
+def _check_name(path: Path) -> None:
+    """SimpleITK takes names in UTF-8 alone, and messages are one line; POSIX systems allow any bytes."""
+    if re.search("[\x00-\x1f\ud800-\udfff]", str(path)):
+        raise VolumeError(f"{ascii(path.name)} has a name or folder with unreadable characters: rename it.")
+
+
 def _suffix(path: Path, known: tuple[str, ...]) -> str:
     """The suffix that decides the format."""
     name = path.name.lower()
@@ -197,8 +207,9 @@ def _clean(image: sitk.Image, name: str) -> sitk.Image:
         raise VolumeError(
             f"{name} has an impossible voxel size of {text} mm (possible: {low:g} to {high:g}): correct its header."
         )
-    if not np.isfinite(grid.origin).all():
-        raise VolumeError(f"{name} has an origin that is not finite: correct its header.")
+    if not np.abs(grid.origin).max() < _FARTHEST_ORIGIN:
+        text = ", ".join(f"{o:.4g}" for o in grid.origin)
+        raise VolumeError(f"{name} has an impossible origin of ({text}) mm: correct its header.")
     axes = tuple(orthonormal_axes(np.array(grid.direction).reshape(3, 3), name).ravel().tolist())
     if axes == grid.direction and not image.GetMetaDataKeys():
         return image

@@ -130,6 +130,18 @@ def test_several_series_are_listed_and_one_is_chosen(tmp_path):
     assert "UID 5.5" in complaint(folder, series="T2 axial")
 
 
+def test_a_screenshot_beside_the_series_does_not_matter(tmp_path):
+    folder = _save(tmp_path / "study", _series())
+    screenshot = _series(uid="7.7", description="Écran", slices=1)
+    screenshot[0].SpecificCharacterSet = "ISO_IR 100"
+    del screenshot[0].ImagePositionPatient
+    _save(folder, screenshot, prefix="SC")
+    assert "'?cran' (1 slices, UID 7.7)" in complaint(folder)
+    assert read_volume(folder, series="T2 axial").GetSize() == (7, 8, 6)
+    with pytest.raises(ValueError, match="^SC0000 does not say its position"):
+        read_volume(folder, series="7.7")
+
+
 def test_missing_slices_are_named_by_position(tmp_path):
     series = _series(np.eye(3))
     folder = _save(tmp_path / "series", series)
@@ -158,7 +170,7 @@ def test_slices_of_another_stack(tmp_path):
     turned[2].ImageOrientationPatient = [0, 1, 0, 0, 0, 1]
     assert "different orientation" in complaint(_save(tmp_path / "turned", turned))
     coarse = _series()
-    coarse[2].PixelSpacing = [0.6, 0.6]
+    coarse[2].PixelSpacing = [0.6, 0.75]
     assert "different pixel spacing" in complaint(_save(tmp_path / "coarse", coarse))
     small = _series()
     small[2].Rows, small[2].Columns = small[2].Columns, small[2].Rows

@@ -82,6 +82,10 @@ def test_intensity_scaling(tmp_path, slope, intercept, expected):
     np.testing.assert_allclose(scaled, stored * expected[0] + expected[1], rtol=1e-6)
 
 
+def test_scaling_beyond_single_precision(tmp_path):
+    assert "infinite" in complaint(patch(save_nifti(tmp_path / "v.nii"), 112, "2f", 1e38, 0))
+
+
 def test_header_extensions_and_trailing_axes_of_one(tmp_path):
     image = nibabel.Nifti1Image(np.random.default_rng(0).normal(size=(7, 6, 5, 1, 1)), scanner_affine())
     image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"a note" * 50))
@@ -95,6 +99,17 @@ def test_several_gzip_members_and_padding(tmp_path):
     parts = gzip.compress(whole[:400]) + gzip.compress(whole[400:]) + bytes(512)
     (tmp_path / "v.nii.gz").write_bytes(parts)
     _agrees_with_nibabel(tmp_path / "v.nii.gz")
+
+
+def test_the_exact_voxel_size_is_kept_when_the_sform_rounds_it(tmp_path):
+    assert read_volume(save_nifti(tmp_path / "v.nii")).GetSpacing() == (1.0, 1.5, 3.0)
+
+
+def test_a_quaternion_a_little_longer_than_one_does_not_stretch(tmp_path):
+    path = patch(save_nifti(tmp_path / "v.nii", codes=(1, 0)), 256, "3f", 0, 0, 1.0004)
+    image = read_volume(path)
+    assert image.GetSpacing() == (1.0, 1.5, 3.0)
+    np.testing.assert_allclose(np.reshape(image.GetDirection(), (3, 3)), np.eye(3), atol=1e-6)
 
 
 def test_neither_form_set_is_read_like_simpleitk_with_a_warning(tmp_path, caplog):
@@ -186,6 +201,12 @@ HEADER_PATCHES = {
 def test_impossible_headers(tmp_path, name):
     offset, code, values, message = HEADER_PATCHES[name]
     assert message in complaint(patch(save_nifti(tmp_path / "v.nii"), offset, code, *values))
+
+
+def test_an_origin_far_away(tmp_path):
+    affine = scanner_affine()
+    affine[0, 3] = 1e30
+    assert "impossible origin" in complaint(save_nifti(tmp_path / "v.nii", qform=affine, sform=affine))
 
 
 def test_names_that_hide_the_compression(tmp_path):

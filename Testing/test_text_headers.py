@@ -109,6 +109,14 @@ def test_metaimage_without_axes_warns(tmp_path, caplog):
     assert "does not say how it lies in space" in caplog.text
 
 
+def test_metaimage_that_announces_a_huge_stream(tmp_path):
+    """SimpleITK would ask for the memory first."""
+    sitk.WriteImage(small_image(), str(tmp_path / "v.mha"), useCompression=True)
+    assert "truncated" in complaint(
+        substitute(tmp_path / "v.mha", "CompressedDataSize = ", "CompressedDataSize = 999999")
+    )
+
+
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
 def test_metadata_in_another_alphabet_is_dropped(tmp_path, suffix):
     image = small_image()
@@ -189,6 +197,8 @@ MHA_CHANGES = {
     "no spacing": ("ElementSpacing = 0.5 0.75 3\n", "", "how large its voxels"),
     "sheared": ("TransformMatrix = 1 0 0", "TransformMatrix = 1 0.3 0", "not perpendicular"),
     "stretched": ("TransformMatrix = 1 0 0", "TransformMatrix = 2 0 0", "not perpendicular"),
+    "wild": ("TransformMatrix = 1 0 0", "TransformMatrix = 1e200 0 0", ""),
+    "far away": ("Offset = 5", "Offset = 1e200", "impossible origin"),
     "flat": ("TransformMatrix = 1 0 0", "TransformMatrix = 0 0 0", ""),
     "short matrix": ("TransformMatrix = 1 0 0", "TransformMatrix = 1 0", "damaged 'TransformMatrix'"),
     "NaN origin": ("Offset = 5", "Offset = nan", "damaged 'Offset'"),

@@ -75,7 +75,7 @@ def test_metadata_stays_out_of_results_and_in_the_callers_image(tmp_path, suffix
 
 
 def test_names_with_blanks_dots_and_other_letters(tmp_path, suffix):
-    path = tmp_path / "Müller 新生児" / f"sub-01 0.5mm{suffix}"
+    path = tmp_path / "Müller\u00a0新生児" / f"sub-01 0.5mm{suffix}"
     write_volume(small_image(), path)
     assert read_volume(str(path)).GetSize() == (7, 6, 5)
 
@@ -233,6 +233,14 @@ def test_missing_files_and_unknown_formats(tmp_path):
         assert ".hdr/.img pair" in complaint(tmp_path / name)
     write_volume(small_image(), tmp_path / "v.nii")
     assert "not a DICOM series" in complaint(tmp_path / "v.nii", series="T2")
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.nii", "line\nbreak.nii", "nul\0.nii"])
+def test_names_that_no_program_can_show(tmp_path, name):
+    for act in (read_volume, lambda path: write_volume(small_image(), path)):
+        with pytest.raises(VolumeError, match=r"unreadable characters") as caught:
+            act(tmp_path / name)
+        assert str(caught.value).isprintable()
 
 
 # ------------------------------------------------------------------------------------------------ what is no volume
