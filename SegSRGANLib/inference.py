@@ -18,6 +18,7 @@ import torch
 
 from .bias import correct_bias
 from .brain_mask import brain_mask
+from .canonical import CanonicalAxes
 from .checkpoint import Model
 from .consistency import make_consistent
 from .device import choose_device
@@ -131,7 +132,8 @@ def enhance(
     with _timed(timings, "prediction"):
         volume = torch.from_numpy(np.ascontiguousarray(interpolated[region]))
         how: dict[str, Any] = {}
-        predict = _predictor(model, options, (scaled(progress, 0.05, 0.95), should_stop), how)
+        callbacks = (scaled(progress, 0.05, 0.95), should_stop)
+        predict = _predictor(model, options, CanonicalAxes.of(output), callbacks, how)
         runs = max(1, options.uncertainty)
         first, spread = predict_repeatedly(predict, volume, runs, options.threshold, _counted(inside, output, region))
         predicted = first.numpy()
@@ -152,17 +154,20 @@ def enhance(
 
 
 def _predictor(
-    model: Model, options: EnhanceOptions, callbacks: tuple[Progress, ShouldStop | None], how: dict[str, Any]
+    model: Model,
+    options: EnhanceOptions,
+    axes: CanonicalAxes,
+    callbacks: tuple[Progress, ShouldStop | None],
+    how: dict[str, Any],
 ) -> Callable[[torch.Tensor, int], torch.Tensor]:
     """The network over a whole volume, each run with its share of the progress; the first fills the record `how`."""
     runs = max(1, options.uncertainty)
     report, should_stop = callbacks
 
     def predict(volume: torch.Tensor, run: int) -> torch.Tensor:
-        part = scaled(report, run / runs, (run + 1) / runs)
-        return predict_volume(
-            model.network, volume, options.prediction, part, should_stop, how if run == 0 else None
-        )  # fmt: skip
+        part, record = scaled(report, run / runs, (run + 1) / runs), how if run == 0 else None
+        upright = axes.canonical(volume)
+        return axes.original(predict_volume(model.network, upright, options.prediction, part, should_stop, record))
 
     return predict
 
