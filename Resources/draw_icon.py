@@ -1,4 +1,4 @@
-"""Draw the icon: the phantom's brain, coarse on the left as it was scanned, sharp on the right with its cortex outlined.
+"""Draw the icon: the phantom's brain, coarse on the left as scanned, sharp on the right with its cortex outlined.
 
 python Resources/draw_icon.py        writes SegSRGAN.png and SegSRGAN/Resources/Icons/SegSRGAN.png
 """
@@ -45,6 +45,7 @@ def coarse(picture: np.ndarray, spacing: float) -> np.ndarray:
 
 
 def draw() -> plt.Figure:
+    """The icon on a square of 128 pixels."""
     picture, cortex, spacing = coronal_slice()
     rows, columns = np.nonzero(np.isfinite(picture))
     box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))

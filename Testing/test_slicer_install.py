@@ -66,7 +66,11 @@ def trees(tmp_path_factory):
         pytest.skip("needs cmake and compilers")
     build, install = tmp_path_factory.mktemp("build"), tmp_path_factory.mktemp("install")
     configure = ["cmake", "-S", str(ROOT), "-B", str(build), f"-DSlicer_DIR={HARNESS / 'cmake'}", "-DBUILD_TESTING=ON"]
-    for command in (configure, ["cmake", "--build", str(build)], ["cmake", "--install", str(build), "--prefix", str(install)]):
+    for command in (
+        configure,
+        ["cmake", "--build", str(build)],
+        ["cmake", "--install", str(build), "--prefix", str(install)],
+    ):
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     return {"build": build / LIBRARY_FOLDER, "install": install / LIBRARY_FOLDER}

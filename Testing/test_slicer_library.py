@@ -25,6 +25,7 @@ SETTINGS = {"spacing": 1.2, "patch": 32, "overlap": 0.25, "device": "cpu"}
 def tinyModel(tmp_path_factory) -> Path:
     """The paper's architecture, tiny, with random weights: quick, and unlike interpolation."""
     import torch
+
     from SegSRGANLib.checkpoint import ModelCard, save_checkpoint
     from SegSRGANLib.networks import Generator, GeneratorConfig
 
@@ -122,8 +123,9 @@ def test_a_tiny_training_in_the_panel(panel, models, tmp_path):  # noqa: F811
     if importlib.util.find_spec("lightning_fabric") is None:
         pytest.skip("needs lightning-fabric")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from SegSRGANLib.phantom import neonatal_phantom
     from SegSRGANModule import Nodes, TrainingPairs
+
+    from SegSRGANLib.phantom import neonatal_phantom
 
     for seed in (0, 1):
         phantom = neonatal_phantom(spacing=1.6, seed=seed)

@@ -96,8 +96,7 @@ def test_segment_has_name_colour_terminology_and_surface(results):
     surface = slicer.vtkMRMLSegmentationNode.GetClosedSurfaceInternalRepresentation
     assert surface(segmentation, Terminology.SEGMENT_ID).GetNumberOfCells() > 100
     entry = slicer.vtkSlicerTerminologyEntry()
-    logic = slicer.modules.terminologies.logic()
-    assert logic.DeserializeTerminologyEntry(segment.GetTerminology(), entry)
+    assert slicer.modules.terminologies.logic().DeserializeTerminologyEntry(segment.GetTerminology(), entry)
     assert entry.GetCategoryObject().GetCodeValue() == "123037004"
     code = entry.GetTypeObject()
     assert (code.GetCodingSchemeDesignator(), code.GetCodeValue()) == ("SCT", "40146001")
@@ -106,14 +105,14 @@ def test_segment_has_name_colour_terminology_and_surface(results):
 
 def _typesIn(context: str, categoryCode: str) -> list[str]:
     """Codes of a category of a loaded list: reading the entry alone would accept any text."""
-    logic, found = slicer.modules.terminologies.logic(), []
-    for number in range(logic.GetNumberOfCategoriesInTerminology(context)):
+    terminologies, found = slicer.modules.terminologies.logic(), []
+    for number in range(terminologies.GetNumberOfCategoriesInTerminology(context)):
         category = slicer.vtkSlicerTerminologyCategory()
-        logic.GetNthCategoryInTerminology(context, number, category)
+        terminologies.GetNthCategoryInTerminology(context, number, category)
         if category.GetCodeValue() == categoryCode:
-            for index in range(logic.GetNumberOfTypesInTerminologyCategory(context, category)):
+            for index in range(terminologies.GetNumberOfTypesInTerminologyCategory(context, category)):
                 kind = slicer.vtkSlicerTerminologyType()
-                logic.GetNthTypeInTerminologyCategory(context, category, index, kind)
+                terminologies.GetNthTypeInTerminologyCategory(context, category, index, kind)
                 found.append(kind.GetCodeValue())
     return found
 

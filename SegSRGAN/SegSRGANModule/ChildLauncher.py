@@ -16,5 +16,6 @@ if __name__ == "__main__":
     # installed: beside SegSRGANModule; from the source tree: one folder up
     library = next(folder for folder in here.parents[1:3] if (folder / "SegSRGANLib").is_dir())
     sys.path[0] = str(library)
-    print(json.dumps({"pid": os.getpid()}), flush=True)
+    sys.stdout.write(json.dumps({"pid": os.getpid()}) + "\n")
+    sys.stdout.flush()
     runpy.run_module("SegSRGANLib", run_name="__main__", alter_sys=True)

@@ -75,7 +75,7 @@ class EnhanceJob:
         source = self._files.folder / "input" / f"{self._files.name}.nrrd"
         source.parent.mkdir()
         writeVolume(volumeNode, source)
-        arguments = ["predict", str(source), "-o", str(self._files.folder)]
+        arguments = ["predict", str(source), "-o", str(self._files.folder), "--maps"]
         if mask is not None:
             path = source.parent / "mask.nrrd"
             writeMask(mask, volumeNode, path)

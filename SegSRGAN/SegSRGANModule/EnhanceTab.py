@@ -70,6 +70,7 @@ class EnhanceTab:
         self.ui.applyButton.toolTip = problem or _("Enhance the volume and segment its cortex")
         self.ui.cancelButton.enabled = running
         choice = self._choice()
+        self.ui.modelSelector.toolTip = choice.title if choice else ""
         self.ui.modelInfoLabel.text = choice.details() if choice else _("No model is installed.")
         self.ui.downloadModelButton.visible = bool(choice and not choice.isInstalled)
         self.ui.downloadModelButton.enabled = not running

@@ -82,6 +82,7 @@ def _gridOf(volumeNode):
     import numpy as np
     import slicer
     import vtk
+
     from SegSRGANLib.geometry import Grid
 
     if volumeNode.GetImageData() is None:

@@ -10,11 +10,13 @@ import slicer
 from slicer.i18n import tr as _
 
 from . import Report, Results, SliceViews
+from .Nodes import setVolumeFromImage
 from .ParameterNode import FADE, SIDE_BY_SIDE
 from .Volumes import volumesOf
 
 _FLICKER_MILLISECONDS = 500
 _CONSISTENCY_NAME = "consistency"
+_SHOWN_DEVIATIONS = 6.0  # range of the map's colours, in standard deviations
 
 
 class QualityTab:
@@ -72,7 +74,7 @@ class QualityTab:
         return parameters.comparison, parameters.outputVolume.GetID(), parameters.fade
 
     def _updateViews(self) -> None:
-        """Change the views only where a parameter was changed here: users and scenes arrange them by other means too."""
+        """Change the views only where a parameter was changed: users and scenes arrange them by other means too."""
         state, shown = self._viewState(), self._state
         self._state = state
         if shown is None or slicer.mrmlScene.IsImporting():
@@ -136,10 +138,22 @@ class QualityTab:
             node = self._consistencyNode(volume) if isOn else None
             SliceViews.setLayers(composite, background=volume, foreground=node, opacity=0.5)
 
-    def _consistencyNode(self, volume):
+    @staticmethod
+    def _consistencyNode(volume):
+        """The map as a volume node: how far the result, acquired again, is from the scan (z-score)."""
         name = f"{volume.GetName()} {_CONSISTENCY_NAME}"
         node = slicer.mrmlScene.GetFirstNodeByName(name)
-        return node or slicer.util.loadVolume(str(_consistencyFile(Results.folderOf(volume))), {"name": name})
+        if node is None:
+            import SimpleITK as sitk
+
+            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+            setVolumeFromImage(node, sitk.ReadImage(str(_consistencyFile(Results.folderOf(volume)))))
+            node.CreateDefaultDisplayNodes()
+            node.GetDisplayNode().SetAutoWindowLevel(False)
+            node.GetDisplayNode().SetWindowLevelMinMax(-_SHOWN_DEVIATIONS, _SHOWN_DEVIATIONS)
+            node.GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeRainbow")
+            node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+        return node
 
     def _onSaveReport(self) -> None:
         pattern = _("Web page (*.html);;Picture (*.png)")

@@ -1,7 +1,7 @@
 """Stands in for `python -m SegSRGANLib` where a test is about the panel: same protocol, no PyTorch, done in a second.
 
-`predict` interpolates and calls the brightest voxels cortex. The variable SEGSRGAN_STAND_IN makes it misbehave: "slow" (steps that
-wait for the cancel file), "stubborn" (ignores the cancel file), "fail" (one sentence, status 1), "crash" (dies).
+`predict` interpolates and calls the brightest voxels cortex. The variable SEGSRGAN_STAND_IN makes it misbehave: "slow"
+(steps that wait for the cancel file), "stubborn" (ignores that file), "fail" (one sentence, status 1), "crash" (dies).
 """
 
 import argparse
@@ -17,7 +17,8 @@ CANCELLED = 3
 
 
 def emit(**values) -> None:
-    print(json.dumps(values), flush=True)
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
         predict_options.add_argument(f"--{name}", type=kind)
     for name in ("overlap", "threshold"):
         predict_options.add_argument(f"--{name}", type=float)
-    for name in ("--bias-correction", "--mixed-precision", "--no-mixed-precision"):
+    for name in ("--bias-correction", "--mixed-precision", "--no-mixed-precision", "--maps"):
         predict_options.add_argument(name, action="store_true")
     commands.add_parser("train").add_argument("config", type=Path)
     # the shared options may follow the command, as in the real program
@@ -49,8 +50,7 @@ def main() -> None:
 def step(options, fraction: float, message: str) -> None:
     emit(fraction=fraction, message=message, remaining=round(2 * (1 - fraction), 1))
     if MODE == "fail" and fraction >= 0.5:
-        print("a line of details", file=sys.stderr)
-        print("Error: The volume is made of cheese; choose one of a brain.", file=sys.stderr)
+        sys.stderr.write("a line of details\nError: The volume is made of cheese; choose one of a brain.\n")
         sys.exit(1)
     if MODE == "crash" and fraction >= 0.5:
         os.abort()

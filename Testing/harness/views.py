@@ -72,6 +72,7 @@ class SliceView(_View):
         slicer.app.applicationLogic().GetSliceLogics().AddItem(self.logic)
         self.logic.SetMRMLScene(slicer.mrmlScene)
         self.name, self.orientation, self.node = name, orientation, None
+        self._attach()
 
     def show(self, background, foreground=None, opacity=0.5, offset=None, zoom=1.0):
         self._attach()
