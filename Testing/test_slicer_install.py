@@ -24,7 +24,7 @@ def _listed(folder: str, name: str) -> set[str]:
 def test_every_script_is_listed(folder):
     there = {path.relative_to(ROOT / folder).as_posix() for path in (ROOT / folder).rglob("*.py")}
     listed = _listed(folder, "MODULE_PYTHON_SCRIPTS")
-    assert not there - listed, "add these to CMakeLists.txt, or the installed extension lacks them"
+    assert not there - listed, "run Testing/harness/update_cmake_lists.py, or the installed extension lacks them"
     assert not listed - there, "these are listed in CMakeLists.txt but do not exist"
 
 

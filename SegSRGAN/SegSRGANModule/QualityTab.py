@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from . import Report, Results, SliceViews
 from .Nodes import setVolumeFromImage
 from .ParameterNode import FADE, SIDE_BY_SIDE
-from .Volumes import volumesOf
+from .Volumes import stampOf, volumesOf
 
 _FLICKER_MILLISECONDS = 500
 _CONSISTENCY_NAME = "consistency"
@@ -24,6 +24,7 @@ class QualityTab:
         self.ui = ui
         self._parameters = None
         self._state = None
+        self._stamp = None  # of the volumes in the table
         self._flickerToInput = False
         self._timer = qt.QTimer()
         self._timer.setInterval(_FLICKER_MILLISECONDS)
@@ -110,6 +111,13 @@ class QualityTab:
         self.ui.recordLabel.text = Report.summary(record) if record else ""
         folder = Results.folderOf(volume)
         self.ui.consistencyCheckBox.enabled = bool(folder and _consistencyFile(folder))
+        self._showVolumes(segmentation)
+
+    def _showVolumes(self, segmentation) -> None:
+        stamp = stampOf(segmentation) if segmentation else None
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
         rows = volumesOf(segmentation) if segmentation else []
         self.ui.volumesTable.setRowCount(len(rows))
         for index, (name, milliliters) in enumerate(rows):

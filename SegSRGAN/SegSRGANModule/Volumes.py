@@ -9,21 +9,30 @@ _MILLILITRES = 1e-3  # per cubic millimetre
 
 def volumesOf(segmentationNode) -> list[tuple[str, float]]:
     """(name, mL) of every segment, from its binary label map: voxels times the size of a voxel."""
+    segments = _segmentsOf(segmentationNode)
+    return [(segment.GetName(), _volume(labelmap, segment.GetLabelValue())) for segment, labelmap in segments]
+
+
+def stampOf(segmentationNode) -> tuple:
+    """Changes when names or voxels do; counting voxels takes a moment, so it is not done in vain."""
+    segments = _segmentsOf(segmentationNode)
+    return segmentationNode.GetID(), *(
+        (s.GetName(), labelmap.GetMTime() if labelmap else 0) for s, labelmap in segments
+    )
+
+
+def _segmentsOf(segmentationNode) -> list[tuple]:
     segmentation = segmentationNode.GetSegmentation()
-    rows = []
-    for segmentId in segmentation.GetSegmentIDs():
-        segment = segmentation.GetSegment(segmentId)
-        rows.append((segment.GetName(), _count(segmentationNode, segmentId, segment)))
-    return rows
+    ids = segmentation.GetSegmentIDs()
+    return [(segmentation.GetSegment(i), segmentationNode.GetBinaryLabelmapInternalRepresentation(i)) for i in ids]
 
 
-def _count(segmentationNode, segmentId: str, segment) -> float:
-    labelmap = segmentationNode.GetBinaryLabelmapInternalRepresentation(segmentId)
+def _volume(labelmap, value: int) -> float:
+    """mL of the voxels with this value; several segments may share one label map."""
     if labelmap is None or labelmap.IsEmpty():
         return 0.0
     statistics = vtk.vtkImageAccumulate()
     statistics.SetInputData(labelmap)
-    value = segment.GetLabelValue()  # several segments may share one label map
     statistics.SetComponentExtent(0, 0, 0, 0, 0, 0)
     statistics.SetComponentOrigin(value, 0, 0)
     statistics.Update()
