@@ -34,7 +34,9 @@ class FastGenerator(nn.Module):
         self.network = network
         self.multiple, self.minimum = network.multiple, network.minimum
         self.unet = bool(getattr(network.config, "unet", False))
-        self._filters = {module: _prepared(module) for module in network.modules() if isinstance(module, nn.Conv3d)}
+        self._filters = {
+            module: prepared_filters(module) for module in network.modules() if isinstance(module, nn.Conv3d)
+        }
         # a conditional generator's slice spacing has no effect, see OriginalGenerator.forward
         first = network.conv1
         self._filters[first] = self._filters[first][:, :1].contiguous(memory_format=_LAYOUT)
@@ -90,7 +92,7 @@ class FastGenerator(nn.Module):
         return _activated(norm, y, border, None if skipped is None else inside(skipped, 1))
 
 
-def _prepared(layer: nn.Conv3d) -> torch.Tensor:
+def prepared_filters(layer: nn.Conv3d) -> torch.Tensor:
     """The filters that a layer really convolves with, channels last."""
     if isinstance(layer, UpsampleConv):
         filters = layer.phase_filters()

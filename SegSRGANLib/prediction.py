@@ -126,11 +126,10 @@ def _predict(
 
 def inference_form(network: nn.Module) -> nn.Module:
     """The fastest form of a network that gives its numbers on its device."""
-    if next(network.parameters()).device.type == "cpu" and isinstance(network, (Generator, OriginalGenerator)):
+    device = next(network.parameters()).device.type
+    if device == "cpu" and isinstance(network, (Generator, OriginalGenerator)):
         return FastGenerator(network)
-    if next(network.parameters()).device.type == "cuda":
-        return network.to(memory_format=torch.channels_last_3d)
-    return network
+    return network.to(memory_format=torch.channels_last_3d) if device == "cuda" else network
 
 
 def _predict_patches(
