@@ -139,6 +139,7 @@ class EnhanceTab:
             warnings = [*warnings, _("PyTorch is not installed yet; Apply offers to install it.")]
         self.ui.preflightLabel.text = line
         self.ui.warningLabel.text = "\n".join(f"\u26a0 {text}" for text in [problem, *warnings] if text)
+        self.ui.warningLabel.visible = bool(problem or warnings)
         return problem
 
     def _problem(self, volume) -> str:

@@ -91,9 +91,10 @@ def _beforeAfter(parameters, volume, slices, path: Path) -> None:
 
     view = slices["G"]
     parameters.outputSegmentation.GetDisplayNode().SetVisibility(False)
-    pictures = [view.show(node, zoom=1.3).pixels() for node in (volume, parameters.outputVolume)]
+    volume.GetDisplayNode().SetInterpolate(False)  # the slices as thick as they are
+    pictures = [view.show(node, zoom=1.1).pixels() for node in (volume, parameters.outputVolume)]
     parameters.outputSegmentation.GetDisplayNode().SetVisibility(True)
-    pictures.append(view.show(parameters.outputVolume, zoom=1.3).pixels())
+    pictures.append(view.show(parameters.outputVolume, zoom=1.1).pixels())
     _save(np.hstack(pictures), path)
 
 
