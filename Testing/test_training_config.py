@@ -1,12 +1,14 @@
 """The configuration: presets, files, and one sentence for each mistake."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from SegSRGANLib.training.config import TrainingConfig, make_config, parse_setting, read_values
 from SegSRGANLib.training.structure import build, merge
 
+CONFIGURATIONS = Path(__file__).resolve().parents[1] / "benchmarks" / "configs"
 LEAST = {"output": "run", "csv": "subjects.csv", "label": 5}
 
 
@@ -14,6 +16,7 @@ def test_the_papers_preset_has_the_papers_numbers():
     config = make_config({**LEAST, "preset": "paper"})
     loss, optimizer = config.loss, config.optimizer
     assert (loss.intensity, loss.segmentation, loss.dice) == ("charbonnier", "charbonnier", 0.0)
+    assert loss.cross_entropy == 0 and optimizer.output_rate == (1.0, 1.0)
     assert (loss.intensity_weight, loss.segmentation_weight) == (0.5, 0.5)
     assert (loss.adversarial, loss.gradient_penalty, loss.critic_steps, loss.critic_filters) == (0.001, 10, 5, 32)
     assert (optimizer.rate, optimizer.betas, optimizer.batch) == (1e-4, (0.5, 0.999), 16)
@@ -94,6 +97,14 @@ def test_malformed_files_are_refused(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=name):
         read_values(tmp_path / name)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGURATIONS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_committed_recipes_are_valid(path):
+    pytest.importorskip("yaml", reason="needs the extra 'train'")
+    config = make_config(read_values(path))
+    assert config.label == (5,) and config.csv is not None and config.csv.endswith("atlases.csv")
+    assert f"/runs/{path.stem}" in config.output.replace("\\", "/")
 
 
 def test_a_missing_file_is_refused(tmp_path):

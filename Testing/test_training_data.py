@@ -119,6 +119,18 @@ def test_a_subject_keeps_what_counts(tmp_path):
     assert len(subject.wanted_voxels) == np.count_nonzero(labels == CORTEX)
 
 
+def test_any_order_of_axes_gives_the_same_subject(tmp_path):
+    import SimpleITK as sitk
+
+    path = table(tmp_path)
+    straight = load_subject(_cases(path)[0], (CORTEX,), Normalization())
+    for name in ("sub-00_T2w.nii", "sub-00_dseg.nii"):
+        sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(str(tmp_path / name)), "ASR"), str(tmp_path / name))
+    turned = load_subject(_cases(path)[0], (CORTEX,), Normalization())
+    np.testing.assert_array_equal(turned.labels, straight.labels)
+    np.testing.assert_allclose(turned.intensity, straight.intensity, rtol=1e-6)
+
+
 def test_several_labels_count_as_one(tmp_path):
     (_, subject), *_ = _load(table(tmp_path), (CORTEX, 1))
     labels = brain(0, 28)[1]

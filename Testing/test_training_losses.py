@@ -35,9 +35,11 @@ def test_soft_dice_counts_each_sample_alone():
 
 def test_content_loss_adds_its_weighted_parts():
     prediction, target = _pair()
-    config = LossConfig("l2", "l1", 2.0, 3.0, 0.5)
+    config = LossConfig("l2", "l1", 2.0, 3.0, 0.5, 0.7)
     expected = 2 * ((prediction[:, 0] - target[:, 0]) ** 2).mean() + 3 * (prediction[:, 1] - target[:, 1]).abs().mean()
     expected += 0.5 * soft_dice_loss(prediction[:, 1:], target[:, 1:])
+    p, t = prediction[:, 1].double().clamp(1e-5, 1 - 1e-5), target[:, 1].double()
+    expected += 0.7 * -(t * p.log() + (1 - t) * (1 - p).log()).mean()
     assert content_loss(prediction, target, config).item() == pytest.approx(expected.item(), rel=1e-6)
 
 

@@ -111,6 +111,25 @@ def test_orientations_reach_all_48_symmetries():
     assert len(seen) == 48
 
 
+def test_most_boxes_can_keep_their_orientation():
+    cube = np.arange(8.0).reshape(2, 2, 2)
+    seen = {random_orientation(cube, cube, _rng(seed), share=0.0)[1].tobytes() for seed in range(60)}
+    assert seen == {cube.tobytes(), np.ascontiguousarray(cube[:, :, ::-1]).tobytes()}
+
+
+def test_half_of_the_patches_have_the_usual_slices(monkeypatch):
+    from SegSRGANLib.training import simulation
+
+    observe, factors = simulation._observe, []
+    monkeypatch.setattr(
+        simulation, "_observe", lambda i, factor, *rest: factors.append(factor) or observe(i, factor, *rest)
+    )
+    config = _config(factor=(4.0, 5.0), usual_factor=(2.0, 3.0))
+    for seed in range(60):
+        simulate_patch(_subject(), config, _rng(seed))
+    assert 15 < sum(2 <= f <= 3 for f in factors) < 45 and all(2 <= f <= 3 or 4 <= f <= 5 for f in factors)
+
+
 def test_synthetic_contrast_knows_the_labels_alone():
     _, labels = brain(0, 24)
     tissue = torch.from_numpy(labels)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 class AugmentationConfig:
     """How far shape and contrast vary.
 
+    orientations: share of the boxes in any of the cube's 48 orientations; the others are mirrored at most.
     gamma: exponent of the contrast curve, from and to.
     tissue_shift: standard deviation of each tissue's change of intensity.
     bias: largest log-amplitude of the smooth bias field.
@@ -22,6 +23,7 @@ class AugmentationConfig:
     deformation: chance of a rotation and elastic deformation, up to `rotation` degrees and `elastic` voxels.
     """
 
+    orientations: float = 1.0
     gamma: tuple[float, float] = (0.65, 1.5)
     tissue_shift: float = 0.06
     bias: float = 0.2
@@ -33,7 +35,7 @@ class AugmentationConfig:
     elastic: float = 3.0
 
     def __post_init__(self) -> None:
-        for name in ("background", "synthetic", "deformation"):
+        for name in ("orientations", "background", "synthetic", "deformation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"augmentation.{name} is a chance from 0 to 1, not {getattr(self, name)}.")
         for name in ("gamma", "scale"):
@@ -46,10 +48,21 @@ class AugmentationConfig:
             raise ValueError(f"augmentation.rotation is at most 15 degrees, not {self.rotation}.")
 
 
-def random_orientation(crop: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One of the cube's 48 symmetries: volumes arrive with any order and sense of axes."""
-    order = rng.permutation(3)
-    flipped = tuple(int(a) for a in np.flatnonzero(rng.random(3) < 0.5))
+def random_orientation(
+    crop: np.ndarray, labels: np.ndarray, rng: np.random.Generator, share: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn and mirror a box: one of the cube's 48 symmetries, or at most left and right.
+
+    Args:
+        crop: (z, y, x) in LPS order, so that x runs from right to left.
+        labels: the same shape.
+        rng: the source of randomness.
+        share: chance of any symmetry; otherwise the box is mirrored along x, or not.
+    """
+    if rng.random() < share:
+        order, flipped = rng.permutation(3), tuple(int(a) for a in np.flatnonzero(rng.random(3) < 0.5))
+    else:
+        order, flipped = np.arange(3), (2,) if rng.random() < 0.5 else ()
     image, tissue = (np.ascontiguousarray(np.flip(v.transpose(order), flipped)) for v in (crop, labels))
     return image, tissue
 

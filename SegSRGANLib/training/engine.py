@@ -16,7 +16,7 @@ from ..optional import require
 from .config import TrainingConfig
 from .critic import CriticObjective, adversarial_loss
 from .losses import content_loss
-from .optimization import Average, learning_rate, make_adam, set_rate
+from .optimization import Average, learning_rate, make_adam, set_rate, slower_output
 from .state import Parts
 
 
@@ -137,7 +137,8 @@ class Engine:
             loss = loss + self.config.loss.adversarial * adversarial_loss(self.critic, prediction)
         self._wrapped_optimizer.zero_grad()
         self._fabric.backward(loss)
-        self._checked_step(self._free, loss, self._wrapped_optimizer, step)
+        with slower_output(self.network, self.config.optimizer.output_rate):
+            self._checked_step(self._free, loss, self._wrapped_optimizer, step)
         self.average.update(self.network, step + 1)
         return StepLosses(loss.item(), critic_loss)
 

@@ -1,4 +1,4 @@
-"""From files to training subjects: checked, scaled, isotropic, cropped to the brain."""
+"""From files to training subjects: checked, in one order of axes, scaled, isotropic, cropped to the brain."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..volume_io import read_labels, read_volume
 from .cases import Case, DataError
 from .subject import Subject
 
+_ORDER = "LPS"  # x from right to left, y from front to back, z upwards, as nearly as the axes allow
 _MARGIN = 32  # voxels kept around the brain
 _ANISOTROPY = 1.5  # a volume with thicker slices than this is no high resolution to learn from
 _DARK = 0.05  # of the intensity scale: below is air
@@ -64,6 +65,8 @@ def load_subject(case: Case, wanted: tuple[int, ...], normalization: Normalizati
     if mask is not None:
         _check_same_grid(image, mask, case, case.mask.name)  # type: ignore[union-attr]
     inside = None if mask is None else sitk.GetArrayFromImage(mask)
+    image, labels = sitk.DICOMOrient(image, _ORDER), sitk.DICOMOrient(labels, _ORDER)
+    mask = None if mask is None else sitk.DICOMOrient(mask, _ORDER)
     scale = normalization.scale(sitk.GetArrayFromImage(image), inside)
     image, labels, mask = _isotropic(image, labels, mask, case)
     intensity = np.maximum(sitk.GetArrayFromImage(image), 0) / np.float32(scale)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+_EDGE = 1e-5  # probabilities nearer to 0 and 1 count as this, so that one voxel cannot dominate
+
 Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -38,7 +40,7 @@ class LossConfig:
 
     intensity, segmentation: distance of each channel, "charbonnier", "l1" or "l2".
     intensity_weight, segmentation_weight: of these; one half each is the paper's mean over both channels.
-    dice: weight of the soft Dice loss of the segmentation.
+    dice, cross_entropy: weights of the soft Dice loss and the binary cross-entropy of the segmentation.
     adversarial: weight of the critic's opinion (the paper's lambda_adv); 0 trains without a critic.
     gradient_penalty: lambda_gp of the critic. critic_steps: critic updates before each generator update.
     critic_filters: channels of the critic's first convolution.
@@ -46,9 +48,10 @@ class LossConfig:
 
     intensity: str = "charbonnier"
     segmentation: str = "charbonnier"
-    intensity_weight: float = 1.0
+    intensity_weight: float = 2.0
     segmentation_weight: float = 1.0
-    dice: float = 0.2
+    dice: float = 1.0
+    cross_entropy: float = 0.5
     adversarial: float = 0.0
     gradient_penalty: float = 10.0
     critic_steps: int = 5
@@ -58,8 +61,8 @@ class LossConfig:
         for name in (self.intensity, self.segmentation):
             if name not in DISTANCES:
                 raise ValueError(f"Unknown loss {name!r}; it is one of {', '.join(DISTANCES)}.")
-        weights = (self.intensity_weight, self.segmentation_weight, self.dice, self.adversarial, self.gradient_penalty)
-        if min(weights) < 0 or self.intensity_weight == 0:
+        weights = (self.segmentation_weight, self.dice, self.cross_entropy, self.adversarial, self.gradient_penalty)
+        if min(*weights, self.intensity_weight) < 0 or self.intensity_weight == 0:
             raise ValueError("The weights of the losses must not be negative, and that of the intensity not zero.")
         if self.critic_steps < 1:
             raise ValueError(f"loss.critic_steps is at least 1, not {self.critic_steps}.")
@@ -81,4 +84,6 @@ def content_loss(prediction: torch.Tensor, target: torch.Tensor, config: LossCon
         loss = loss + config.segmentation_weight * DISTANCES[config.segmentation](probability, tissue)
     if config.dice > 0:
         loss = loss + config.dice * soft_dice_loss(probability, tissue)
+    if config.cross_entropy > 0:
+        loss = loss + config.cross_entropy * F.binary_cross_entropy(probability.clamp(_EDGE, 1 - _EDGE), tissue)
     return loss

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +22,8 @@ class OptimizerConfig:
     batch: patches a step, over all processes.
     rate, betas: of Adam. schedule: "constant", or "cosine" down to `floor` times the rate at the end of the run.
     warmup: steps over which the rate rises from zero.
-    output_rate: factor on the rate of the last convolution (below 1 calms the first steps of a large rate).
+    output_rate: factors on the rate of the last convolution's filters, for intensity and for segmentation. Normalized
+        features are large: one step of a large rate would shake the intensity by more than its errors.
     clip: largest norm of the gradient; None does not clip.
     average: decay of the moving average of the weights that is validated and saved; 0 averages nothing.
     precision: "32", "bf16" (mixed), or "auto": bf16 on a GPU that has it.
@@ -34,8 +36,8 @@ class OptimizerConfig:
     schedule: str = "cosine"
     floor: float = 0.02
     warmup: int = 100
-    output_rate: float = 1.0
-    clip: float | None = 1.0
+    output_rate: tuple[float, float] = (1.0, 1.0)
+    clip: float | None = 20.0
     average: float = 0.999
     precision: str = "auto"
     full_precision_from: float = 0.85
@@ -54,8 +56,8 @@ class OptimizerConfig:
                 raise ValueError(f"optimizer.{name} lies between 0 and 1, not at {getattr(self, name)}.")
         if not (0 <= self.average < 1 and all(0 <= beta < 1 for beta in self.betas)):
             raise ValueError("optimizer.average and optimizer.betas are at least 0 and below 1.")
-        if self.warmup < 0 or self.output_rate <= 0 or (self.clip is not None and self.clip <= 0):
-            raise ValueError("optimizer.clip and optimizer.output_rate must be positive, warmup not negative.")
+        if self.warmup < 0 or min(self.output_rate) < 0 or (self.clip is not None and self.clip <= 0):
+            raise ValueError("optimizer.clip must be positive, warmup and output_rate not negative.")
 
 
 def learning_rate(config: OptimizerConfig, step: int, done: float) -> float:
@@ -73,23 +75,31 @@ def learning_rate(config: OptimizerConfig, step: int, done: float) -> float:
 
 
 def make_adam(network: nn.Module, config: OptimizerConfig) -> torch.optim.Adam:
-    """Adam over the parameters that are not frozen, the last convolution in a group of its own.
-
-    Each group holds `factor`, which `set_rate` multiplies the rate by.
-    """
-    last = {id(p) for p in output_layer(network).parameters()}
-    free = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in free if id(p) not in last], "factor": 1.0},
-        {"params": [p for p in free if id(p) in last], "factor": config.output_rate},
-    ]
-    return torch.optim.Adam([g for g in groups if g["params"]], lr=config.rate, betas=config.betas)
+    """Adam over the parameters that are not frozen."""
+    return torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=config.rate, betas=config.betas)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group its share of the rate."""
+    """Give every group the rate."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group.get("factor", 1.0)
+        group["lr"] = rate
+
+
+@contextmanager
+def slower_output(network: nn.Module, factors: tuple[float, float]) -> Iterator[None]:
+    """Shorten what a step inside the block does to the last convolution, filter by filter.
+
+    Args:
+        network: its last convolution has one filter a channel: intensity, segmentation, and perhaps more.
+        factors: for the intensity, and for every other channel.
+    """
+    parameters = [] if factors == (1.0, 1.0) else list(output_layer(network).parameters())
+    before = [parameter.detach().clone() for parameter in parameters]
+    yield
+    with torch.no_grad():
+        for parameter, old in zip(parameters, before, strict=True):
+            parameter[:1] = torch.lerp(old[:1], parameter[:1], factors[0])
+            parameter[1:] = torch.lerp(old[1:], parameter[1:], factors[1])
 
 
 def output_layer(network: nn.Module) -> nn.Module:

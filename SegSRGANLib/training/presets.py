@@ -16,6 +16,7 @@ _PAPER: dict[str, Any] = {
         "intensity_weight": 0.5,
         "segmentation_weight": 0.5,
         "dice": 0.0,
+        "cross_entropy": 0.0,
         "adversarial": 1e-3,
         "gradient_penalty": 10.0,
         "critic_steps": 5,
@@ -33,12 +34,12 @@ _PAPER: dict[str, Any] = {
 }
 
 # Without a critic, with a large rate that falls and averaged weights: the most quality for an hour of CPU.
-_CONTENT: dict[str, Any] = {}
+_CONTENT: dict[str, Any] = {"optimizer": {"output_rate": [0.004, 1.0]}}
 
 # A released model on a few volumes of another scanner: a tenth of the rate, so that it keeps what it knows.
 _FINE_TUNE: dict[str, Any] = {
     "epochs": 20,
-    "optimizer": {"rate": 4e-5, "warmup": 20, "average": 0.99},
+    "optimizer": {"rate": 4e-5, "warmup": 20, "average": 0.99, "output_rate": [0.004, 1.0]},
 }
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": _PAPER, DEFAULT_PRESET: _CONTENT, FINE_TUNING_PRESET: _FINE_TUNE}

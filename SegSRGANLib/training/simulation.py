@@ -30,6 +30,7 @@ class SimulationConfig:
     inplane_factor: the same for each of the other two axes, three times out of ten (1 = as sharp as the output).
     thickness_ratio: slice thickness over slice spacing; below 1 there are gaps, above 1 slices overlap.
     zoom: voxels per voxel of the training volume; anisotropic_zoom: its log-difference between axes.
+    usual_factor, usual_zoom: narrower bounds for half of the patches, each on its own; None has none.
     noise: largest standard deviation of the noise of the acquisition.
     label_share: share of the patches around a voxel of the wanted tissue; the others are around any tissue.
     mask_overlap: smallest share of the patch inside the brain.
@@ -41,14 +42,16 @@ class SimulationConfig:
     thickness_ratio: tuple[float, float] = (1.0, 1.0)
     zoom: tuple[float, float] = (0.8, 1.6)
     anisotropic_zoom: float = 0.08
+    usual_factor: tuple[float, float] | None = None
+    usual_zoom: tuple[float, float] | None = None
     noise: float = 0.03
     label_share: float = 0.75
     mask_overlap: float = 0.0
     augmentation: AugmentationConfig = AugmentationConfig()
 
     def __post_init__(self) -> None:
-        for name in ("factor", "inplane_factor", "thickness_ratio", "zoom"):
-            low, high = getattr(self, name)
+        for name in ("factor", "inplane_factor", "thickness_ratio", "zoom", "usual_factor", "usual_zoom"):
+            low, high = getattr(self, name) or (1.0, 1.0)
             if not 0 < low <= high:
                 raise ValueError(f"simulation.{name} goes from a positive number up, not from {low} to {high}.")
         if self.patch < 8:
@@ -78,8 +81,8 @@ def simulate_patch(
         input (1, patch, patch, patch), the interpolated low resolution, and target (2, patch, patch, patch): the high
         resolution on the same scale, and the share of the wanted tissue in each voxel. float32.
     """
-    zoom = float(rng.uniform(*config.zoom))
-    factor = float(rng.uniform(*config.factor))
+    zoom = _draw(config.zoom, config.usual_zoom, rng)
+    factor = _draw(config.factor, config.usual_factor, rng)
     if thickness is not None:
         factor = max(1.0, float(rng.uniform(*thickness)) * zoom / subject.spacing)
     margin = int(np.ceil(2.5 * factor))
@@ -97,6 +100,10 @@ def simulate_patch(
     return low[inner][None], torch.stack([intensity[inner], target[inner]])
 
 
+def _draw(bounds: tuple[float, float], usual: tuple[float, float] | None, rng: np.random.Generator) -> float:
+    return float(rng.uniform(*(usual if usual is not None and rng.random() < 0.5 else bounds)))
+
+
 def _random_scene(
     subject: Subject, size: np.ndarray, share: float, config: SimulationConfig, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -108,7 +115,7 @@ def _random_scene(
     warp = rng.random() < augmentation.deformation
     wider = _WARP_MARGIN if warp else 1.0
     crop, labels = _random_crop(subject, np.ceil(size * wider).astype(int), share / wider, config, rng)
-    crop, labels = random_orientation(crop, labels, rng)
+    crop, labels = random_orientation(crop, labels, rng, augmentation.orientations)
     image, tissue = torch.from_numpy(crop), torch.from_numpy(labels)
     if warp:
         image, tissue = deform(image, tissue, int(size.max()), augmentation, rng)
