@@ -25,6 +25,8 @@ _logger = logging.getLogger(__name__)
 _IMAGE_IO = "GDCMImageIO"
 _SERIES_UID, _DESCRIPTION = "0020|000e", "0008|103e"
 _GEOMETRY_TAGS = {"0020|0032": "position", "0020|0037": "orientation", "0028|0030": "pixel spacing"}
+# A file of these classes that cannot be read is a lost slice: MR, enhanced MR, CT, or damaged beyond telling.
+_SLICE_CLASSES = (*(f"1.2.840.10008.5.1.4.1.1.{kind}" for kind in ("4", "4.1", "4.3", "4.4", "2")), "")
 _SAME_PLACE = 0.01  # mm
 _REGULAR = 0.05  # mm a slice may lie off its place in the stack: positions are rounded to 0.01 mm or finer
 _DRIFT = 0.1  # mm that the last slice may be shifted in its plane against the first
@@ -103,9 +105,16 @@ def _find_series(folder: Path) -> dict[str, list[_Slice]]:
     """The slices in a folder by series UID; files that are no images are skipped."""
     found = defaultdict(list)
     for file in sorted(folder.iterdir()):
-        if file.is_file() and is_dicom_file(file) and not _holds_no_image(file):
+        if not (file.is_file() and is_dicom_file(file)):
+            continue
+        try:
             one = _read_slice(file)
-            found[one.uid].append(one)
+        except VolumeError:
+            if _storage_class(file) in _SLICE_CLASSES:
+                raise
+            _logger.warning("%s is a DICOM file without a readable image: skipped.", file.name)
+            continue
+        found[one.uid].append(one)
     if not found:
         raise VolumeError(
             f"{folder.name} holds no DICOM image: give the folder that directly holds the slices of the series."
@@ -113,19 +122,12 @@ def _find_series(folder: Path) -> dict[str, list[_Slice]]:
     return dict(found)
 
 
-def _holds_no_image(file: Path) -> bool:
-    """Whether a DICOM file is a directory, report, presentation state or the like, by its storage class."""
+def _storage_class(file: Path) -> str:
+    """What a DICOM file stores: image, report, waveform and so on; empty where it does not say."""
     with file.open("rb") as stream:
         start = stream.read(1024)
-    _, tag, rest = start.partition(b"\x02\x00\x02\x00UI")  # (0002,0002), the storage class
-    storage = rest[2 : 2 + int.from_bytes(rest[:2], "little")].strip(b"\0 ").decode("ascii", "replace")
-    others = ("1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.1.1.88", "1.2.840.10008.5.1.4.1.1.11")
-    others += ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.4.2", "1.2.840.10008.5.1.4.1.1.104")
-    others += ("1.3.12.2.1107.5.9.1",)  # Siemens' private data
-    if tag and any(storage == other or storage.startswith(other + ".") for other in others):
-        _logger.info("%s is a DICOM object without an image (%s): skipped.", file.name, storage)
-        return True
-    return False
+    _, _, rest = start.partition(b"\x02\x00\x02\x00UI")  # (0002,0002)
+    return rest[2 : 2 + int.from_bytes(rest[:2], "little")].strip(b"\0 ").decode("ascii", "replace")
 
 
 def _read_slice(file: Path) -> _Slice:
@@ -172,8 +174,8 @@ def _problem(reader: sitk.ImageFileReader, grid: Grid) -> str | None:
 
 def _choose(found: dict[str, list[_Slice]], series: str | None, name: str) -> list[_Slice]:
     """The slices of the one series that is meant."""
-    if series is None:
-        matching = list(found)
+    if series is None:  # screenshots and the like do not count beside a volume
+        matching = [uid for uid, slices in found.items() if not any(s.problem for s in slices)] or list(found)
     else:
         matching = [uid for uid, slices in found.items() if series in (uid, slices[0].description)]
     if len(matching) == 1:

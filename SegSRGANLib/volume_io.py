@@ -163,9 +163,8 @@ def _read_file(path: Path) -> sitk.Image:
         image = reader.Execute()
     except RuntimeError as error:
         raise VolumeError(f"{path.name} cannot be read by SimpleITK: it is damaged, export it again.") from error
-    if "vector" in image.GetPixelIDTypeAsString():  # of one number
-        image = sitk.VectorIndexSelectionCast(image, 0)
-    return image[:, :, :, 0] if image.GetDimension() == 4 else image
+    image = image[:, :, :, 0] if image.GetDimension() == 4 else image
+    return Grid.of(image).image(sitk.GetArrayViewFromImage(image))  # a vector of one number becomes a number
 
 
 def _check_name(path: Path) -> None:

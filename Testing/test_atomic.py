@@ -16,6 +16,8 @@ def test_the_file_appears_when_the_block_ends(tmp_path):
         assert not target.exists()
         assert temporary.parent == target.parent
         temporary.write_text("whole")
+        same_file = temporary.stat().st_ino
+    assert target.stat().st_ino == same_file  # renamed in one step, not copied
     assert target.read_text() == "whole"
     assert list(target.parent.iterdir()) == [target]
 

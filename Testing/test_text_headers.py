@@ -71,6 +71,7 @@ def test_nrrd_encodings(tmp_path):
     _is_the_volume(read_volume(_nrrd(tmp_path / "v.nrrd", NRRD.format(space="LPS", encoding="ascii"), text)))
     skipped = NRRD.format(space="LPS", encoding="raw") + "\nbyte skip: 11"
     _is_the_volume(read_volume(_nrrd(tmp_path / "v.nrrd", skipped, b"eleven byte" + VALUES.tobytes())))
+    assert "truncated" in complaint(_nrrd(tmp_path / "v.nrrd", skipped))
     last = NRRD.format(space="LPS", encoding="raw") + "\nbyte skip: -1"
     _is_the_volume(read_volume(_nrrd(tmp_path / "v.nrrd", last, bytes(10_000) + VALUES.tobytes())))
     lines = NRRD.format(space="LPS", encoding="raw").replace("\n", "\r\n").encode()
@@ -92,6 +93,12 @@ def test_nrrd_with_a_list_of_one(tmp_path, pattern):
         fields = fields.replace(space, pattern.format(one=one, space=space))
     fields += "\nkinds: " + pattern.format(one="list", space="domain domain domain")
     _is_the_volume(read_volume(_nrrd(tmp_path / "v.nrrd", fields)))
+
+
+def test_nrrd_sizes_that_programs_read_differently(tmp_path):
+    """Python reads 7_0 as 70, a C program as 7."""
+    fields = NRRD.format(space="LPS", encoding="raw").replace("sizes: 7", "sizes: 7_0")
+    assert "two ways" in complaint(_nrrd(tmp_path / "v.nrrd", fields, VALUES.tobytes() * 10))
 
 
 def test_nrrd_without_a_space_warns(tmp_path, caplog):
