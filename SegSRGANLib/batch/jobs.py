@@ -1,0 +1,192 @@
+"""What a batch works on: a folder, a list (CSV), or a BIDS dataset becomes a list of jobs."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+from ..dicom_series import is_dicom_file
+from ..results import result_name
+
+_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+_BIDS_FILE = re.compile(r"sub-[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9+]+)*_T2w\.nii(\.gz)?")
+_COLUMNS = ("input", "mask", "output")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One volume to enhance.
+
+    source: file, or folder of DICOM slices. name: of the result. folder: of the result, below the output folder, with
+    "/". mask: brain mask, or None. dataset: root of the BIDS dataset that the source belongs to, or None.
+    """
+
+    source: Path
+    name: str
+    folder: str = ""
+    mask: Path | None = None
+    dataset: Path | None = None
+
+    @property
+    def key(self) -> str:
+        """What no other job of the batch has."""
+        return str(PurePosixPath(self.folder) / self.name)
+
+
+def find_jobs(source: str | Path, outdir: str | Path, pattern: str = "*") -> list[Job]:
+    """List the volumes of a folder of files or DICOM folders, of a BIDS dataset, or of a CSV file.
+
+    A CSV file has the columns input, and optionally mask and output (the result's name, below the output folder); or
+    no header and the same order, as the lists of the original project. Paths are relative to its folder, and
+    $VARIABLES are replaced. A folder is a BIDS dataset when it has a dataset_description.json, or T2w files in anat
+    folders of subjects; its T2w images are enhanced.
+
+    Args:
+        source: folder or CSV file.
+        outdir: where results will go; nothing below it is a job.
+        pattern: names of the files or DICOM folders to take, for instance "*T2w*".
+
+    Returns:
+        Jobs, sorted by their results; a volume that is listed twice is one job.
+
+    Raises:
+        ValueError: nothing to do, an unreadable list, or two jobs with one result.
+    """
+    source = Path(source).absolute()
+    if not source.exists():
+        raise ValueError(f"{source} does not exist; give a folder, a BIDS dataset or a .csv list.")
+    if source.is_file():
+        if source.suffix.lower() not in (".csv", ".txt"):
+            raise ValueError(f"{source.name} is one file; give a folder or a .csv list, or use  segsrgan predict.")
+        jobs = _from_table(source)
+    elif _is_bids(source):
+        jobs = _from_bids(source)
+    else:
+        jobs = _from_folder(source, Path(outdir).absolute())
+    jobs = [job for job in dict.fromkeys(jobs) if fnmatch(job.source.name, pattern)]
+    if not jobs:
+        raise ValueError(f"{source} holds no volume to enhance that fits {pattern!r}; check the folder and --pattern.")
+    return sorted(_distinct(jobs), key=lambda job: job.key)
+
+
+def shard(jobs: list[Job], part: str | None) -> list[Job]:
+    """The share of one of several machines.
+
+    Args:
+        jobs: all of them. part: "2/5" is the second of five shares; None is everything.
+
+    Raises:
+        ValueError: a part that is not "i/n" with 1 <= i <= n.
+    """
+    if part is None:
+        return jobs
+    match = re.fullmatch(r"(\d+)/(\d+)", part)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ValueError(f"--shard takes i/n, for instance 2/5 for the second of five shares, not {part!r}.")
+    return jobs[int(match[1]) - 1 :: int(match[2])]
+
+
+def _from_table(path: Path) -> list[Job]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(stream) if any(map(str.strip, row))]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path.name} is not a CSV text ({error}); save it as CSV in UTF-8.") from error
+    columns: tuple[str, ...] = _COLUMNS
+    if rows and "input" in (header := [cell.lower() for cell in rows[0]]):
+        unknown = [name for name in header if name not in _COLUMNS]
+        if unknown:
+            raise ValueError(f"{path.name} has the column {unknown[0]!r}; the columns are input, mask and output.")
+        columns, rows = tuple(header), rows[1:]
+    return [_table_job(dict(zip(columns, row, strict=False)), path) for row in rows]
+
+
+def _table_job(row: dict[str, str], table: Path) -> Job:
+    source = _listed_path(row.get("input", ""), table)
+    mask = _listed_path(row["mask"], table) if row.get("mask") else None
+    if not row.get("output"):
+        return Job(source, result_name(source), mask=mask)
+    output = PurePosixPath(row["output"].replace("\\", "/"))
+    if output.is_absolute() or ".." in output.parts or not output.name:
+        raise ValueError(f"{table.name} has the output {row['output']!r}; give a name below the output folder.")
+    folder = "" if str(output.parent) == "." else str(output.parent)
+    return Job(source, result_name(output.name), folder, mask)
+
+
+def _listed_path(text: str, table: Path) -> Path:
+    return (table.parent / os.path.expandvars(os.path.expanduser(text))).absolute()
+
+
+def _is_bids(folder: Path) -> bool:
+    return (folder / "dataset_description.json").is_file() or any(_bids_files(folder))
+
+
+def _bids_files(folder: Path) -> Iterator[Path]:
+    for pattern in ("sub-*/anat/*_T2w.nii*", "sub-*/ses-*/anat/*_T2w.nii*"):
+        yield from (path for path in sorted(folder.glob(pattern)) if _BIDS_FILE.fullmatch(path.name))
+
+
+def _from_bids(root: Path) -> list[Job]:
+    return [
+        Job(path, result_name(path).removesuffix("_T2w"), path.parent.relative_to(root).as_posix(), dataset=root)
+        for path in _bids_files(root)
+    ]
+
+
+def _from_folder(root: Path, outdir: Path) -> list[Job]:
+    jobs = []
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = sorted(s for s in subfolders if not s.startswith(".") and Path(folder, s) != outdir)
+        where = Path(folder).relative_to(root).as_posix()
+        where = "" if where == "." else where
+        volumes = [n for n in sorted(names) if n.lower().endswith(_SUFFIXES) and not n.startswith(".")]
+        if Path(folder) != outdir:
+            jobs += [Job(Path(folder, name), result_name(Path(folder, name)), where) for name in volumes]
+            if not volumes and any(_has_dicom_mark(Path(folder, name)) for name in sorted(names)):
+                parent = PurePosixPath(where).parent
+                jobs.append(Job(Path(folder), Path(folder).name, "" if str(parent) == "." else str(parent)))
+    return jobs
+
+
+def _has_dicom_mark(path: Path) -> bool:
+    try:
+        return path.is_file() and is_dicom_file(path)
+    except OSError:
+        return False
+
+
+def _distinct(jobs: list[Job]) -> list[Job]:
+    """Results with one name go into folders like their sources', and then keep their sources' extensions."""
+    for separated in (_into_folders, _with_extensions):
+        jobs = [job for same in _by_key(jobs) for job in (separated(same) if len(same) > 1 else same)]
+    for same in _by_key(jobs):
+        if len(same) > 1:
+            listed = " and ".join(str(job.source) for job in same[:2])
+            raise ValueError(f"{listed} would have one result, {same[0].key}; give them outputs in a .csv list.")
+    return jobs
+
+
+def _into_folders(same: list[Job]) -> list[Job]:
+    if len({job.source.anchor for job in same}) > 1 or any(job.folder for job in same):
+        return same
+    common = os.path.commonpath([job.source.parent for job in same])
+    folders = [job.source.parent.relative_to(common).as_posix() for job in same]
+    return [replace(job, folder="" if f == "." else f) for job, f in zip(same, folders, strict=True)]
+
+
+def _with_extensions(same: list[Job]) -> list[Job]:
+    return [replace(job, name=job.source.name) for job in same]
+
+
+def _by_key(jobs: list[Job]) -> list[list[Job]]:
+    # file systems that ignore case must not mix results up
+    groups: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        groups[job.key.lower()].append(job)
+    return list(groups.values())

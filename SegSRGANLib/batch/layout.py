@@ -1,0 +1,143 @@
+"""Where the files of a job go: `segsrgan predict`'s names, or those of a BIDS derivative dataset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..atomic import atomic_path
+from ..provenance import RESEARCH_USE_ONLY
+from ..results import result_paths
+from .jobs import Job
+
+# BIDS 1.10, the order of the entities in a file name
+_ORDER = (
+    *("sub", "ses", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc", "stain", "rec", "dir", "run"),
+    *("mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi", "space", "split", "recording", "chunk", "atlas"),
+    *("seg", "scale", "res", "den", "label", "desc"),
+)
+_SUFFIXES = {"sr": "T2w", "labels": "dseg", "probability": "probseg", "brain": "mask"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Final paths of a job's files. outdir: of the batch. spacing: of the results, mm."""
+
+    outdir: Path
+    spacing: float
+
+    def record(self, job: Job) -> Path:
+        """Where the record is when the result is whole."""
+        return self.path(job, "record")
+
+    def path(self, job: Job, role: str) -> Path:
+        """Where one file goes; see `results.result_paths` for the roles, with "report" and the maps."""
+        folder = self.outdir / job.folder
+        if job.dataset is None:
+            if role == "report":
+                return folder / f"{job.name}_report.html"
+            return result_paths(folder, job.name, brain=True, maps=("consistency", "sr-deviation", "cortex-entropy"))[
+                role
+            ]
+        if role in _SUFFIXES:
+            extra = {"probability": {"label": "CGM"}, "brain": {"label": "brain"}}.get(role, {})
+            return folder / f"{self._prefix(job, extra)}_{_SUFFIXES[role]}.nii.gz"
+        ending = {"qc": "qc.png", "record": "record.json", "report": "report.html"}.get(role, f"{role}.nii.gz")
+        return folder / f"{self._prefix(job, {})}_{ending}"
+
+    def _prefix(self, job: Job, extra: dict[str, str]) -> str:
+        """All entities of the source, and ours, in the order of BIDS."""
+        entities = dict(part.split("-", 1) for part in job.name.split("_"))
+        size = f"{self.spacing:g}".replace(".", "p")
+        entities |= {"space": "orig", "res": f"{size}mm", "desc": "segsrgan", **extra}
+        known = [name for name in _ORDER if name in entities]
+        others = [name for name in entities if name not in _ORDER]
+        return "_".join(f"{name}-{entities[name]}" for name in (*known[:-1], *others, known[-1]))
+
+
+def sidecars(job: Job, layout: Layout, roles: Iterable[str], record: dict[str, Any]) -> dict[Path, str]:
+    """The texts beside the images of a BIDS derivative, by their final paths; none for other jobs.
+
+    Args:
+        job: which. layout: of the batch. roles: of the images. record: of the result.
+    """
+    if job.dataset is None:
+        return {}
+    source = job.source.relative_to(job.dataset).as_posix()
+    common = {
+        "Sources": [f"bids:raw:{source}"],
+        "SpatialReference": "orig",
+        "Resolution": f"{layout.spacing:g} mm isotropic, in the field of view of the source",
+        "SkullStripped": False,
+        "SoftwareVersion": __version__,
+        "Model": record["model"]["name"],
+        "ModelSHA256": record["model"]["sha256"],
+    }
+    texts = {}
+    for role in roles:
+        if role in _SUFFIXES:
+            path = layout.path(job, role)
+            values = {"Description": _DESCRIPTIONS[role], **common, **_OWN.get(role, {})}
+            texts[path.with_name(path.name.replace(".nii.gz", ".json"))] = json.dumps(values, indent=2) + "\n"
+    if "labels" in roles:
+        path = layout.path(job, "labels")
+        table = "index\tname\tabbreviation\n1\tCortical gray matter\tCGM\n"
+        texts[path.with_name(path.name.replace(".nii.gz", ".tsv"))] = table
+    return texts
+
+
+_DESCRIPTIONS = {
+    "sr": "Super-resolved T2-weighted volume; intensities in the units of the source.",
+    "labels": "Segmentation of the cortical grey matter.",
+    "probability": "Probability of cortical grey matter.",
+    "brain": "Brain mask predicted by the network.",
+}
+_OWN: dict[str, dict[str, Any]] = {"labels": {"Manual": False}, "brain": {"Type": "Brain"}}
+
+
+def describe_dataset(outdir: Path, dataset: Path) -> None:
+    """Write what makes a folder a BIDS derivative dataset: description, README and .bidsignore. Existing ones stay.
+
+    Args:
+        outdir: of the batch. dataset: the source.
+    """
+    link = dataset.resolve().as_uri()
+    description = {
+        "Name": f"SegSRGAN: super-resolution and cortex of {dataset.name}",
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "SegSRGAN", "Version": __version__, "Description": RESEARCH_USE_ONLY}],
+        "SourceDatasets": [{"URL": link}],
+        "DatasetLinks": {"raw": link},
+    }
+    ignored = ["*_qc.png", "*_record.json", "*_report.html", "*_consistency.nii.gz", "*_sr-deviation.nii.gz"]
+    ignored += ["*_cortex-entropy.nii.gz", "summary*.tsv", "index.html", ".segsrgan/"]
+    texts = {
+        "dataset_description.json": json.dumps(description, indent=2) + "\n",
+        "README.md": _README,
+        ".bidsignore": "\n".join(ignored) + "\n",
+    }
+    for name, text in texts.items():
+        if not (outdir / name).exists():
+            with atomic_path(outdir / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+
+
+_README = f"""# Super-resolution and cortex by SegSRGAN
+
+{RESEARCH_USE_ONLY}
+
+For every T2-weighted image of the source dataset:
+
+- `*_desc-segsrgan_T2w.nii.gz`: the super-resolved volume, isotropic, in the scanner space and field of view of the scan
+- `*_desc-segsrgan_dseg.nii.gz`: the cortical grey matter (label 1, see the `.tsv` file beside it)
+- `*_label-CGM_desc-segsrgan_probseg.nii.gz`: its probability
+- `*_qc.png`: three planes to look at
+- `*_record.json`: what was done, with what, and the measures of quality
+
+`summary.tsv` lists all volumes with their outcome and figures.
+"""

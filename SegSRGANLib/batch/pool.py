@@ -1,0 +1,152 @@
+"""Jobs in worker processes that load the model once each. A worker that dies takes only its job with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from ..progress import Progress, ShouldStop, scaled
+from .jobs import Job
+from .work import BUSY, CANCELLED, FAILED, BatchOptions, Outcome
+
+_POLL = 0.2  # s between two looks at whether to stop
+
+
+def run_pool(
+    jobs: list[Job],
+    options: BatchOptions,
+    workers: int,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Iterator[Outcome]:
+    """Do jobs in processes of their own, so that not even a crash stops the others.
+
+    Args:
+        jobs: each is given to one worker, once. options: of the batch. workers: processes at a time.
+        progress: called with the share of all jobs. should_stop: asked all the time; jobs not begun end as CANCELLED.
+
+    Yields:
+        Outcomes as they come.
+    """
+    context = multiprocessing.get_context("spawn")  # CUDA and threads do not survive a fork
+    stop = context.Event()
+    waiting, active = deque(jobs), {}
+    report, finished = scaled(progress, 0, 1), 0
+    crew = [_Worker(context, k, workers, options, stop) for k in range(min(workers, len(jobs)))]
+    try:
+        while waiting or active:
+            if should_stop is not None and should_stop():
+                stop.set()
+                yield from (Outcome(job, CANCELLED, "not begun") for job in waiting)
+                waiting.clear()
+            for worker in crew:
+                if worker.job is None and waiting:
+                    worker = crew[worker.number] = worker if worker.alive else worker.successor()
+                    worker.give(waiting.popleft())
+            active = {worker.connection: worker for worker in crew if worker.job is not None}
+            for ready in wait(list(active), _POLL) if active else []:
+                outcome = active[ready].listen()
+                if outcome is not None:
+                    finished += outcome.status != BUSY  # it comes again
+                    yield outcome
+            share = sum(worker.fraction for worker in crew if worker.job is not None)
+            report((finished + share) / len(jobs), f"{finished} of {len(jobs)} volumes")
+            active = {worker.connection: worker for worker in crew if worker.job is not None}
+    finally:
+        stop.set()
+        for worker in crew:
+            worker.end()
+
+
+class _Worker:
+    """The parent's end of a worker process: which job it has, and how far it is."""
+
+    def __init__(self, context: Any, number: int, workers: int, options: BatchOptions, stop: Any) -> None:
+        self._arguments = context, number, workers, options, stop
+        self.number = number
+        self.job: Job | None = None
+        self.fraction = 0.0
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, number, workers, options, stop), daemon=True)
+        self._process.start()
+        theirs.close()  # so that the end of the process is the end of the connection
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def successor(self) -> _Worker:
+        """A new process in the place of a dead one."""
+        return _Worker(*self._arguments)
+
+    def give(self, job: Job) -> None:
+        self.job, self.fraction = job, 0.0
+        with suppress(OSError):  # it died idle: `listen` will find the end of the connection
+            self.connection.send(job)
+
+    def listen(self) -> Outcome | None:
+        """Take one message: progress, or the outcome of the job."""
+        try:
+            message = self.connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            message = Outcome(self.job, FAILED, _why_ended(self._process.exitcode))
+        if isinstance(message, float):
+            self.fraction = message
+            return None
+        self.job = None
+        return message
+
+    def end(self) -> None:
+        self.connection.close()
+        self._process.join(timeout=30)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join()
+
+
+def _why_ended(status: int | None) -> str:
+    if status is not None and status < 0:
+        return f"its process was ended by {signal.Signals(-status).name} (killed, or out of memory)"
+    return f"its process ended with status {status}"
+
+
+def _serve(connection: Connection, number: int, workers: int, options: BatchOptions, stop: Any) -> None:
+    """A worker's life: load the model, do jobs until the connection ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
+    import torch
+
+    from ..weights import load_model
+    from .work import process
+
+    parent = multiprocessing.parent_process()
+    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
+    options = replace(options, enhance=_placed(options, number))
+    model = load_model(options.model, options.enhance.prediction.device)
+
+    def should_stop() -> bool:
+        return stop.is_set() or not parent.is_alive()  # after kill -9 of the parent nobody waits for the result
+
+    while True:
+        try:
+            job = connection.recv()
+            outcome = process(job, options, model, lambda fraction, _: connection.send(float(fraction)), should_stop)
+            connection.send(outcome)
+        except (EOFError, OSError):
+            return
+
+
+def _placed(options: BatchOptions, number: int) -> Any:
+    """The options with a GPU for this worker, when there are several."""
+    import torch
+
+    prediction = options.enhance.prediction
+    if prediction.device in ("auto", "cuda") and torch.cuda.device_count() > 1:
+        prediction = replace(prediction, device=f"cuda:{number % torch.cuda.device_count()}")
+    return replace(options.enhance, prediction=prediction)

@@ -1,0 +1,117 @@
+"""A whole batch: what is there is skipped, the rest goes to the workers, and a table says how each volume ended."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from ..checkpoint import Model
+from ..device import choose_device
+from ..progress import Progress, ShouldStop, scaled
+from ..weights import load_model
+from .claims import Claim, sweep
+from .jobs import Job
+from .layout import describe_dataset
+from .pool import run_pool
+from .summary import write_summary
+from .work import BUSY, CANCELLED, BatchOptions, Outcome, existing
+
+_PATIENCE = 1.0  # s between two looks at volumes that another process has claimed
+
+
+def run_batch(
+    jobs: list[Job],
+    options: BatchOptions,
+    *,
+    workers: int = 1,
+    part: str | None = None,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> list[Outcome]:
+    """Enhance volumes, each exactly once, also when several processes share the output folder.
+
+    A volume whose result is whole is skipped. One that another process has claimed is waited for at the end, and taken
+    over when that process dies.
+
+    Args:
+        jobs: see `jobs.find_jobs`. options: see `BatchOptions`. workers: processes.
+        part: the shard, for the name of the table; see `jobs.shard`.
+        progress: called with (fraction, message). should_stop: asked all the time.
+
+    Returns:
+        One outcome a job. The table `summary.tsv` (`summary_shard-2-of-5.tsv`) is written in any case.
+
+    Raises:
+        ValueError: a model or an output folder that cannot be used, or no worker at all.
+    """
+    if workers < 1:
+        raise ValueError(f"A batch needs at least one worker, not {workers}.")
+    choose_device(options.enhance.prediction.device)
+    model = load_model(options.model, "cpu")
+    _make_folder(options.outdir)
+    for dataset in {job.dataset for job in jobs if job.dataset is not None}:
+        describe_dataset(options.outdir, dataset)
+    sweep(options.outdir)
+    outcomes: dict[Job, Outcome] = {}
+    try:
+        _run_all(jobs, options, model, workers, outcomes, (progress, should_stop))
+    finally:
+        sweep(options.outdir)
+        known = [outcomes.get(job, Outcome(job, CANCELLED, "not begun")) for job in jobs]
+        write_summary(known, summary_path(options.outdir, part))
+    return known
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(0, "it may not be written")
+    except OSError as error:
+        raise ValueError(f"The folder {folder} cannot be used ({error.strerror}); choose another one.") from error
+
+
+def summary_path(outdir: Path, part: str | None = None) -> Path:
+    """Where the table of a batch, or of one shard of it, goes."""
+    return outdir / ("summary.tsv" if part is None else f"summary_shard-{part.replace('/', '-of-')}.tsv")
+
+
+def _run_all(
+    jobs: list[Job],
+    options: BatchOptions,
+    model: Model,
+    workers: int,
+    outcomes: dict[Job, Outcome],
+    callbacks: tuple[Progress | None, ShouldStop | None],
+) -> None:
+    """Fill in the outcomes; first everything that nobody else does, then what others had claimed."""
+    progress, should_stop = callbacks
+    rest = list(jobs)
+    first = True
+    while rest:
+        if not (options.overwrite and first):
+            found = {job: there for job in rest if (there := existing(job, options, model))}
+            outcomes.update(found)
+            rest = [job for job in rest if job not in found]
+        done = len(jobs) - len(rest)
+        share = scaled(progress, done / len(jobs), 1)
+        for outcome in run_pool(rest, options, workers, share, should_stop) if rest else ():
+            outcomes[outcome.job] = outcome
+        rest = [job for job in rest if outcomes[job].status == BUSY]
+        _wait_for_any(rest, options, model, should_stop)
+        if should_stop is not None and should_stop():
+            return
+        # another process makes these now; they must not be made a second time
+        options, first = replace(options, overwrite=False), False
+
+
+def _wait_for_any(jobs: list[Job], options: BatchOptions, model: Model, should_stop: ShouldStop | None) -> None:
+    """Wait until one of the jobs that others have claimed is there, or is claimed by nobody any more."""
+    while jobs and not (should_stop is not None and should_stop()):
+        for job in jobs:
+            with Claim(options.outdir, job.key).held() as free:
+                if free or existing(job, options, model):
+                    return
+        time.sleep(_PATIENCE)

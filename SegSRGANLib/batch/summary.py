@@ -1,0 +1,74 @@
+"""The table of a batch: one row a volume, with its outcome and its figures."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from ..atomic import atomic_path
+from .work import Outcome
+
+MISSING = "n/a"  # as BIDS writes it
+COLUMNS = {
+    "name": "result",
+    "input": "volume",
+    "status": "done, skipped, failed, busy or cancelled",
+    "reason": "why it was not done",
+    "seconds": "computing time",
+    "cortex_ml": "volume of the cortex, mL",
+    "cortex_low_ml": "lower end of its interval over mirrored and shifted runs",
+    "cortex_high_ml": "upper end",
+    "cortex_cm2": "surface of the cortex, cm2",
+    "euler_number": "pieces - tunnels + cavities of the cortex",
+    "components": "pieces of the cortex",
+    "consistency_db": "agreement of result and scan, PSNR in dB",
+    "consistency_z": "largest local disagreement, robust standard deviations",
+    "slice_z": "largest disagreement of a slice",
+    "deviation_percent": "spread of the intensity over the runs",
+    "warnings": "sentences about what to look at",
+}
+
+
+def row(outcome: Outcome) -> dict[str, Any]:
+    """The values of one volume, by column; None where there is nothing to say."""
+    record = outcome.record
+    quality = record.get("quality", {})
+    cortex, spread = quality.get("cortex", {}), quality.get("uncertainty", {})
+    consistency = quality.get("consistency", {})
+    low, high = spread.get("volume_interval_ml") or (None, None)
+    return {
+        "name": outcome.job.key,
+        "input": str(outcome.job.source),
+        "status": outcome.status,
+        "reason": outcome.reason or None,
+        "seconds": record.get("seconds", {}).get("total", round(outcome.seconds, 3)),
+        "cortex_ml": cortex.get("volume_ml"),
+        "cortex_low_ml": low,
+        "cortex_high_ml": high,
+        "cortex_cm2": cortex.get("surface_cm2"),
+        "euler_number": cortex.get("euler_number"),
+        "components": cortex.get("components"),
+        "consistency_db": consistency.get("psnr"),
+        "consistency_z": consistency.get("z_max"),
+        "slice_z": consistency.get("slice_z_max"),
+        "deviation_percent": spread.get("deviation_percent"),
+        "warnings": " ".join(record.get("warnings", [])) or None,
+    }
+
+
+def write_summary(outcomes: list[Outcome], path: Path) -> None:
+    """Write the table as tab-separated values, whole or not at all.
+
+    Raises:
+        VolumeError: the folder cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(COLUMNS), delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    for outcome in sorted(outcomes, key=lambda o: o.job.key):
+        values = {name: MISSING if value is None else value for name, value in row(outcome).items()}
+        writer.writerow({name: " ".join(str(value).split()) for name, value in values.items()})
+    with atomic_path(path) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8")

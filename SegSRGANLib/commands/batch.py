@@ -1,0 +1,97 @@
+"""`segsrgan batch`: many volumes, each exactly once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..batch.jobs import find_jobs, shard
+from ..batch.run import run_batch, summary_path
+from ..batch.work import BUSY, CANCELLED, FAILED, BatchOptions
+from ..console import CANCELLED as STATUS_CANCELLED
+from ..console import emit, reported, run_guarded
+from ..inference import EnhanceOptions
+from ..prediction import PredictionOptions
+from ..weights import DEFAULT_MODEL
+from .options import (
+    CancelFile,
+    Consistency,
+    Debug,
+    Device,
+    Maps,
+    ModelName,
+    Overlap,
+    Overwrite,
+    Patch,
+    ProgressMode,
+    Uncertainty,
+)
+
+
+def batch(
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="Folder, BIDS dataset, or .csv list (input[,mask,output]).")
+    ],
+    outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
+    pattern: Annotated[str, typer.Option(help="Names to take, for instance '*T2w*'.")] = "*",
+    spacing: Annotated[float, typer.Option(help="Isotropic output spacing, mm.")] = 0.5,
+    model: ModelName = DEFAULT_MODEL,
+    workers: Annotated[int, typer.Option(help="Processes at a time; with several GPUs, one each.")] = 1,
+    part: Annotated[
+        str | None, typer.Option("--shard", metavar="I/N", help="Do the I-th of N shares, on one of N machines.")
+    ] = None,
+    device: Device = "auto",
+    patch: Patch = PredictionOptions.patch,
+    overlap: Overlap = PredictionOptions.overlap,
+    threshold: Annotated[float, typer.Option(help="Probability from which a voxel is cortex.")] = 0.5,
+    bias_correction: Annotated[
+        bool, typer.Option("--bias-correction", help="Correct the bias field (N4) first.")
+    ] = False,
+    consistency: Consistency = False,
+    uncertainty: Uncertainty = 0,
+    maps: Maps = False,
+    overwrite: Overwrite = False,
+    progress: ProgressMode = "bar",
+    cancel_file: CancelFile = None,
+    debug: Debug = False,
+) -> None:
+    """Enhance a whole cohort. Started again after an interruption, it goes on where it was.
+
+    The table summary.tsv says of each volume whether it was done, skipped because its result was there, or failed and
+    why. The exit status is 1 when a volume failed.
+    """
+    cancelled = False
+
+    def work() -> None:
+        nonlocal cancelled
+        enhance = EnhanceOptions(
+            spacing,
+            bias_correction=bias_correction,
+            threshold=threshold,
+            prediction=PredictionOptions(patch, overlap, device=device),
+            consistency=consistency,
+            uncertainty=uncertainty,
+        )
+        options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps)
+        jobs = shard(find_jobs(source, outdir, pattern), part)
+        with reported(progress, cancel_file) as (report, should_stop):
+            outcomes = run_batch(jobs, options, workers=workers, part=part, progress=report, should_stop=should_stop)
+        table = summary_path(options.outdir, part)
+        for outcome in outcomes:
+            if outcome.status == FAILED:
+                typer.echo(f"Failed: {outcome.job.key}: {outcome.reason}", err=True)
+        counts = Counter(outcome.status for outcome in outcomes)
+        if progress != "json":
+            typer.echo(", ".join(f"{count} {status}" for status, count in counts.items()) + f"; see {table}")
+        if counts[CANCELLED] or counts[BUSY]:
+            typer.echo("Cancelled; finished volumes stay, and the same command goes on with the others.", err=True)
+            cancelled = True
+            return
+        if counts[FAILED]:
+            raise ValueError(f"{counts[FAILED]} of {len(outcomes)} volumes failed; {table} says why.")
+        emit(progress, done=True, files={"summary": str(table)}, counts=dict(counts))
+
+    raise typer.Exit(run_guarded(work, debug) or (STATUS_CANCELLED if cancelled else 0))
