@@ -24,7 +24,7 @@ from SegSRGANLib.training import outcome
 from SegSRGANLib.training.cases import DataError
 from SegSRGANLib.training.config import make_config
 from SegSRGANLib.training.engine import Engine, TrainingError, make_fabric
-from SegSRGANLib.training.optimization import Average, OptimizerConfig, freeze, learning_rate
+from SegSRGANLib.training.optimization import Average, OptimizerConfig, freeze, learning_rate, output_rates
 from SegSRGANLib.training.preparation import make_network
 from SegSRGANLib.training.simulation import simulate_patch
 from SegSRGANLib.training.subject import Subject
@@ -74,7 +74,7 @@ def _patch(side, config):
 def test_training_overfits_one_patch():
     engine = _engine(
         network={"architecture": "unet", "options": {"filters": 32, "levels": 1, "blocks": 1}},
-        optimizer={"batch": 1, "rate": 3e-3, "warmup": 10, "average": 0.9, "output_rate": [1, 1]},
+        optimizer={"batch": 1, "rate": 3e-3, "warmup": 10, "average": 0.9},
         simulation={"patch": 8},
     )
     x, target = _patch(8, engine.config)
@@ -334,6 +334,13 @@ def test_the_last_filters_have_their_own_rates():
     assert moved["head.weight"].max().item() == pytest.approx(1e-2, rel=1e-2)
     assert moved["output.weight"][0].max().item() == pytest.approx(1e-4, rel=1e-2)
     assert moved["output.weight"][1].max().item() == pytest.approx(5e-3, rel=1e-2)
+
+
+def test_normalized_networks_get_a_calm_intensity():
+    config = OptimizerConfig()
+    assert output_rates(Generator(GeneratorConfig(1, 1)), config) == (0.004, 1.0)
+    assert output_rates(UNet(UNetConfig(4, 1, 1)), config) == (1.0, 1.0)
+    assert output_rates(Generator(GeneratorConfig(1, 1)), replace(config, output_rate=(0.5, 0.5))) == (0.5, 0.5)
 
 
 def test_mixed_precision_ends_in_full_precision():

@@ -16,7 +16,7 @@ from ..optional import require
 from .config import TrainingConfig
 from .critic import CriticObjective, adversarial_loss
 from .losses import content_loss
-from .optimization import Average, learning_rate, make_adam, set_rate, slower_output
+from .optimization import Average, learning_rate, make_adam, output_rates, set_rate, slower_output
 from .state import Parts
 
 
@@ -90,6 +90,7 @@ class Engine:
         self._optimizer = make_adam(network, config.optimizer)
         self._mixed = _mixed(config, fabric.device)
         self._precision = _Forward(network, self._mixed)
+        self._output_rates = output_rates(network, config.optimizer)
         self._free = [p for p in network.parameters() if p.requires_grad]
         self._forward, self._wrapped_optimizer = fabric.setup(self._precision, self._optimizer)
         self.critic = self._make_critic() if config.loss.adversarial > 0 else None
@@ -137,7 +138,7 @@ class Engine:
             loss = loss + self.config.loss.adversarial * adversarial_loss(self.critic, prediction)
         self._wrapped_optimizer.zero_grad()
         self._fabric.backward(loss)
-        with slower_output(self.network, self.config.optimizer.output_rate):
+        with slower_output(self.network, self._output_rates):
             self._checked_step(self._free, loss, self._wrapped_optimizer, step)
         self.average.update(self.network, step + 1)
         return StepLosses(loss.item(), critic_loss)

@@ -42,23 +42,30 @@ class Facts:
     best_scores: list[Scores] | None = None
 
 
+_STATE = "state.safetensors"
+
+
+def refuse_to_overwrite(config: TrainingConfig) -> None:
+    """Raise ValueError when the folder holds a training that is not to be resumed."""
+    if not config.resume and (Path(config.output) / _STATE).is_file():
+        raise ValueError(f"{config.output} holds a training already; set resume, or choose another folder.")
+
+
 class TrainingFolder:
     """Writes and reads the files of one training."""
 
     def __init__(self, config: TrainingConfig, card: ModelCard) -> None:
         self.path, self._config, self._card = Path(config.output), config, card
-        self._state = self.path / "state.safetensors"
+        self._state = self.path / _STATE
 
     def start(self, engine: Engine) -> Facts:
         """Where to begin: nothing done yet, or what the state file says.
 
         Raises:
-            ValueError: there is a training and `resume` is not set, or it is another one.
+            ValueError: the state is damaged, or of another training.
         """
         if not self._state.is_file():
             return Facts()
-        if not self._config.resume:
-            raise ValueError(f"{self.path} holds a training already; set resume, or choose another folder.")
         stored = load_state(self._state, engine.parts)
         check_same_training(stored.pop("config"), self._config)
         for key in ("before", "best_scores"):

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from ..layers import InstanceNorm, OriginalInstanceNorm
+
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("auto", "32", "bf16")
+_NORMALIZED_RATE = 0.004  # times the rate, of the filter that makes the intensity out of normalized features
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,9 @@ class OptimizerConfig:
     batch: patches a step, over all processes.
     rate, betas: of Adam. schedule: "constant", or "cosine" down to `floor` times the rate at the end of the run.
     warmup: steps over which the rate rises from zero.
-    output_rate: factors on the rate of the last convolution's filters, for intensity and for segmentation. Normalized
-        features are large: one step of a large rate would shake the intensity by more than its errors.
+    output_rate: factors on the rate of the last convolution's filters, for intensity and for segmentation; None takes
+        0.004 for the intensity of a network with instance normalization. Its features are many and large: one step of
+        the full rate would shake the intensity by more than its errors. Without normalization it is 1, the faster one.
     clip: largest norm of the gradient; None does not clip.
     average: decay of the moving average of the weights that is validated and saved; 0 averages nothing.
     precision: "32", "bf16" (mixed), or "auto": bf16 on a GPU that has it.
@@ -36,7 +40,7 @@ class OptimizerConfig:
     schedule: str = "cosine"
     floor: float = 0.02
     warmup: int = 100
-    output_rate: tuple[float, float] = (1.0, 1.0)
+    output_rate: tuple[float, float] | None = None
     clip: float | None = 20.0
     average: float = 0.999
     precision: str = "auto"
@@ -56,7 +60,7 @@ class OptimizerConfig:
                 raise ValueError(f"optimizer.{name} lies between 0 and 1, not at {getattr(self, name)}.")
         if not (0 <= self.average < 1 and all(0 <= beta < 1 for beta in self.betas)):
             raise ValueError("optimizer.average and optimizer.betas are at least 0 and below 1.")
-        if self.warmup < 0 or min(self.output_rate) < 0 or (self.clip is not None and self.clip <= 0):
+        if self.warmup < 0 or min(self.output_rate or (1.0,)) < 0 or (self.clip is not None and self.clip <= 0):
             raise ValueError("optimizer.clip must be positive, warmup and output_rate not negative.")
 
 
@@ -83,6 +87,14 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every group the rate."""
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+def output_rates(network: nn.Module, config: OptimizerConfig) -> tuple[float, float]:
+    """The factors of `OptimizerConfig.output_rate`, chosen by the network where they are None."""
+    if config.output_rate is not None:
+        return config.output_rate
+    normalized = any(isinstance(module, (InstanceNorm, OriginalInstanceNorm)) for module in network.modules())
+    return (_NORMALIZED_RATE, 1.0) if normalized else (1.0, 1.0)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ _PAPER: dict[str, Any] = {
         "betas": [0.5, 0.999],
         "schedule": "constant",
         "warmup": 0,
+        "output_rate": [1.0, 1.0],
         "clip": None,
         "average": 0.0,
     },
@@ -34,12 +35,12 @@ _PAPER: dict[str, Any] = {
 }
 
 # Without a critic, with a large rate that falls and averaged weights: the most quality for an hour of CPU.
-_CONTENT: dict[str, Any] = {"optimizer": {"output_rate": [0.004, 1.0]}}
+_CONTENT: dict[str, Any] = {}
 
 # A released model on a few volumes of another scanner: a tenth of the rate, so that it keeps what it knows.
 _FINE_TUNE: dict[str, Any] = {
     "epochs": 20,
-    "optimizer": {"rate": 4e-5, "warmup": 20, "average": 0.99, "output_rate": [0.004, 1.0]},
+    "optimizer": {"rate": 4e-5, "warmup": 20, "average": 0.99},
 }
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": _PAPER, DEFAULT_PRESET: _CONTENT, FINE_TUNING_PRESET: _FINE_TUNE}

@@ -18,7 +18,7 @@ from ..weights import load_model
 from .allocator import keep_freed_memory
 from .config import TrainingConfig
 from .engine import Engine, make_fabric
-from .folder import TrainingFolder
+from .folder import TrainingFolder, refuse_to_overwrite
 from .history import Row, TensorBoardLog
 from .outcome import make_card
 from .preparation import load_data, make_network, with_architecture
@@ -78,6 +78,7 @@ class _Run:
     ) -> None:
         self._fabric, self._leads = fabric, bool(fabric.is_global_zero)
         self._report, self._should_stop, self._on_epoch = scaled(progress, 0, 1), should_stop, on_epoch
+        refuse_to_overwrite(config)
         parent = None if config.init is None else load_model(config.init, "cpu")
         self._config = config = with_architecture(config, parent)
         network = make_network(config, parent)
