@@ -48,12 +48,12 @@ def assess(
     Args:
         scan: what was super-resolved, after bias correction if there was any.
         sr: the result.
-        segmentation: labels and probability on the result's grid, or None for a model that does not segment.
+        segmentation: probability and labels on the result's grid, or None for a model that does not segment.
         mask: brain mask, on any grid.
         spread: of several runs, on the result's grid.
         scale: intensity that the networks see as 1.
     """
-    labels, probability = segmentation
+    probability, labels = segmentation
     consistency = acquisition_consistency(scan, sr, mask)
     figures: dict[str, Any] = {"consistency": consistency.figures()}
     maps = {"consistency": consistency.z_map}

@@ -196,6 +196,11 @@ def test_asking_for_uncertainty_does_not_change_the_result(tmp_path):
         np.array_equal(*(sitk.GetArrayFromImage(getattr(r, name)) for r in (plain, asked)))
         for name in ("sr", "probability", "labels")
     )
+    cortex, voxel = asked.record["quality"]["cortex"], 0.9**3 / 1000
+    assert cortex["volume_ml"] == pytest.approx(sitk.GetArrayFromImage(asked.labels).sum() * voxel, abs=1e-3)
+    assert cortex["expected_volume_ml"] == pytest.approx(
+        sitk.GetArrayFromImage(asked.probability).sum() * voxel, abs=1e-3
+    )
     figures = asked.record["quality"]["uncertainty"]
     assert figures["runs"] == 4 and figures["deviation_percent"] > 0 and 0 <= figures["entropy_bits"] <= 1
     json.dumps(asked.record, allow_nan=False)
