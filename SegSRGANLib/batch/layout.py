@@ -115,7 +115,7 @@ def describe_dataset(outdir: Path, dataset: Path) -> None:
         "DatasetLinks": {"raw": link},
     }
     ignored = ["*_qc.png", "*_record.json", "*_report.html", "*_consistency.nii.gz", "*_sr-deviation.nii.gz"]
-    ignored += ["*_cortex-entropy.nii.gz", "summary*.tsv", "index.html", ".segsrgan/"]
+    ignored += ["*_cortex-entropy.nii.gz", "summary*", ".segsrgan/"]
     texts = {
         "dataset_description.json": json.dumps(description, indent=2) + "\n",
         "README.md": _README,

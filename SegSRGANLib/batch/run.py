@@ -41,7 +41,8 @@ def run_batch(
         progress: called with (fraction, message). should_stop: asked all the time.
 
     Returns:
-        One outcome a job. The table `summary.tsv` (`summary_shard-2-of-5.tsv`) is written in any case.
+        One outcome a job. The table `summary.tsv` (`summary_shard-2-of-5.tsv`) is written in any case; with
+        `options.report` a page like it, too.
 
     Raises:
         ValueError: a model or an output folder that cannot be used, or no worker at all.
@@ -60,7 +61,12 @@ def run_batch(
     finally:
         sweep(options.outdir)
         known = [outcomes.get(job, Outcome(job, CANCELLED, "not begun")) for job in jobs]
-        write_summary(known, summary_path(options.outdir, part))
+        table = summary_path(options.outdir, part)
+        write_summary(known, table)
+        if options.report:
+            from ..reports.cohort import write_cohort_report
+
+            write_cohort_report(known, options, table.with_suffix(".html"), options.outdir.name)
     return known
 
 

@@ -119,7 +119,7 @@ def _enhance_into(
     result.record["input"]["file"] = job.source.name
     files = save_enhancement(result, image, staging, "result", maps=options.maps)
     if options.report:
-        from ..html_report import write_subject_report
+        from ..reports.subject import write_subject_report
 
         files["report"] = staging / "result_report.html"
         write_subject_report(result, image, files["report"], job.name)

@@ -27,6 +27,7 @@ from .options import (
     Overwrite,
     Patch,
     ProgressMode,
+    Report,
     Uncertainty,
 )
 
@@ -53,6 +54,7 @@ def batch(
     consistency: Consistency = False,
     uncertainty: Uncertainty = 0,
     maps: Maps = False,
+    report: Report = False,
     overwrite: Overwrite = False,
     progress: ProgressMode = "bar",
     cancel_file: CancelFile = None,
@@ -75,10 +77,10 @@ def batch(
             consistency=consistency,
             uncertainty=uncertainty,
         )
-        options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps)
+        options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps, report)
         jobs = shard(find_jobs(source, outdir, pattern), part)
-        with reported(progress, cancel_file) as (report, should_stop):
-            outcomes = run_batch(jobs, options, workers=workers, part=part, progress=report, should_stop=should_stop)
+        with reported(progress, cancel_file) as (show, should_stop):
+            outcomes = run_batch(jobs, options, workers=workers, part=part, progress=show, should_stop=should_stop)
         table = summary_path(options.outdir, part)
         for outcome in outcomes:
             if outcome.status == FAILED:

@@ -21,3 +21,4 @@ Uncertainty = Annotated[
     int, typer.Option(metavar="N", help="Runs on mirrored and shifted copies, to show what the model is unsure of.")
 ]
 Maps = Annotated[bool, typer.Option("--maps", help="Also write the maps of consistency and uncertainty.")]
+Report = Annotated[bool, typer.Option("--report", help="Also write pages for a browser.")]
