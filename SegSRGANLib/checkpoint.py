@@ -118,7 +118,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Mod
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path.name} is not a model file of this software, or is damaged ({error}).") from error
     if text is None:
-        raise CheckpointError(f"{path.name} is a safetensors file without SegSRGAN's metadata; it is another project's.")
+        raise CheckpointError(f"{path.name} has no metadata of SegSRGAN: it is another project's safetensors file.")
     network, card = _described(path, text)
     _fill(path, network, tensors)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
