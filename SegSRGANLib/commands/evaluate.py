@@ -19,9 +19,7 @@ def evaluate(
     hr: Annotated[Path, typer.Option(help="True high-resolution volume, on the same grid.")],
     labels: Annotated[Path | None, typer.Option(help="Segmentation to judge.")] = None,
     truth: Annotated[Path | None, typer.Option(help="True segmentation.")] = None,
-    truth_label: Annotated[
-        int | None, typer.Option(help="Label of the cortex, when the truth holds several.")
-    ] = None,
+    truth_label: Annotated[int | None, typer.Option(help="Label of the cortex, when the truth holds several.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Brain mask.")] = None,
     as_json: Json = False,
     debug: Debug = False,
