@@ -179,6 +179,17 @@ def test_a_result_is_whole_only_with_all_its_files(tmp_path, model, loaded):
     assert len(list((tmp_path / "out").iterdir())) == 5 + 1  # the claims' folder is the batch's to remove
 
 
+def test_a_result_of_predict_counts(run, capfd, tmp_path, model):
+    scan = write_scan(tmp_path / "scans" / "a.nii.gz")
+    with pytest.raises(SystemExit) as end:
+        build()(["predict", str(scan), "-o", str(tmp_path / "out"), "-m", str(model), *OPTIONS])
+    assert not end.value.code
+    assert run(tmp_path / "scans", tmp_path / "out", model)[0] == 0
+    assert table(tmp_path / "out")["a"]["status"] == "skipped"
+    status, _, error = run(tmp_path / "scans", tmp_path / "out", model, "--threshold", 0.3)
+    assert status == 1 and "--overwrite" in error
+
+
 def test_other_settings_are_not_taken_for_the_result(tmp_path, model, loaded):
     job = Job(write_scan(tmp_path / "a.nii.gz"), "a")
     choice = options(tmp_path / "out", model, maps=True)
@@ -291,8 +302,9 @@ def test_bids_results_are_a_valid_derivative_dataset(run, tmp_path, model):
     scan = tmp_path / "raw" / "sub-01" / "ses-2" / "anat" / "sub-01_ses-2_acq-tse_run-1_T2w.nii.gz"
     write_scan(scan)
     outdir = tmp_path / "derivatives"
-    status, _, error = run(tmp_path / "raw", outdir, model, "--maps")
+    status, _, error = run(tmp_path / "raw", outdir, model, "--maps", "--report")
     assert status == 0, error
+    assert (outdir / "summary.html").is_file() and len(list(outdir.rglob("*_report.html"))) == 1
     prefix = outdir / "sub-01" / "ses-2" / "anat" / "sub-01_ses-2_acq-tse_run-1_space-orig_res-1mm"
     sr = read_volume(f"{prefix}_desc-segsrgan_T2w.nii.gz")
     assert sr.GetSpacing() == pytest.approx((1, 1, 1))

@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from SegSRGANLib.batch.claims import Claim, sweep
 from SegSRGANLib.batch.jobs import find_jobs, shard
@@ -32,6 +34,15 @@ def test_folder_with_everything_in_it(tmp_path):
     assert _keys(jobs) == ["a", "deep/b", "dicom/T2"]
     assert jobs[2].source == tmp_path / "dicom" / "T2"
     assert _keys(find_jobs(tmp_path, tmp_path / "out", "*.NRRD")) == ["deep/b"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links")
+def test_links_of_an_annex_keep_their_names(tmp_path):
+    _touch(tmp_path / "annex" / "MD5E-s1--ab.nii.gz")
+    anat = tmp_path / "raw" / "sub-01" / "anat"
+    anat.mkdir(parents=True)
+    (anat / "sub-01_T2w.nii.gz").symlink_to(tmp_path / "annex" / "MD5E-s1--ab.nii.gz")
+    assert _keys(find_jobs(tmp_path / "raw", tmp_path / "out")) == ["sub-01/anat/sub-01"]
 
 
 def test_one_name_with_two_formats_gives_two_results(tmp_path):
@@ -70,6 +81,20 @@ def test_bad_tables(tmp_path, text, message):
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         find_jobs(tmp_path / "list.csv", tmp_path)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.binary(max_size=300), st.text(alphabet='input,mask/.\\"\n\r$~ \0', max_size=120).map(str.encode)))
+def test_any_table_is_jobs_or_one_sentence(tmp_path, content):
+    (tmp_path / "list.csv").write_bytes(content)
+    try:
+        jobs = find_jobs(tmp_path / "list.csv", tmp_path / "out")
+    except ValueError as error:
+        assert str(error).count("\n") == 0
+    else:
+        assert len({job.key.lower() for job in jobs}) == len(jobs) > 0
+        outdir = (tmp_path / "out").resolve()
+        assert all((outdir / job.key).resolve().is_relative_to(outdir) for job in jobs if "\0" not in job.key)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "scan.nii.gz"])

@@ -12,7 +12,6 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from ..dicom_series import is_dicom_file
-from ..results import result_name
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _BIDS_FILE = re.compile(r"sub-[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9+]+)*_T2w\.nii(\.gz)?")
@@ -111,12 +110,12 @@ def _table_job(row: dict[str, str], table: Path) -> Job:
     source = _listed_path(row.get("input", ""), table)
     mask = _listed_path(row["mask"], table) if row.get("mask") else None
     if not row.get("output"):
-        return Job(source, result_name(source), mask=mask)
+        return Job(source, _stem(source.name), mask=mask)
     output = PurePosixPath(row["output"].replace("\\", "/"))
     if output.is_absolute() or ".." in output.parts or not output.name:
         raise ValueError(f"{table.name} has the output {row['output']!r}; give a name below the output folder.")
     folder = "" if str(output.parent) == "." else str(output.parent)
-    return Job(source, result_name(output.name), folder, mask)
+    return Job(source, _stem(output.name), folder, mask)
 
 
 def _listed_path(text: str, table: Path) -> Path:
@@ -134,7 +133,7 @@ def _bids_files(folder: Path) -> Iterator[Path]:
 
 def _from_bids(root: Path) -> list[Job]:
     return [
-        Job(path, result_name(path).removesuffix("_T2w"), path.parent.relative_to(root).as_posix(), dataset=root)
+        Job(path, _stem(path.name).removesuffix("_T2w"), path.parent.relative_to(root).as_posix(), dataset=root)
         for path in _bids_files(root)
     ]
 
@@ -147,11 +146,17 @@ def _from_folder(root: Path, outdir: Path) -> list[Job]:
         where = "" if where == "." else where
         volumes = [n for n in sorted(names) if n.lower().endswith(_SUFFIXES) and not n.startswith(".")]
         if Path(folder) != outdir:
-            jobs += [Job(Path(folder, name), result_name(Path(folder, name)), where) for name in volumes]
+            jobs += [Job(Path(folder, name), _stem(name), where) for name in volumes]
             if not volumes and any(_has_dicom_mark(Path(folder, name)) for name in sorted(names)):
                 parent = PurePosixPath(where).parent
                 jobs.append(Job(Path(folder), Path(folder).name, "" if str(parent) == "." else str(parent)))
     return jobs
+
+
+def _stem(name: str) -> str:
+    """A file's name without its format. Links are not followed: in annexed datasets they lead to names of checksums."""
+    suffix = next((s for s in _SUFFIXES if name.lower().endswith(s)), "")
+    return name[: len(name) - len(suffix)] or name
 
 
 def _has_dicom_mark(path: Path) -> bool:

@@ -91,9 +91,10 @@ def existing(job: Job, options: BatchOptions, model: Model) -> Outcome | None:
     path = options.layout.record(job)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        whole = all((path.parent / name).is_file() for name in record["files"])
+        # the record of `segsrgan predict` lists no files; it is written last, too
+        whole = all((path.parent / name).is_file() for name in record.get("files", []))
         made = {name: record["options"][name] for name in _SAME_RESULT}, record["model"]["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     if not whole:
         return None
