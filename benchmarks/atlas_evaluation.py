@@ -19,6 +19,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from SegSRGANLib.acquisition import acquire
+from SegSRGANLib.consistency import make_consistent
 from SegSRGANLib.geometry import Grid
 from SegSRGANLib.inference import EnhanceOptions, enhance
 from SegSRGANLib.metrics import evaluate
@@ -74,7 +75,7 @@ def main() -> None:
 
 
 def evaluate_subject(subject: Path, factor: float, models: dict[str, object], device: str) -> list[dict[str, object]]:
-    """Rows of one subject at one factor: spline, then each model."""
+    """Rows of one subject at one factor: spline, then each model, and its intensities made to agree with the scan."""
     files = subject / "anat" / subject.name
     hr, truth = read_volume(f"{files}_T2w.nii.gz"), read_labels(f"{files}_dseg.nii.gz")
     mask = read_labels(f"{files}_desc-brain_mask.nii.gz")
@@ -91,6 +92,11 @@ def evaluate_subject(subject: Path, factor: float, models: dict[str, object], de
         labels = None if result.labels is None else onto(result.labels, hr)
         figures = evaluate(onto(result.sr, hr), hr, labels=labels, truth=truth, mask=mask, truth_label=CORTEX)
         rows.append(_row(subject, factor, name, figures, result.record["seconds"]["total"]))
+        start = time.perf_counter()
+        projected = make_consistent(thick, result.sr)
+        figures = evaluate(onto(projected, hr), hr, mask=mask)
+        seconds = result.record["seconds"]["total"] + time.perf_counter() - start
+        rows.append(_row(subject, factor, f"{name}, consistent", figures, seconds))
     return rows
 
 
