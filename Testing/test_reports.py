@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from batch_cohort import save_tiny_model
+from batch_cohort import OPTIONS, save_tiny_model, write_scan
 from grids import awkward_grids, blob, oblique_direction
 
 from SegSRGANLib.batch.jobs import Job
 from SegSRGANLib.batch.work import BatchOptions, Outcome
 from SegSRGANLib.checkpoint import Model, ModelCard
+from SegSRGANLib.commands import build
 from SegSRGANLib.geometry import Grid
 from SegSRGANLib.inference import EnhanceOptions, enhance
 from SegSRGANLib.networks import Generator, GeneratorConfig
@@ -81,6 +82,15 @@ def test_page_is_one_light_file_that_escapes_what_it_shows(page):
     assert "<script>alert" not in text and "A &lt;tiny&gt; model" in text
     assert not re.findall(r"""(?:src|href)=["'](?!data:)[^"']+""", text)
     assert text.count("Research use only") == 1 and "Euler number" in text
+
+
+def test_predict_writes_a_page_when_asked(tmp_path, capfd):
+    scan = write_scan(tmp_path / "a.nii.gz")
+    model = save_tiny_model(tmp_path / "m.safetensors")
+    with pytest.raises(SystemExit) as end:
+        build()(["predict", str(scan), "-o", str(tmp_path / "out"), "-m", str(model), *OPTIONS, "--report"])
+    assert not end.value.code and "a_report.html" in capfd.readouterr().out
+    assert "<title>a - SegSRGAN</title>" in (tmp_path / "out" / "a_report.html").read_text()
 
 
 def test_layers_of_a_plane_have_one_size_and_show_the_anatomy_upright():

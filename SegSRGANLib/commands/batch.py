@@ -14,6 +14,7 @@ from ..batch.work import BUSY, CANCELLED, FAILED, BatchOptions
 from ..console import CANCELLED as STATUS_CANCELLED
 from ..console import emit, reported, run_guarded
 from ..inference import EnhanceOptions
+from ..optional import require
 from ..prediction import PredictionOptions
 from ..weights import DEFAULT_MODEL
 from .options import (
@@ -78,6 +79,8 @@ def batch(
             uncertainty=uncertainty,
         )
         options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps, report)
+        if report:
+            require("jinja2", extra="report")  # before the work, not after it
         jobs = shard(find_jobs(source, outdir, pattern), part)
         with reported(progress, cancel_file) as (show, should_stop):
             outcomes = run_batch(jobs, options, workers=workers, part=part, progress=show, should_stop=should_stop)

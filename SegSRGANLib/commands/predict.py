@@ -11,8 +11,10 @@ import typer
 
 from ..console import emit, reported, run_guarded
 from ..inference import EnhanceOptions, enhance
+from ..optional import require
 from ..prediction import PredictionOptions
 from ..progress import scaled
+from ..reports.subject import write_subject_report
 from ..resampling import INTERPOLATORS
 from ..results import check_writable, result_name, result_paths, save_enhancement
 from ..volume_io import read_labels, read_volume
@@ -28,6 +30,7 @@ from .options import (
     Overwrite,
     Patch,
     ProgressMode,
+    Report,
     Uncertainty,
 )
 
@@ -54,6 +57,7 @@ def predict(
     consistency: Consistency = False,
     uncertainty: Uncertainty = 0,
     maps: Maps = False,
+    report: Report = False,
     mixed_precision: Annotated[bool, typer.Option(help="bfloat16 convolutions on CUDA.")] = True,
     overwrite: Overwrite = False,
     progress: ProgressMode = "bar",
@@ -64,6 +68,8 @@ def predict(
 
     def work() -> None:
         name = result_name(volume)
+        if report:
+            require("jinja2", extra="report")  # before the work, not after it
         common = EnhanceOptions(
             spacing, interpolator, bias_correction, threshold, consistency=consistency, uncertainty=uncertainty
         )
@@ -72,24 +78,28 @@ def predict(
             for folder, side, share in _runs(pairs, patch, overlap)
         }
         for folder in runs:
-            check_writable(result_paths(folder, name).values(), overwrite)
+            page = [folder / f"{name}_report.html"] if report else []
+            check_writable([*result_paths(folder, name).values(), *page], overwrite)
         files: dict[str, str] = {}
-        with reported(progress, cancel_file) as (report, should_stop):
-            report(0.0, "Reading")
+        with reported(progress, cancel_file) as (show, should_stop):
+            show(0.0, "Reading")
             image = read_volume(volume, series)
             brain = None if mask is None else read_labels(mask)
             loaded = load_model(model, device)
             for index, (folder, prediction) in enumerate(runs.items()):
-                part = scaled(report, index / len(runs), (index + 1) / len(runs))
+                part = scaled(show, index / len(runs), (index + 1) / len(runs))
                 options = replace(common, prediction=prediction)
                 result = enhance(image, loaded, options, mask=brain, progress=part, should_stop=should_stop)
                 result.record["input"]["file"] = volume.name
                 part(0.98, "Writing")
                 paths = save_enhancement(result, image, folder, name, overwrite, maps)
+                if report:
+                    paths["report"] = folder / f"{name}_report.html"
+                    write_subject_report(result, image, paths["report"], name)
                 files |= {
                     role if len(runs) == 1 else f"{folder.name}/{role}": str(path) for role, path in paths.items()
                 }
-            report(1.0, "Done")
+            show(1.0, "Done")
         for warning in result.record["warnings"]:
             typer.echo(f"Warning: {warning}", err=True)
         if progress != "json":
