@@ -10,12 +10,14 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from batch_cohort import OPTIONS, fingerprint, save_tiny_model, write_scan
 
+from SegSRGANLib.batch import run as batch_run
 from SegSRGANLib.batch import work
 from SegSRGANLib.batch.claims import Claim
 from SegSRGANLib.batch.jobs import Job, find_jobs
@@ -115,7 +117,10 @@ def _interrupted_until_done(tmp_path, model, kills, volumes, seed):
             assert process.poll() is None or process.returncode in (0, 1)
             time.sleep(0.01)
         time.sleep(float(rng.uniform(0, 0.15)))
-        os.killpg(process.pid, signal.SIGKILL)
+        if rng.random() < 0.5:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:  # its workers live on for a moment, and stop by themselves
+            process.kill()
         process.wait()
     return outdir
 
@@ -199,6 +204,8 @@ def test_other_settings_are_not_taken_for_the_result(tmp_path, model, loaded):
     )
     outcome = process(job, other, loaded)
     assert outcome.status == "failed" and "--overwrite" in outcome.reason
+    masked = replace(job, mask=write_scan(tmp_path / "mask.nii.gz"))
+    assert "--overwrite" in process(masked, choice, loaded).reason
     assert process(job, replace(other, overwrite=True), loaded).status == "done"
     assert not list((tmp_path / "out").glob("*consistency*"))  # a file of the old result
 
@@ -275,21 +282,22 @@ def test_cancel_ends_with_status_three_and_keeps_what_is_done(run, tmp_path, mod
     assert table(tmp_path / "out")["a"]["status"] == "cancelled" and leftovers(tmp_path / "out") == []
 
 
-def test_a_claimed_volume_is_waited_for_and_taken_over(tmp_path, model):
+def test_a_claimed_volume_is_waited_for_and_taken_over(tmp_path, model, monkeypatch):
     job = Job(write_scan(tmp_path / "a.nii.gz"), "a")
     outdir = tmp_path / "out"
     owner = Claim(outdir, job.key).held()
     assert owner.__enter__()
-    looks = []
+    pauses = []
 
-    def stop():
-        looks.append(1)
-        if (outdir / ".segsrgan").exists() and len(looks) == 40:
+    def pause(seconds):
+        pauses.append(seconds)
+        assert not (outdir / "a_record.json").exists()
+        if len(pauses) == 2:
             owner.__exit__(None, None, None)  # the other process dies
-        return False
 
-    outcomes = run_batch([job], options(outdir, model), should_stop=stop)
-    assert [o.status for o in outcomes] == ["done"] and len(looks) >= 40
+    monkeypatch.setattr(batch_run, "time", SimpleNamespace(sleep=pause))
+    outcomes = run_batch([job], options(outdir, model))
+    assert [o.status for o in outcomes] == ["done"] and len(pauses) == 2
 
 
 def _validator():

@@ -36,32 +36,41 @@ def run_pool(
     """
     context = multiprocessing.get_context("spawn")  # CUDA and threads do not survive a fork
     stop = context.Event()
-    waiting, active = deque(jobs), {}
-    report, finished = scaled(progress, 0, 1), 0
-    crew = [_Worker(context, k, workers, options, stop) for k in range(min(workers, len(jobs)))]
+    waiting, crew, finished = deque(jobs), [], 0
+    report = scaled(progress, 0, 1)
     try:
-        while waiting or active:
+        while waiting or any(worker.job for worker in crew):
             if should_stop is not None and should_stop():
                 stop.set()
                 yield from (Outcome(job, CANCELLED, "not begun") for job in waiting)
                 waiting.clear()
-            for worker in crew:
-                if worker.job is None and waiting:
-                    worker = crew[worker.number] = worker if worker.alive else worker.successor()
-                    worker.give(waiting.popleft())
-            active = {worker.connection: worker for worker in crew if worker.job is not None}
-            for ready in wait(list(active), _POLL) if active else []:
-                outcome = active[ready].listen()
-                if outcome is not None:
-                    finished += outcome.status != BUSY  # it comes again
-                    yield outcome
+            if waiting and len(crew) < workers:
+                crew.append(_Worker(context, len(crew), workers, options, stop))
+            _give_out(waiting, crew)
+            for outcome in _listen(crew):
+                finished += outcome.status != BUSY  # it comes again
+                yield outcome
             share = sum(worker.fraction for worker in crew if worker.job is not None)
             report((finished + share) / len(jobs), f"{finished} of {len(jobs)} volumes")
-            active = {worker.connection: worker for worker in crew if worker.job is not None}
     finally:
         stop.set()
         for worker in crew:
             worker.end()
+
+
+def _give_out(waiting: deque[Job], crew: list[_Worker]) -> None:
+    """A job to every idle worker; a dead one is replaced first."""
+    for k, worker in enumerate(crew):
+        if worker.job is None and waiting:
+            crew[k] = worker if worker.alive else worker.successor()
+            crew[k].give(waiting.popleft())
+
+
+def _listen(crew: list[_Worker]) -> list[Outcome]:
+    """What the busy workers say within a moment."""
+    busy = {worker.connection: worker for worker in crew if worker.job is not None}
+    messages = [busy[ready].listen() for ready in wait(list(busy), _POLL)] if busy else []
+    return [outcome for outcome in messages if outcome is not None]
 
 
 class _Worker:

@@ -98,8 +98,9 @@ def existing(job: Job, options: BatchOptions, model: Model) -> Outcome | None:
         return None
     if not whole:
         return None
-    wanted = asdict(options.enhance)
-    if made != ({name: wanted[name] for name in _SAME_RESULT}, model.sha256):
+    options_now, mask = asdict(options.enhance), None if job.mask is None else job.mask.name
+    same_mask = record["input"].get("mask_file", mask) == mask
+    if not same_mask or made != ({name: options_now[name] for name in _SAME_RESULT}, model.sha256):
         return Outcome(job, FAILED, "a result with other settings is there: use --overwrite or another output folder")
     return Outcome(job, SKIPPED, "its result was there", record=record)
 
@@ -117,7 +118,7 @@ def _enhance_into(
     result = enhance(
         image, model, options.enhance, mask=mask, progress=scaled(progress, 0, 0.95), should_stop=should_stop
     )
-    result.record["input"]["file"] = job.source.name
+    result.record["input"] |= {"file": job.source.name, "mask_file": None if job.mask is None else job.mask.name}
     files = save_enhancement(result, image, staging, "result", maps=options.maps)
     if options.report:
         from ..reports.subject import write_subject_report
