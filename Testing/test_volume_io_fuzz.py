@@ -28,7 +28,7 @@ fuzz = settings(
     max_examples=EXAMPLES or 120,
     derandomize=not EXAMPLES,
     database=None,
-    deadline=timedelta(seconds=5),
+    deadline=timedelta(seconds=20),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
