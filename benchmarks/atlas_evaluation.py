@@ -14,13 +14,15 @@ import csv
 import os
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import SimpleITK as sitk
+import torch
 
 from SegSRGANLib.acquisition import acquire
 from SegSRGANLib.consistency import make_consistent
-from SegSRGANLib.geometry import Grid
+from SegSRGANLib.geometry import Grid, output_grid
 from SegSRGANLib.inference import EnhanceOptions, enhance
 from SegSRGANLib.metrics import evaluate
 from SegSRGANLib.prediction import PredictionOptions
@@ -51,31 +53,33 @@ def main() -> None:
     parser.add_argument("--models", default="segsrgan-paper")
     parser.add_argument("--subjects", default="", help="names separated by commas; default: all")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--workers", type=int, default=1, help="subjects at a time, each on one core")
     arguments = parser.parse_args()
     root = Path(os.environ.get("SEGSRGAN_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     wanted = [name for name in arguments.subjects.split(",") if name]
     subjects = [p for p in sorted((root / arguments.source).glob("sub-*")) if not wanted or p.name in wanted]
     if not subjects:
         parser.error(f"no subjects in {root / arguments.source}; set SEGSRGAN_DATA")
-    models = {name: load_model(name, arguments.device) for name in arguments.models.split(",")}
+    factors, names = [float(f) for f in arguments.factors.split(",")], arguments.models.split(",")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
     with arguments.output.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, ["subject", "factor", "system", *MEASURES])
         writer.writeheader()
-        for subject in subjects:
-            for factor in map(float, arguments.factors.split(",")):
-                for row in evaluate_subject(subject, factor, models, arguments.device):
-                    rows.append(row)
+        with ProcessPoolExecutor(arguments.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            jobs = [(subject, factor, names, arguments.device) for subject in subjects for factor in factors]
+            for found in pool.map(evaluate_subject, *zip(*jobs, strict=True)):
+                rows += found
+                for row in found:
                     writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
-                    file.flush()
-                    print(row["subject"], f"factor {factor:g}", row["system"], *_short(row), flush=True)
+                    print(row["subject"], f"factor {row['factor']:g}", row["system"], *_short(row), flush=True)
+                file.flush()
     arguments.output.with_suffix(".md").write_text(markdown(rows))
     print(markdown(rows))
 
 
-def evaluate_subject(subject: Path, factor: float, models: dict[str, object], device: str) -> list[dict[str, object]]:
-    """Rows of one subject at one factor: spline, then each model, and its intensities made to agree with the scan."""
+def evaluate_subject(subject: Path, factor: float, names: list[str], device: str) -> list[dict[str, object]]:
+    """Rows of one subject at one factor: spline, then each model; each also made to agree with the scan."""
     files = subject / "anat" / subject.name
     hr, truth = read_volume(f"{files}_T2w.nii.gz"), read_labels(f"{files}_dseg.nii.gz")
     mask = read_labels(f"{files}_desc-brain_mask.nii.gz")
@@ -84,11 +88,13 @@ def evaluate_subject(subject: Path, factor: float, models: dict[str, object], de
     thick = acquire(hr, spacing)
     options = EnhanceOptions(spacing=hr.GetSpacing(), prediction=PredictionOptions(device=device))
     start = time.perf_counter()
-    spline = upsample(thick, Grid.of(hr))
-    figures = evaluate(spline, hr, mask=mask)
-    rows = [_row(subject, factor, "spline", figures, time.perf_counter() - start)]
-    for name, model in models.items():
-        result = enhance(thick, model, options)
+    spline = upsample(thick, output_grid(Grid.of(thick), hr.GetSpacing()))
+    seconds = time.perf_counter() - start
+    rows = [_row(subject, factor, "spline", evaluate(onto(spline, hr), hr, mask=mask), seconds)]
+    figures = evaluate(onto(make_consistent(thick, spline), hr), hr, mask=mask)
+    rows.append(_row(subject, factor, "spline, consistent", figures, time.perf_counter() - start))
+    for name in names:
+        result = enhance(thick, load_model(name, device), options)
         labels = None if result.labels is None else onto(result.labels, hr)
         figures = evaluate(onto(result.sr, hr), hr, labels=labels, truth=truth, mask=mask, truth_label=CORTEX)
         rows.append(_row(subject, factor, name, figures, result.record["seconds"]["total"]))
