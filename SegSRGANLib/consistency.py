@@ -32,13 +32,14 @@ _NORMAL = 1.4826  # standard deviations per median absolute deviation
 class Consistency:
     """How a super-resolved volume agrees with its scan.
 
-    z_map: float32, on the scan's slices: the locally averaged difference (result - scan), in robust standard
-        deviations of its usual values in the foreground. Positive where the result is too bright.
+    z_map: float32, on the scan's slices: the locally averaged difference (result - scan) relative to the local
+        contrast, in robust standard deviations of its usual values. Positive where the result is too bright.
     psnr: dB over the foreground; None when both agree exactly. Data range: the 99.5th percentile of the scan.
     bias: mean difference in percent of that range.
     z_max: largest absolute value of the map; position: its place, LPS mm.
     slice_z_max: the largest robust z-score of a slice's root mean square difference; slice: its index, counted from 0
         along the coarsest axis. Finds a slice that differs from the scan as a whole.
+    region: where all this was measured, "mask" or "foreground".
     """
 
     z_map: sitk.Image
@@ -48,6 +49,7 @@ class Consistency:
     position: tuple[float, float, float]
     slice_z_max: float
     slice: int
+    region: str
 
     def figures(self) -> dict[str, Any]:
         """Everything but the map, as rounded JSON values."""
@@ -58,6 +60,7 @@ class Consistency:
             "z_max_position_lps": [round(p, 1) for p in self.position],
             "slice_z_max": round(self.slice_z_max, 2),
             "slice": self.slice,
+            "region": self.region,
         }
 
 
@@ -130,7 +133,7 @@ def acquisition_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image |
     scale = _intensity_range(measured)
     inside = _inside(measured > _FOREGROUND * scale, mask, operator.grid)
     error = float(np.mean(difference[inside] ** 2, dtype=np.float64))
-    z = _local_z(difference, inside, operator.grid)
+    z = _local_z(difference, measured, inside, operator.grid)
     worst = np.unravel_index(np.argmax(np.abs(z)), z.shape)
     z_map = operator.grid.image(z)
     slice_z, slice_index = _worst_slice(difference, inside, operator.grid)
@@ -142,6 +145,7 @@ def acquisition_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image |
         position=z_map.TransformIndexToPhysicalPoint([int(i) for i in reversed(worst)]),
         slice_z_max=slice_z,
         slice=slice_index,
+        region="foreground" if mask is None else "mask",
     )
 
 
@@ -187,10 +191,20 @@ def _intensity_range(measured: np.ndarray) -> float:
     return float(np.percentile(positive, 99.5))
 
 
-def _local_z(difference: np.ndarray, inside: np.ndarray, grid: Grid) -> np.ndarray:
-    """Differences averaged over a Gaussian window inside the foreground, in robust standard deviations; 0 outside."""
-    weights = _blurred(inside.astype(np.float32), grid)
-    local = _blurred(np.where(inside, difference, 0).astype(np.float32), grid) / np.maximum(weights, 1e-3)
+def _local_z(difference: np.ndarray, measured: np.ndarray, inside: np.ndarray, grid: Grid) -> np.ndarray:
+    """Differences averaged over a Gaussian window inside the foreground, in robust standard deviations; 0 outside.
+
+    Beside strong contrasts any interpolation is off, so a difference counts in proportion to the scan's own standard
+    deviation in the window; the median of that keeps flat regions from counting without bound.
+    """
+    weights = np.maximum(_blurred(inside.astype(np.float32), grid), 1e-3)
+
+    def local_mean(volume: np.ndarray) -> np.ndarray:
+        return _blurred(np.where(inside, volume, 0).astype(np.float32), grid) / weights
+
+    variance = np.maximum(local_mean(measured**2) - local_mean(measured) ** 2, 0)
+    contrast = np.sqrt(variance + np.median(variance[inside]))
+    local = local_mean(difference) / np.maximum(contrast, np.finfo(np.float32).tiny)
     middle = np.median(local[inside])
     deviation = _NORMAL * float(np.median(np.abs(local[inside] - middle)))
     z = (local - middle) / max(deviation, np.finfo(np.float32).tiny)

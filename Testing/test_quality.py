@@ -283,4 +283,5 @@ def test_pieces_and_nothing():
 
 
 def _quiet():
-    return {"psnr": 40.0, "z_max": 1.0, "z_max_position_lps": [0, 0, 0], "slice_z_max": 0.0, "slice": 0}
+    place = {"z_max_position_lps": [0, 0, 0], "slice": 0, "region": "mask"}
+    return {"psnr": 40.0, "z_max": 1.0, "slice_z_max": 0.0, **place}
