@@ -16,6 +16,7 @@ from .subject import render
 from .templates import COHORT
 
 _PLOTTED = ("cortex_ml", "consistency_db", "consistency_z", "deviation_percent")
+_WORDS = ("name", "status", "reason", "warnings")  # the first columns
 _LEFT, _RIGHT, _MIDDLE = 24.0, 536.0, 32.0  # pixels
 
 
@@ -31,13 +32,14 @@ def write_cohort_report(outcomes: list[Outcome], options: BatchOptions, path: Pa
     """
     rows = [row(outcome) | {"page": _page(outcome, options, path)} for outcome in sorted(outcomes, key=_badness)]
     counts = Counter(outcome.status for outcome in outcomes)
+    shown = [n for n in (*_WORDS, *COLUMNS) if n != "input" and any(values[n] is not None for values in rows)]
     text = render(
         COHORT,
         title=title,
         notice=RESEARCH_USE_ONLY,
         counts=", ".join(f"{count} {status}" for status, count in counts.items()),
         plots=[plot for name in _PLOTTED if (plot := _plot(rows, name))],
-        columns=COLUMNS,
+        columns={name: COLUMNS[name] for name in shown},
         rows=rows,
     )
     with atomic_path(path) as temporary:

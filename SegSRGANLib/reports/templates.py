@@ -20,6 +20,8 @@ figure { margin: 0; } figcaption { color: #9aa0a8; font-size: .85rem; }
 .view .line { position: absolute; top: 0; bottom: 0; left: var(--cut); width: 1px; background: #fff8;
   z-index: 3; }
 a { color: #8ab4ff; } th[data-sort] { cursor: pointer; } tr.failed td { color: #ff7a6b; }
+#cohort { font-size: .9rem; white-space: nowrap; } #cohort td.reason, #cohort td.warnings { white-space: normal;
+  min-width: 20rem; } .cohort { max-width: none; }
 svg { background: #1b1e24; } svg text { fill: #9aa0a8; font-size: 11px; } svg circle { fill: #8ab4ff; opacity: .7; }
 """
 
@@ -76,7 +78,7 @@ COHORT = (
 <html lang="en"><head><meta charset="utf-8"><title>{{ title }} - SegSRGAN</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>"""
     + _STYLE
-    + """</style></head><body>
+    + """</style></head><body class="cohort">
 <h1>{{ title }}</h1><p class="notice">{{ notice }}</p>
 <p>{{ counts }}</p>
 {% for plot in plots %}<figure><svg width="560" height="64" role="img" aria-label="{{ plot.title }}">
@@ -88,7 +90,7 @@ COHORT = (
 <table id="cohort"><thead><tr>{% for name, help in columns.items() %}<th data-sort title="{{ help }}">{{ name }}</th>
 {% endfor %}</tr></thead><tbody>
 {% for row in rows %}<tr class="{{ row.status }}">{% for name in columns %}
-<td{% if row[name] is number %} class="number"{% endif %}>
+<td class="{{ "number" if row[name] is number else name }}">
 {%- if name == "name" and row.page %}<a href="{{ row.page }}">{{ row.name }}</a>
 {% else %}{{ "" if row[name] is none else row[name] }}{% endif %}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table>
