@@ -1,10 +1,11 @@
 """Speed, memory and quality of prediction: ours beside the original's strategy, MONAI and the machine's limit.
 
     python benchmarks/inference.py speed   [--shape 204 256 256] [--model FILE] [--repeats 3]
-    python benchmarks/inference.py quality [--model FILE] [--subjects SBA25 SBA30 SBA34]
+    python benchmarks/inference.py quality [--model FILE] [--subjects SBA25 SBA28op SBA32op]
     python benchmarks/inference.py profile [--model FILE]
 
-Prints Markdown. Every case of `speed` runs in a process of its own, so that its peak memory is its own. `quality`
+Prints Markdown. Every case of `speed` runs in a process of its own, so that its peak memory is its own. On a machine
+that is busy with other work run  speed --clock cpu --threads 1,  which counts the CPU seconds of one thread. `quality`
 needs the atlas of Fidon et al. (2021) in $SEGSRGAN_DATA/fidon2021. MONAI is optional (pip install --no-deps monai).
 """
 
@@ -18,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -60,28 +62,28 @@ def flops(net: Generator, voxels: float = 1.0) -> dict[str, float]:
     }
 
 
-def matrix_rate() -> float:
+def matrix_rate(clock: Callable[[], float]) -> float:
     """The best rate of this machine, operations a second: a large matrix product, or a large convolution."""
     a, x, w = torch.rand(3000, 3000), torch.rand(1, 64, 34, 34, 34), torch.rand(64, 64, 3, 3, 3)
     x, w = (t.contiguous(memory_format=torch.channels_last_3d) for t in (x, w))
     rates = []
     with torch.inference_mode():
         for run, work in ((lambda: a @ a, 2 * 3000**3), (lambda: torch.conv3d(x, w), 2 * 27 * 64**2 * 32**3)):
-            rates.append(work / min(_times(run, 8)))
+            rates.append(work / min(_times(run, 8, clock)))
     return max(rates)
 
 
-def _times(run, repeats: int) -> list[float]:
+def _times(run: Callable[[], object], repeats: int, clock: Callable[[], float]) -> list[float]:
     run()
     seconds = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         run()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(clock() - start)
     return seconds
 
 
-def patches(net: Generator, rate: float, repeats: int) -> None:
+def patches(net: Generator, rate: float, repeats: int, clock: Callable[[], float]) -> None:
     print("\n| patch | plain torch, s | our training form, s | our inference form, s | ratio | floor, s | over floor |")
     print("|---|---|---|---|---|---|---|")
     forms = [PlainGenerator(net), net, FastGenerator(net)]
@@ -91,7 +93,7 @@ def patches(net: Generator, rate: float, repeats: int) -> None:
             cells, medians = [], []
             for form in forms:
                 with kept_heap() if isinstance(form, FastGenerator) else torch.inference_mode():
-                    seconds = _times(lambda form=form, x=x: form(x), repeats)
+                    seconds = _times(lambda form=form, x=x: form(x), repeats, clock)
                 medians.append(statistics.median(seconds))
                 cells.append(f"{medians[-1]:.2f} ({min(seconds):.2f}-{max(seconds):.2f})")
             floor = flops(net, side**3)["folded"] / rate
@@ -106,38 +108,41 @@ def one_case(arguments: argparse.Namespace) -> None:
     volume = torch.from_numpy(np.random.default_rng(0).random(arguments.shape, np.float32))
     before = _peak()
     if strategy.kind == "original":
-        seconds, cpu = [[v] for v in strategy.extrapolated_seconds(net, volume, 3 if strategy.patch > 64 else 10)]
+        count = 2 if strategy.patch > 64 else 10
+        seconds = [strategy.extrapolated_seconds(net, volume, count, CLOCKS[arguments.clock])]
         strategy.predict(net, volume[: strategy.patch, : strategy.patch, : strategy.patch])
     else:
-        seconds, cpu = [], []
-        for _ in range(arguments.repeats):
-            start = time.perf_counter(), time.process_time()
-            strategy.predict(net, volume)
-            seconds.append(time.perf_counter() - start[0])
-            cpu.append(time.process_time() - start[1])
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "megabytes": (_peak() - before) / 2**20}))
+        seconds = _times(lambda: strategy.predict(net, volume), arguments.repeats, CLOCKS[arguments.clock])
+    print(json.dumps({"seconds": seconds, "megabytes": (_peak() - before) / 2**20}))
 
 
 def _peak() -> int:
     """Largest memory of this process until now, bytes."""
+    for line in _lines("/proc/self/status"):
+        if line.startswith("VmHWM:"):  # ru_maxrss would be the parent's, when that was larger
+            return int(line.split()[1]) * 1024
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def speed(arguments: argparse.Namespace) -> None:
-    net, rate = network(arguments.model), matrix_rate()
+    clock = CLOCKS[arguments.clock]
+    net, rate = network(arguments.model), matrix_rate(clock)
     voxels = float(np.prod(arguments.shape))
     work = flops(net)
-    print(f"Machine: {machine()}.\nMatrix rate: {rate / 1e9:.0f} GFLOP/s.")
+    print(f"Machine: {machine()}. Clock: {arguments.clock}.\nMatrix rate: {rate / 1e9:.0f} GFLOP/s.")
     print(f"The network: {work['published'] / 1e3:.0f} kFLOP a voxel, {work['folded'] / 1e3:.0f} as computed here.")
-    patches(net, rate, arguments.repeats)
+    patches(net, rate, arguments.repeats, clock)
     results = {}
     for strategy in STRATEGIES:
         if strategy.name in arguments.leave_out:
             continue
         command = [sys.executable, __file__, "case", "--case", strategy.name, "--shape", *map(str, arguments.shape)]
-        command += ["--repeats", str(arguments.repeats)] + (["--model", arguments.model] if arguments.model else [])
+        command += ["--repeats", str(arguments.repeats), "--clock", arguments.clock]
+        command += (["--threads", str(arguments.threads)] if arguments.threads else []) + (
+            ["--model", arguments.model] if arguments.model else []
+        )
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             print(f"{strategy.name}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
@@ -149,19 +154,19 @@ def speed(arguments: argparse.Namespace) -> None:
 
 def _speed_table(arguments: argparse.Namespace, results: dict, floor: float) -> None:
     medians = {name: statistics.median(result["seconds"]) for name, result in results.items()}
-    cpu = {name: statistics.median(result["cpu"]) for name, result in results.items()}
     print(f"\nVolume of {' x '.join(map(str, arguments.shape))} voxels; floor for one pass: {floor:.1f} s.\n")
-    print("| strategy | seconds (range) | CPU seconds | original step 20 / this | MONAI 64 / this | peak memory, MB |")
-    print("|---|---|---|---|---|---|")
+    print("| strategy | seconds (range) | original 64/20 : this | MONAI 64/0.5 : this | peak memory, MB |")
+    print("|---|---|---|---|---|")
     for name, result in results.items():
         seconds = result["seconds"]
-        spread = f"({min(seconds):.1f}-{max(seconds):.1f})" if len(seconds) > 1 else "(from some patches)"
-        ratios = " | ".join(f"{cpu.get(other, float('nan')) / cpu[name]:.1f}" for other in _BASES)
+        spread = f"({min(seconds):.1f}-{max(seconds):.1f})" if len(seconds) > 1 else ""
+        spread = "(from some patches)" if name.startswith("original") else spread
+        ratios = " | ".join(f"{medians.get(other, float('nan')) / medians[name]:.1f}" for other in _BASES)
         memory = "-" if name.startswith("original") else f"{result['megabytes']:.0f}"
-        print(f"| {name} | {medians[name]:.1f} {spread} | {cpu[name]:.1f} | {ratios} | {memory} |")
-    print("\nThe ratios are of CPU seconds, which other work on the machine disturbs less.")
+        print(f"| {name} | {medians[name]:.1f} {spread} | {ratios} | {memory} |")
 
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 _BASES = ("original, patch 64 step 20", "MONAI, patch 64 overlap 0.5")
 
 
@@ -182,6 +187,8 @@ def quality(arguments: argparse.Namespace) -> None:
         spline = exam.interpolated.numpy() * exam.scale
         rows["spline"].append((0.0, psnr(reference, spline, mask), psnr(reference, spline), float("nan")))
         for strategy in STRATEGIES:
+            if strategy.name in arguments.leave_out:
+                continue
             start = time.perf_counter()
             result = strategy.predict(model.network, exam.interpolated, plain=False).numpy()
             seconds = time.perf_counter() - start
@@ -229,7 +236,7 @@ def profile(arguments: argparse.Namespace) -> None:
     _operations(network(arguments.model))
 
 
-_STEPS = ("interpolation", "prediction", "composition")
+_STEPS = ("interpolation", "prediction", "composition", "quality")
 
 
 def _operations(net: Generator) -> None:
@@ -254,11 +261,15 @@ def main() -> None:
     parser.add_argument("--shape", type=int, nargs=3, default=[204, 256, 256], metavar=("Z", "Y", "X"))
     parser.add_argument("--model", help=".safetensors file; by default random weights")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--subjects", nargs="+", default=["SBA25", "SBA30", "SBA34"])
+    parser.add_argument("--subjects", nargs="+", default=["SBA25", "SBA28op", "SBA32op"])
     parser.add_argument("--thickness", type=float, default=2.4, help="slices of the quality test, mm")
     parser.add_argument("--leave-out", nargs="*", default=[], choices=[s.name for s in STRATEGIES])
     parser.add_argument("--case", choices=[s.name for s in STRATEGIES], help=argparse.SUPPRESS)
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
+    parser.add_argument("--threads", type=int, help="default: torch's")
     arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
     {"speed": speed, "quality": quality, "profile": profile, "case": one_case}[arguments.what](arguments)
 
 
