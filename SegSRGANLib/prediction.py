@@ -23,6 +23,7 @@ from .progress import Progress, ShouldStop, scaled, stop_if
 from .streaming import predict_streaming
 
 _logger = logging.getLogger(__name__)
+_FLAT = 0.02  # range of intensities, where the brain lies in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class PredictionOptions:
     device: "auto", "cpu", "cuda" or "mps". mixed_precision: bfloat16 convolutions, on CUDA only.
     """
 
-    patch: int = 64
+    patch: int = 128
     overlap: float = 0.5
     batch: int | None = None
     device: str = "auto"
@@ -59,7 +60,7 @@ def predict_volume(
     """Predict overlapping patches and recompose them, or the whole volume at once.
 
     Memory: see `plans.peak_bytes`. When it does not suffice, the run starts again with a smaller plan. Patches that
-    are one constant are not predicted: their intensity stays, and they hold no cortex.
+    are flat are not predicted: their intensity stays, and they hold no cortex.
 
     Args:
         network: (N, 1, D, H, W) -> (N, C, D, H, W); its attributes `multiple` and `minimum` bound the sides.
@@ -170,11 +171,15 @@ def _stacked(volume: torch.Tensor, places: list[tuple[slice, slice, slice]], dev
 
 
 def _sorted_by_content(volume: torch.Tensor, grid: PatchGrid) -> tuple[list[Any], list[Any]]:
-    """Places where the volume is one constant, and the others; one is wanted at least, to know what comes out."""
+    """Places where the volume is flat, and the others; one is wanted at least, to know what comes out.
+
+    Flat is air with the faint ripples that interpolation leaves beside a bright brain. Instance normalization would
+    blow the ripples up, and the network would find cortex in them.
+    """
     empty, wanted = [], []
     for place in grid:
         low, high = torch.aminmax(volume[place])
-        (wanted if low != high else empty).append(place)
+        (wanted if high - low > _FLAT else empty).append(place)
     return (empty, wanted) if wanted else (empty[1:], empty[:1])
 
 

@@ -20,7 +20,7 @@ _EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 def result_name(source: str | Path) -> str:
     """The name of a result: the input's file or folder name without its extension."""
-    name = Path(source).resolve().name
+    name = os.path.basename(os.path.abspath(source))  # links keep their own name: some datasets store by checksum
     for extension in _EXTENSIONS:
         if name.lower().endswith(extension):
             return name[: -len(extension)]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -172,7 +173,9 @@ def test_damaged_and_foreign_weights(capfd, scan, tmp_path, model):
 
 
 def test_folder_that_cannot_be_written(capfd, scan, tmp_path, model, monkeypatch):
-    locked = SimpleNamespace(access=lambda *_: False, W_OK=2, X_OK=1)  # the superuser may really write anywhere
+    locked = SimpleNamespace(
+        path=os.path, access=lambda *_: False, W_OK=2, X_OK=1
+    )  # the superuser may really write anywhere
     monkeypatch.setattr("SegSRGANLib.results.os", locked)
     _refused(predict(capfd, scan, tmp_path / "out", model), tmp_path, "cannot be written")
 

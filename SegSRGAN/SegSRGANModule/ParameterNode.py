@@ -28,7 +28,7 @@ class SegSRGANParameterNode:
     model: str = ""
     spacing: Annotated[float, WithinRange(0.3, 2.0)] = 0.5
     device: Annotated[str, Choice(DEVICES)] = "auto"
-    patch: Annotated[int, WithinRange(16, 256)] = 64
+    patch: Annotated[int, WithinRange(16, 256)] = 128
     overlap: Annotated[float, WithinRange(0.0, 0.9)] = 0.5
     threshold: Annotated[float, WithinRange(0.05, 0.95)] = 0.5
     biasCorrection: bool = False

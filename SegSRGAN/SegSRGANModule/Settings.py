@@ -19,7 +19,7 @@ class EnhanceSettings:
     model: str = ""
     spacing: float = 0.5
     device: str = "auto"
-    patch: int = 64
+    patch: int = 128
     overlap: float = 0.5
     threshold: float = 0.5
     biasCorrection: bool = False
