@@ -85,16 +85,17 @@ def _smaller(patch: int, network: Any) -> Iterator[int]:
 def peak_bytes(plan: Plan, network: nn.Module, shape: tuple[int, ...]) -> dict[torch.device, int]:
     """The most memory that a plan takes on each of its devices, predicted.
 
-    Measured on the generators, a patch takes 4.5 feature maps at full resolution (U-Net: 9) when it is computed alone.
+    Measured on the generators, a patch takes 4.5 feature maps at full resolution (U-Net: 9); between several large ones
+    the kept heap fragments, and it is up to 6.5 (13).
     """
     channels = 4  # the volume, and at most three of the result
     held = 4 * (channels + 1) * prod(shape)
     filters, unet = _filters(network)
     if plan.patch:
         voxels = plan.batch * prod(min(plan.patch, n) for n in shape)
-        working = int(4 * filters * (10 if unet else 5) * voxels)
+        working = int(4 * filters * (13 if unet else 6.5) * voxels)
     elif unet or plan.device.type != "cpu":
-        working = int(4 * filters * (10 if unet else 5) * prod(shape))
+        working = int(4 * filters * (13 if unet else 6.5) * prod(shape))
     else:
         working = int(4 * filters * 1.25 * prod(shape)) + _SLABS
     peak = {plan.device: working}

@@ -160,5 +160,5 @@ def test_the_record_says_how_it_was_done():
     predict_volume(Counting(), _volume(20, 20, 20), PredictionOptions(16, 0.5, device="cpu"), record=record)
     assert record["plan"] == "patches of 16, 1 at once, on cpu, result on cpu"
     assert record["patches"] == 8 and record["skipped"] == 0 and record["fallbacks"] == []
-    assert record["predicted_peak_mb"] == {"cpu": 2}
+    assert record["predicted_peak_mb"] == {"cpu": 3}
     assert prediction.inference_form(Generator(GeneratorConfig(2, 1))).__class__.__name__ == "FastGenerator"
