@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from . import __version__
@@ -92,7 +92,8 @@ def save_checkpoint(path: str | Path, network: nn.Module, card: ModelCard) -> No
     description = {"architecture": name, "config": asdict(network.config), "card": asdict(card)}
     tensors = {key: value.detach().to("cpu", torch.float32).contiguous() for key, value in network.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {METADATA_KEY: json.dumps(description)})
+        # not save_file, which makes files that only their owner may read
+        temporary.write_bytes(save(tensors, {METADATA_KEY: json.dumps(description)}))
 
 
 def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Model:
