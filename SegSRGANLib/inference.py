@@ -31,7 +31,8 @@ from .quality import assess
 from .resampling import resample_labels, upsample
 from .uncertainty import MOST_RUNS, Spread, predict_repeatedly
 
-_MASK_MARGIN = 8.0  # mm of surroundings that the network sees outside the mask
+_MARGIN = 8.0  # mm of surroundings that the network sees
+_AIR = 0.1  # of the intensity scale: what is darker is air, or outside of the head
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def enhance(
         report(0.02, "Interpolating")
         scale = model.card.normalization.scale(_array(measured), None if inside is None else _array(inside))
         interpolated = _array(upsample(measured, output, options.interpolator)) / np.float32(scale)
-        region = _region(inside, output)
+        region = _region(inside, interpolated, output)
     stop_if(should_stop)
     with _timed(timings, "prediction"):
         volume = torch.from_numpy(np.ascontiguousarray(interpolated[region]))
@@ -227,16 +228,19 @@ def _checked_mask(mask: sitk.Image, grid: Grid) -> sitk.Image:
     return carried
 
 
-def _region(mask: sitk.Image | None, output: Grid) -> tuple[slice, ...]:
-    """The box (z, y, x) of the output grid around the mask, with a margin."""
-    if mask is None:
-        return tuple(slice(0, n) for n in output.shape)
-    inside = np.nonzero(_array(resample_labels(mask, output)))
-    margins = [int(np.ceil(_MASK_MARGIN / s)) for s in reversed(output.spacing)]
-    return tuple(
-        slice(max(0, int(v.min()) - m), min(n, int(v.max()) + 1 + m))
-        for v, m, n in zip(inside, margins, output.shape, strict=True)
-    )
+def _region(mask: sitk.Image | None, interpolated: np.ndarray, output: Grid) -> tuple[slice, ...]:
+    """The box (z, y, x) of the output grid around the mask, or else around all that is not air, with a margin.
+
+    Instance normalization sees a patch as a whole: much air around a small brain would change what it does.
+    """
+    content = interpolated > _AIR if mask is None else _array(resample_labels(mask, output)) > 0
+    margins = [int(np.ceil(_MARGIN / s)) for s in reversed(output.spacing)]
+    region = []
+    for axis, (margin, length) in enumerate(zip(margins, output.shape, strict=True)):
+        found = np.flatnonzero(content.any(axis=tuple(k for k in range(3) if k != axis)))
+        first, last = (found[0], found[-1]) if len(found) else (0, length - 1)
+        region.append(slice(max(0, int(first) - margin), min(length, int(last) + 1 + margin)))
+    return tuple(region)
 
 
 def _array(image: sitk.Image) -> np.ndarray:
