@@ -97,7 +97,8 @@ def enhance(
         image: 3D T2-weighted volume of any grid.
         model: see `weights.load_model`; it is moved to the chosen device.
         options: see `EnhanceOptions`.
-        mask: brain mask, in the image's space; outside it the result is the interpolated volume, without cortex.
+        mask: brain mask, in the image's space; the network sees nothing outside it, and there the result is the
+            interpolated volume, without cortex.
         progress: called with (fraction, message).
         should_stop: asked between steps and patches.
 
@@ -131,12 +132,14 @@ def enhance(
         region = _region(inside, interpolated, output)
     stop_if(should_stop)
     with _timed(timings, "prediction"):
-        volume = torch.from_numpy(np.ascontiguousarray(interpolated[region]))
+        counted = _counted(inside, output, region)
+        # the training volumes are brains without surroundings
+        volume = torch.from_numpy(np.where(True if counted is None else counted, interpolated[region], np.float32(0)))
         how: dict[str, Any] = {}
         callbacks = (scaled(progress, 0.05, 0.95), should_stop)
         predict = _predictor(model, options, CanonicalAxes.of(output), callbacks, how)
         runs = max(1, options.uncertainty)
-        first, spread = predict_repeatedly(predict, volume, runs, options.threshold, _counted(inside, output, region))
+        first, spread = predict_repeatedly(predict, volume, runs, options.threshold, counted)
         predicted = first.numpy()
     with _timed(timings, "composition"):
         images = _compose(predicted, interpolated, region, inside, output, scale, options.threshold)

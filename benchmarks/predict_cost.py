@@ -1,6 +1,6 @@
 """Wall time and peak memory of `segsrgan predict`, as its user runs it, on a scan of 256 x 256 x 64 voxels.
 
-    python benchmarks/predict_cost.py [--patch 64] [--overlap 0.5] [--repeats 3]
+    python benchmarks/predict_cost.py [--patch 128] [--overlap 0.5] [--repeats 3]
 
 The scan is the procedural phantom with 0.5 x 0.5 x 1.5 mm voxels in a field of view of 128 x 128 x 96 mm; the
 output has 0.5 mm, 256 x 256 x 192 voxels. Peak memory is the child process's maximum resident set.
@@ -21,6 +21,7 @@ import SimpleITK as sitk
 
 from SegSRGANLib.acquisition import acquire
 from SegSRGANLib.phantom import neonatal_phantom
+from SegSRGANLib.prediction import PredictionOptions
 from SegSRGANLib.volume_io import write_volume
 
 SIZE = (256, 256, 64)
@@ -29,7 +30,7 @@ SIZE = (256, 256, 64)
 def main() -> None:
     """Run the command several times; print median, spread and peak memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--patch", type=int, default=64)
+    parser.add_argument("--patch", type=int, default=PredictionOptions.patch)
     parser.add_argument("--overlap", type=float, default=0.5)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
