@@ -110,7 +110,8 @@ def _table_job(row: dict[str, str], table: Path) -> Job:
     source = _listed_path(row.get("input", ""), table)
     mask = _listed_path(row["mask"], table) if row.get("mask") else None
     if not row.get("output"):
-        return Job(source, _stem(source.name), mask=mask)
+        name = os.path.basename(os.path.abspath(source))  # ".." is no name
+        return Job(source, _stem(name), mask=mask)
     output = PurePosixPath(row["output"].replace("\\", "/"))
     if output.is_absolute() or ".." in output.parts or not output.name:
         raise ValueError(f"{table.name} has the output {row['output']!r}; give a name below the output folder.")
