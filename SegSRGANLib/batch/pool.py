@@ -1,26 +1,27 @@
-"""Jobs in worker processes that load the model once each. A worker that dies takes only its job with it."""
+"""Jobs in worker processes that are prepared once each. A worker that dies takes only its job with it."""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ..progress import Progress, ShouldStop, scaled
-from .jobs import Job
-from .work import BUSY, CANCELLED, FAILED, BatchOptions, Outcome
+from .work import BUSY, CANCELLED, FAILED, Outcome
 
 _POLL = 0.2  # s between two looks at whether to stop
 
+Do = Callable[[Any, Progress, ShouldStop], Outcome]  # one job; it reports its own progress, from 0 to 1
+Prepare = Callable[[int, int], Do]  # called in a worker with its number and the number of workers
+
 
 def run_pool(
-    jobs: list[Job],
-    options: BatchOptions,
+    jobs: list[Any],
+    prepare: Prepare,
     workers: int,
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
@@ -28,7 +29,8 @@ def run_pool(
     """Do jobs in processes of their own, so that not even a crash stops the others.
 
     Args:
-        jobs: each is given to one worker, once. options: of the batch. workers: processes at a time.
+        jobs: each is given to one worker, once. workers: processes at a time.
+        prepare: makes a worker ready, and gives what does a job there; it and the jobs can be pickled.
         progress: called with the share of all jobs. should_stop: asked all the time; jobs not begun end as CANCELLED.
 
     Yields:
@@ -45,7 +47,7 @@ def run_pool(
                 yield from (Outcome(job, CANCELLED, "not begun") for job in waiting)
                 waiting.clear()
             if waiting and len(crew) < workers:
-                crew.append(_Worker(context, len(crew), workers, options, stop))
+                crew.append(_Worker(context, len(crew), workers, prepare, stop))
             _give_out(waiting, crew)
             for outcome in _listen(crew):
                 finished += outcome.status != BUSY  # it comes again
@@ -58,7 +60,7 @@ def run_pool(
             worker.end()
 
 
-def _give_out(waiting: deque[Job], crew: list[_Worker]) -> None:
+def _give_out(waiting: deque[Any], crew: list[_Worker]) -> None:
     """A job to every idle worker; a dead one is replaced first."""
     for k, worker in enumerate(crew):
         if worker.job is None and waiting:
@@ -76,13 +78,13 @@ def _listen(crew: list[_Worker]) -> list[Outcome]:
 class _Worker:
     """The parent's end of a worker process: which job it has, and how far it is."""
 
-    def __init__(self, context: Any, number: int, workers: int, options: BatchOptions, stop: Any) -> None:
-        self._arguments = context, number, workers, options, stop
+    def __init__(self, context: Any, number: int, workers: int, prepare: Prepare, stop: Any) -> None:
+        self._arguments = context, number, workers, prepare, stop
         self.number = number
-        self.job: Job | None = None
+        self.job: Any = None
         self.fraction = 0.0
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, number, workers, options, stop), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, number, workers, prepare, stop), daemon=True)
         self._process.start()
         theirs.close()  # so that the end of the process is the end of the connection
 
@@ -94,7 +96,7 @@ class _Worker:
         """A new process in the place of a dead one."""
         return _Worker(*self._arguments)
 
-    def give(self, job: Job) -> None:
+    def give(self, job: Any) -> None:
         self.job, self.fraction = job, 0.0
         with suppress(OSError):  # it died idle: `listen` will find the end of the connection
             self.connection.send(job)
@@ -126,18 +128,11 @@ def _why_ended(status: int | None) -> str:
     return f"its process ended with status {status}"
 
 
-def _serve(connection: Connection, number: int, workers: int, options: BatchOptions, stop: Any) -> None:
-    """A worker's life: load the model, do jobs until the connection ends."""
+def _serve(connection: Connection, number: int, workers: int, prepare: Prepare, stop: Any) -> None:
+    """A worker's life: get ready, do jobs until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
-    import torch
-
-    from ..weights import load_model
-    from .work import process
-
     parent = multiprocessing.parent_process()
-    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
-    options = replace(options, enhance=_placed(options, number))
-    model = load_model(options.model, options.enhance.prediction.device)
+    do = prepare(number, workers)
 
     def should_stop() -> bool:
         return stop.is_set() or not parent.is_alive()  # after kill -9 of the parent nobody waits for the result
@@ -145,17 +140,6 @@ def _serve(connection: Connection, number: int, workers: int, options: BatchOpti
     while True:
         try:
             job = connection.recv()
-            outcome = process(job, options, model, lambda fraction, _: connection.send(float(fraction)), should_stop)
-            connection.send(outcome)
+            connection.send(do(job, lambda fraction, _: connection.send(float(fraction)), should_stop))
         except (EOFError, OSError):
             return
-
-
-def _placed(options: BatchOptions, number: int) -> Any:
-    """The options with a GPU for this worker, when there are several."""
-    import torch
-
-    prediction = options.enhance.prediction
-    if prediction.device in ("auto", "cuda") and torch.cuda.device_count() > 1:
-        prediction = replace(prediction, device=f"cuda:{number % torch.cuda.device_count()}")
-    return replace(options.enhance, prediction=prediction)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+
+import torch
 
 from ..checkpoint import Model
 from ..device import choose_device
+from ..inference import EnhanceOptions
 from ..progress import Progress, ShouldStop, scaled
 from ..weights import load_model
 from .claims import Claim, sweep
 from .jobs import Job
 from .layout import describe_dataset
-from .pool import run_pool
+from .pool import Do, run_pool
 from .summary import write_summary
-from .work import BUSY, CANCELLED, BatchOptions, Outcome, existing
+from .work import BUSY, CANCELLED, BatchOptions, Outcome, existing, process
 
 _PATIENCE = 1.0  # s between two looks at volumes that another process has claimed
 
@@ -103,7 +107,8 @@ def _run_all(
             rest = [job for job in rest if job not in found]
         done = len(jobs) - len(rest)
         share = scaled(progress, done / len(jobs), 1)
-        for outcome in run_pool(rest, options, workers, share, should_stop) if rest else ():
+        prepare = partial(_prepare, options)
+        for outcome in run_pool(rest, prepare, workers, share, should_stop) if rest else ():
             outcomes[outcome.job] = outcome
         rest = [job for job in rest if outcomes[job].status == BUSY]
         _wait_for_any(rest, options, model, should_stop)
@@ -121,3 +126,23 @@ def _wait_for_any(jobs: list[Job], options: BatchOptions, model: Model, should_s
                 if free or existing(job, options, model):
                     return
         time.sleep(_PATIENCE)
+
+
+def _prepare(options: BatchOptions, number: int, workers: int) -> Do:
+    """In a worker process: load the model, and give what enhances one volume."""
+    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
+    options = replace(options, enhance=_placed(options.enhance, number))
+    model = load_model(options.model, options.enhance.prediction.device)
+
+    def do(job: Job, progress: Progress, should_stop: ShouldStop) -> Outcome:
+        return process(job, options, model, progress, should_stop)
+
+    return do
+
+
+def _placed(options: EnhanceOptions, number: int) -> EnhanceOptions:
+    """The options with a GPU for this worker, when there are several."""
+    prediction = options.prediction
+    if prediction.device in ("auto", "cuda") and torch.cuda.device_count() > 1:
+        prediction = replace(prediction, device=f"cuda:{number % torch.cuda.device_count()}")
+    return replace(options, prediction=prediction)
