@@ -19,17 +19,17 @@ from torch import nn
 
 from . import __version__
 from .atomic import atomic_path
+from .cascade import Cascade, CascadeConfig
 from .networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from .normalization import Normalization
 from .original import OriginalGenerator, OriginalGeneratorConfig
 from .srrecnn import SRReCNN, SRReCNNConfig
-from .unet import UNet, UNetConfig
 
 METADATA_KEY = "segsrgan"
 ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "generator": (GeneratorConfig, Generator),
     "original": (OriginalGeneratorConfig, OriginalGenerator),
-    "unet": (UNetConfig, UNet),
+    "cascade": (CascadeConfig, Cascade),
     "srrecnn": (SRReCNNConfig, SRReCNN),
     "discriminator": (DiscriminatorConfig, Discriminator),
 }

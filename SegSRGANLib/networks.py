@@ -37,6 +37,7 @@ class Generator(nn.Module):
 
     multiple = 4  # two strides of 2: every side of the input must be a multiple of this
     minimum = 8  # and at least this long, so that every reflect padding has something to reflect
+    shared_output = True  # the last convolution makes both channels out of the same, normalized features
 
     def __init__(self, config: GeneratorConfig = GeneratorConfig()) -> None:  # noqa: B008 (frozen)
         super().__init__()

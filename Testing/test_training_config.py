@@ -115,7 +115,7 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_settings_of_the_command_line():
     assert parse_setting("optimizer.rate=1e-4") == {"optimizer": {"rate": 1e-4}}
     assert parse_setting('freeze=["stem"]') == {"freeze": ["stem"]}
-    assert parse_setting("network.architecture=unet") == {"network": {"architecture": "unet"}}
+    assert parse_setting("network.architecture=cascade") == {"network": {"architecture": "cascade"}}
     with pytest.raises(ValueError, match="KEY=VALUE"):
         parse_setting("epochs")
     assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}

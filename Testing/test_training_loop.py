@@ -15,6 +15,7 @@ from training_brains import brain, table, values
 
 pytest.importorskip("lightning_fabric", reason="training needs the extra 'train'")
 
+from SegSRGANLib.cascade import Cascade, CascadeConfig
 from SegSRGANLib.checkpoint import load_checkpoint
 from SegSRGANLib.networks import Generator, GeneratorConfig
 from SegSRGANLib.progress import Cancelled
@@ -29,7 +30,6 @@ from SegSRGANLib.training.preparation import make_network
 from SegSRGANLib.training.simulation import simulate_patch
 from SegSRGANLib.training.subject import Subject
 from SegSRGANLib.training.trainer import train
-from SegSRGANLib.unet import UNet, UNetConfig
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def _patch(side, config):
 
 def test_training_overfits_one_patch():
     engine = _engine(
-        network={"architecture": "unet", "options": {"filters": 32, "levels": 1, "blocks": 1}},
+        network={"architecture": "cascade", "options": {"filters": 32, "levels": 1, "blocks": 1}},
         optimizer={"batch": 1, "rate": 3e-3, "warmup": 10, "average": 0.9},
         simulation={"patch": 8},
     )
@@ -108,7 +108,8 @@ def test_a_training_leaves_its_files(folder):
     assert loaded.card.title == "Ours" and loaded.card.training_spacing == (0.5, 1.0)
     result = json.loads((run / "result.json").read_text())
     assert result["configuration"]["optimizer"]["batch"] == 2
-    assert result["after"]["psnr"] == max(row.psnr + 10 * row.dice for row in rows) - 10 * result["after"]["dice"]
+    merit = max(row.psnr + 10 * row.dice for row in rows)
+    assert result["after"]["psnr"] + 10 * result["after"]["dice"] == pytest.approx(merit)
 
 
 def test_pictures_are_drawn(folder):
@@ -222,7 +223,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(folder, monkeypatch):
     monkeypatch.setattr(outcome, "save_checkpoint", full)
     with pytest.raises(TrainingError, match="No space left on device.* last good checkpoint is kept"):
         train(_config(folder, epochs=3))
-    assert load_checkpoint(folder / "run" / "last.safetensors").card.title == "unet"
+    assert load_checkpoint(folder / "run" / "last.safetensors").card.title == "cascade"
     monkeypatch.setattr(outcome, "save_checkpoint", save)
     train(_config(folder, epochs=3, resume=True))
     assert [row["step"] for row in _log(folder)] == ["2", "4", "6"]
@@ -245,7 +246,7 @@ def test_fine_tuning_starts_from_a_model_and_compares(folder):
     tuned = train(config)
     before, after = _weights(parent), _weights(folder / "tuned" / "last.safetensors")
     assert torch.equal(before["stem.weight"], after["stem.weight"])
-    assert not torch.equal(before["head.weight"], after["head.weight"])
+    assert not torch.equal(before["output.weight"], after["output.weight"])
     card = load_checkpoint(tuned).card
     assert card.parent == f"model {load_checkpoint(parent).sha256}" and "fine-tuned" in card.title
     result = json.loads((folder / "tuned" / "result.json").read_text())
@@ -267,7 +268,7 @@ def test_a_worse_fine_tuning_keeps_the_parent(folder):
     ("changes", "sentence"),
     [
         ({"network": {"architecture": "resnet"}}, "Unknown architecture 'resnet'"),
-        ({"network": {"architecture": "unet", "options": {"depth": 3}}}, "Unknown key network.options.depth"),
+        ({"network": {"architecture": "cascade", "options": {"depth": 3}}}, "Unknown key network.options.depth"),
         ({"simulation": {"patch": 15}}, "patches in multiples of 2 voxels, not 15"),
         ({"simulation": {"patch": 60}}, "measures only 28 voxels .* reduce simulation.patch"),
         ({"simulation": {"patch": 16, "augmentation": {"synthetic": 0.5}}}, "has 3 tissues, too few"),
@@ -315,14 +316,14 @@ def test_the_average_forgets_at_its_rate():
 
 
 def test_freezing_everything_is_refused():
-    network = UNet(UNetConfig(4, 1, 1))
+    network = Cascade(CascadeConfig(4, 1, 1))
     with pytest.raises(ValueError, match="Everything is frozen"):
-        freeze(network, ["stem", "encoders", "head", "output", "rarity"])
+        freeze(network, ["stem", "blocks", "output", "segmentation"])
 
 
 def test_the_last_filters_have_their_own_rates():
     engine = _engine(
-        network={"architecture": "unet", "options": {"filters": 4, "levels": 1, "blocks": 1}},
+        network={"architecture": "generator", "options": {"filters": 4, "blocks": 1}},
         optimizer={"batch": 1, "rate": 1e-2, "warmup": 0, "output_rate": [0.01, 0.5], "clip": None},
         simulation={"patch": 8},
     )
@@ -331,16 +332,19 @@ def test_the_last_filters_have_their_own_rates():
     engine.step(repeat([x[None], target[None]]), 0, 0.0)
     moved = {key: (value - before[key]).abs() for key, value in engine.network.state_dict().items()}
     # the first step of Adam moves every weight by its rate
-    assert moved["head.weight"].max().item() == pytest.approx(1e-2, rel=1e-2)
+    assert moved["conv1.weight"].max().item() == pytest.approx(1e-2, rel=1e-2)
     assert moved["output.weight"][0].max().item() == pytest.approx(1e-4, rel=1e-2)
     assert moved["output.weight"][1].max().item() == pytest.approx(5e-3, rel=1e-2)
 
 
-def test_normalized_networks_get_a_calm_intensity():
+def test_intensities_from_normalized_features_learn_calmly():
     config = OptimizerConfig()
+    given = replace(config, output_rate=(0.5, 0.5))
     assert output_rates(Generator(GeneratorConfig(1, 1)), config) == (0.004, 1.0)
-    assert output_rates(UNet(UNetConfig(4, 1, 1)), config) == (1.0, 1.0)
-    assert output_rates(Generator(GeneratorConfig(1, 1)), replace(config, output_rate=(0.5, 0.5))) == (0.5, 0.5)
+    assert output_rates(Generator(GeneratorConfig(1, 1)), given) == (0.5, 0.5)
+    assert output_rates(Cascade(CascadeConfig(4, 1, 1)), config) == (1.0, 1.0)
+    with pytest.raises(ValueError, match="leave out optimizer.output_rate"):
+        output_rates(Cascade(CascadeConfig(4, 1, 1)), given)
 
 
 def test_mixed_precision_ends_in_full_precision():
@@ -360,7 +364,7 @@ def test_mixed_precision_ends_in_full_precision():
 def test_mixed_precision_leaves_the_input_as_it_is():
     """The residual is added to the measured intensities, not to rounded ones."""
     engine = _engine(
-        network={"architecture": "unet", "options": {"filters": 4, "levels": 1, "blocks": 1}},
+        network={"architecture": "cascade", "options": {"filters": 4, "levels": 1, "blocks": 1}},
         optimizer={"batch": 1, "precision": "bf16"},
         simulation={"patch": 8},
     )

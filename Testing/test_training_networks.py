@@ -1,13 +1,13 @@
-"""The residual U-Net and SRReCNN."""
+"""The cascade and SRReCNN."""
 
 import pytest
 import torch
 from torch import nn
 
+from SegSRGANLib.cascade import Cascade, CascadeConfig, _to_cells, _to_voxels
 from SegSRGANLib.checkpoint import ModelCard, load_checkpoint, save_checkpoint
 from SegSRGANLib.srrecnn import SRReCNN, SRReCNNConfig
 from SegSRGANLib.training.optimization import start_as_interpolation
-from SegSRGANLib.unet import UNet, UNetConfig
 
 
 def _trained_looking(network):
@@ -21,44 +21,62 @@ def _trained_looking(network):
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
-def test_unet_keeps_the_size_of_every_allowed_input(levels):
-    network = _trained_looking(UNet(UNetConfig(4, levels, 1)))
+def test_cascade_keeps_the_size_of_every_allowed_input(levels):
+    network = _trained_looking(Cascade(CascadeConfig(4, 1, levels)))
     side = network.multiple
-    for shape in ((side, side, side), (2 * side, side, 3 * side)):
+    for shape in ((2 * side, 2 * side, 2 * side), (4 * side, 2 * side, 3 * side)):
         y = network(torch.rand(2, 1, *shape))
         assert y.shape == (2, 2, *shape)
         assert y[:, 1].min() >= 0 and y[:, 1].max() <= 1
 
 
-def test_unet_intensity_follows_the_scale_of_the_input():
-    network = _trained_looking(UNet(UNetConfig(4, 2, 1)))
+def test_cascade_intensity_follows_the_scale_of_the_input():
+    network = _trained_looking(Cascade(CascadeConfig(4, 2, 2)))
     x = torch.rand(1, 1, 16, 16, 16)
     with torch.no_grad():
         torch.testing.assert_close(network(3 * x)[:, 0], 3 * network(x)[:, 0], rtol=1e-4, atol=1e-5)
         assert not torch.allclose(network(x)[:, 0], x[:, 0], atol=1e-3)
 
 
-def test_unet_sees_no_cortex_in_an_empty_patch():
-    network = _trained_looking(UNet(UNetConfig(4, 2, 1)))
-    y = network(torch.zeros(1, 1, 8, 8, 8))
-    assert y[:, 0].abs().max() == 0 and y[:, 1].max() < 0.5
+def test_cascade_segmentation_does_not_depend_on_the_scale_of_the_input():
+    network = _trained_looking(Cascade(CascadeConfig(4, 2, 2)))
+    x = torch.rand(1, 1, 16, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(network(3 * x)[:, 1], network(x)[:, 1], rtol=0, atol=5e-3)
 
 
-def test_unet_uses_all_its_weights():
-    network = _trained_looking(UNet(UNetConfig(4, 3, 2)))
-    network(torch.rand(1, 1, 16, 16, 16)).square().sum().backward()
-    assert all(parameter.grad.abs().max() > 0 for parameter in network.parameters())
-
-
-def test_unet_prediction_does_not_depend_on_distant_voxels():
+def test_cascade_intensity_does_not_depend_on_distant_voxels():
     """Without normalization a voxel's value depends on its surroundings alone."""
-    network = _trained_looking(UNet(UNetConfig(4, 1, 1)))
+    network = _trained_looking(Cascade(CascadeConfig(4, 1, 1)))
     x = torch.rand(1, 1, 16, 16, 64)
     other = x.clone()
     other[..., 40:] = torch.rand(1, 1, 16, 16, 24)
     with torch.no_grad():
-        assert torch.equal(network(x)[..., :8], network(other)[..., :8])
-        assert not torch.equal(network(x)[..., 36:40], network(other)[..., 36:40])
+        assert torch.equal(network(x)[:, 0, ..., :8], network(other)[:, 0, ..., :8])
+        assert not torch.equal(network(x)[:, 0, ..., 36:40], network(other)[:, 0, ..., 36:40])
+
+
+def test_cascade_segmentation_leaves_the_intensity_alone():
+    """No weight of the super-resolving part learns from the segmentation."""
+    network = _trained_looking(Cascade(CascadeConfig(4, 1, 2)))
+    network(torch.rand(1, 1, 16, 16, 16))[:, 1].square().sum().backward()
+    learning = {name.split(".")[0] for name, p in network.named_parameters() if p.grad.abs().max() > 0}
+    assert learning == {"segmentation"}
+
+
+def test_cascade_uses_all_its_weights():
+    network = _trained_looking(Cascade(CascadeConfig(4, 2, 3)))
+    network(torch.rand(1, 1, 16, 16, 16)).square().sum().backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in network.parameters())
+
+
+def test_cells_put_neighbours_side_by_side():
+    """Moving a bright voxel within its cell moves it between channels; the way back is exact."""
+    x = torch.zeros(1, 1, 4, 4, 4)
+    x[0, 0, 2, 1, 3] = 1
+    assert _to_cells(x).nonzero().tolist() == [[0, 4 * 0 + 2 * 1 + 1, 1, 0, 1]]
+    volume = torch.rand(2, 1, 4, 6, 8)
+    assert torch.equal(_to_voxels(_to_cells(volume)), volume)
 
 
 def test_srrecnn_is_the_papers():
@@ -82,14 +100,14 @@ def test_srrecnn_predicts_intensity_alone_and_sees_its_surroundings():
     assert difference[6] > 0 and difference[7:].max() == 0
 
 
-@pytest.mark.parametrize("network", [UNet(UNetConfig(4, 2, 1)), SRReCNN(SRReCNNConfig(3, 4))])
+@pytest.mark.parametrize("network", [Cascade(CascadeConfig(4, 1, 2)), SRReCNN(SRReCNNConfig(3, 4))])
 def test_untrained_networks_return_nearly_their_input(network):
     start_as_interpolation(network)
     x = torch.rand(1, 1, 8, 8, 8)
     assert (network(x)[:, :1] - x).abs().max() < 0.05
 
 
-@pytest.mark.parametrize("network", [UNet(UNetConfig(4, 2, 1)), SRReCNN(SRReCNNConfig(3, 4))])
+@pytest.mark.parametrize("network", [Cascade(CascadeConfig(4, 1, 2)), SRReCNN(SRReCNNConfig(3, 4))])
 def test_model_files_bring_the_network_back(tmp_path, network):
     save_checkpoint(tmp_path / "model.safetensors", network, ModelCard(title="t"))
     loaded = load_checkpoint(tmp_path / "model.safetensors").network
@@ -99,9 +117,9 @@ def test_model_files_bring_the_network_back(tmp_path, network):
 
 
 @pytest.mark.parametrize("values", [{"filters": 1}, {"levels": 0}, {"blocks": 0}])
-def test_impossible_unets_are_refused(values):
-    with pytest.raises(ValueError, match="U-Net has"):
-        UNetConfig(**values)
+def test_impossible_cascades_are_refused(values):
+    with pytest.raises(ValueError, match="cascade has"):
+        CascadeConfig(**values)
 
 
 @pytest.mark.parametrize("values", [{"filters": 0}, {"layers": 1}])

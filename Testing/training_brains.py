@@ -58,7 +58,7 @@ def values(folder: Path, **changes: Any) -> dict[str, Any]:
         "device": "cpu",
         "epochs": 2,
         "patches_per_subject": 2,
-        "network": {"architecture": "unet", "options": {"filters": 4, "levels": 1, "blocks": 1}},
+        "network": {"architecture": "cascade", "options": {"filters": 4, "levels": 1, "blocks": 1}},
         "optimizer": {"batch": 2, "warmup": 1, "rate": 1e-3},
         "simulation": {"patch": 16, "factor": [2.0, 3.0]},
         "validation": {"patch": 16, "overlap": 0.0},

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ..layers import InstanceNorm, OriginalInstanceNorm
-
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("auto", "32", "bf16")
 _NORMALIZED_RATE = 0.004  # times the rate, of the filter that makes the intensity out of normalized features
@@ -25,9 +23,9 @@ class OptimizerConfig:
     batch: patches a step, over all processes.
     rate, betas: of Adam. schedule: "constant", or "cosine" down to `floor` times the rate at the end of the run.
     warmup: steps over which the rate rises from zero.
-    output_rate: factors on the rate of the last convolution's filters, for intensity and for segmentation; None takes
-        0.004 for the intensity of a network with instance normalization. Its features are many and large: one step of
-        the full rate would shake the intensity by more than its errors. Without normalization it is 1, the faster one.
+    output_rate: of a network whose last convolution makes both channels (the paper's): factors on the rate of its
+        filters, for intensity and for segmentation. None takes 0.004 for the intensity: the features are normalized,
+        many and large, and one step of the full rate would shake the intensity by more than its errors.
     clip: largest norm of the gradient; None does not clip.
     average: decay of the moving average of the weights that is validated and saved; 0 averages nothing.
     precision: "32", "bf16" (mixed), or "auto": bf16 on a GPU that has it.
@@ -90,11 +88,16 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def output_rates(network: nn.Module, config: OptimizerConfig) -> tuple[float, float]:
-    """The factors of `OptimizerConfig.output_rate`, chosen by the network where they are None."""
-    if config.output_rate is not None:
-        return config.output_rate
-    normalized = any(isinstance(module, (InstanceNorm, OriginalInstanceNorm)) for module in network.modules())
-    return (_NORMALIZED_RATE, 1.0) if normalized else (1.0, 1.0)
+    """The factors of `OptimizerConfig.output_rate`, chosen by the network where they are None.
+
+    Raises:
+        ValueError: other factors than 1 for a network without a last convolution that makes both channels.
+    """
+    if getattr(network, "shared_output", False):
+        return config.output_rate or (_NORMALIZED_RATE, 1.0)
+    if config.output_rate not in (None, (1.0, 1.0)):
+        raise ValueError("This network makes intensity and segmentation apart; leave out optimizer.output_rate.")
+    return (1.0, 1.0)
 
 
 @contextmanager
@@ -115,7 +118,7 @@ def slower_output(network: nn.Module, factors: tuple[float, float]) -> Iterator[
 
 
 def output_layer(network: nn.Module) -> nn.Module:
-    """The module whose output is the network's, by convention named `output`."""
+    """The convolution that makes the intensity's residual, by convention named `output`."""
     return network.get_submodule("output")
 
 
