@@ -113,3 +113,13 @@ def output_grid(grid: Grid, spacing: float | Sequence[float]) -> Grid:
     axes = np.array(grid.direction).reshape(3, 3)
     origin = np.array(grid.origin) + axes @ (wanted - np.array(grid.spacing)) / 2
     return Grid(size, tuple(map(float, wanted)), tuple(map(float, origin)), grid.direction)
+
+
+def place_in_words(point: Sequence[float]) -> str:
+    """A place as people say it and 3D Slicer shows it: "12 mm left, 5 mm anterior, 30 mm superior" of the origin.
+
+    Args:
+        point: LPS, mm; rounded to whole millimetres.
+    """
+    sides = (("left", "right"), ("posterior", "anterior"), ("superior", "inferior"))
+    return ", ".join(f"{abs(p):.0f} mm {side[bool(p < 0)]}" for p, side in zip(point, sides, strict=True))

@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .consistency import acquisition_consistency
-from .geometry import Grid
+from .geometry import Grid, place_in_words
 from .morphometry import describe_segmentation
 from .uncertainty import Spread, describe_spread
 
@@ -98,9 +98,9 @@ def _consistency_warnings(figures: dict[str, Any]) -> list[str]:
             f"The result does not agree with the scan ({figures['psnr']:.1f} dB): check the voxel spacing of the scan."
         )
     if figures["z_max"] > _LOCAL_LIMIT:
-        place = ", ".join(f"{p:.0f}" for p in figures["z_max_position_lps"])
+        place = place_in_words(figures["z_max_position_lps"])
         found.append(
-            f"Around ({place}) mm (LPS) the result differs from the scan {figures['z_max']:.0f} times as much as "
+            f"Around {place} of the origin the result differs from the scan {figures['z_max']:.0f} times as much as "
             "elsewhere: look there for anatomy that was invented or erased."
             + ("" if figures["region"] == "mask" else " Without a brain mask this may be outside the brain.")
         )

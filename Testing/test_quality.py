@@ -12,7 +12,7 @@ from skimage.measure import euler_number as skimage_euler_number
 from SegSRGANLib.acquisition import acquire
 from SegSRGANLib.checkpoint import Model, ModelCard
 from SegSRGANLib.consistency import Observation, acquisition_consistency, make_consistent
-from SegSRGANLib.geometry import Grid, output_grid
+from SegSRGANLib.geometry import Grid, output_grid, place_in_words
 from SegSRGANLib.inference import EnhanceOptions, enhance
 from SegSRGANLib.metrics import psnr
 from SegSRGANLib.morphometry import describe_segmentation, euler_number, surface_area
@@ -285,3 +285,24 @@ def test_pieces_and_nothing():
 def _quiet():
     place = {"z_max_position_lps": [0, 0, 0], "slice": 0, "region": "mask"}
     return {"psnr": 40.0, "z_max": 1.0, "slice_z_max": 0.0, **place}
+
+
+@pytest.mark.parametrize(
+    ("lps", "words"),
+    [
+        ((12.4, -5.0, 30.0), "12 mm left, 5 mm anterior, 30 mm superior"),
+        ((-3.0, 7.6, -1.0), "3 mm right, 8 mm posterior, 1 mm inferior"),
+    ],
+)
+def test_the_place_of_a_warning_is_said_in_directions(lps, words):
+    figures = _quiet() | {"z_max": 12.0, "z_max_position_lps": list(lps)}
+    (warning,) = quality_warnings({"consistency": figures})
+    assert f"Around {words} of the origin" in warning and "LPS" not in warning
+
+
+def test_the_words_agree_with_the_axes_of_a_volume():
+    """Right and anterior by the letters that ITK itself gives to the axes."""
+    image = sitk.DICOMOrient(sitk.Image(5, 6, 7, sitk.sitkUInt8), "RAS")  # axes run to the right, front and top
+    start = np.array(image.TransformIndexToPhysicalPoint((0, 0, 0)))
+    end = np.array(image.TransformIndexToPhysicalPoint((4, 5, 6)))
+    assert place_in_words(end - start) == "4 mm right, 5 mm anterior, 6 mm superior"

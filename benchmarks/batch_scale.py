@@ -2,8 +2,9 @@
 
     python benchmarks/batch_scale.py -o docs/batch_scale.md [--volumes 1000] [--workers 1] [--model segsrgan-paper]
 
-Small volumes with noise in them, as many as asked for, through `segsrgan batch`. Every second the memory of the
-process and its workers is read (psutil, from the extra test). The table compares tenths of the run.
+Small volumes with noise in them, as many as asked for, through `segsrgan batch`. Every second the memory and the
+processor time of the process and its workers are read (psutil, from the extra test). The table compares tenths of the
+run; on a machine that does other things, too, the processor time is the one to trust.
 """
 
 from __future__ import annotations
@@ -50,36 +51,40 @@ def _write_scans(folder: Path, count: int, size: tuple[int, ...]) -> None:
         sitk.WriteImage(image, str(folder / f"v{k:05}.nii.gz"))
 
 
-def _watch(command: list[str], results: Path) -> tuple[list[tuple[float, int, int]], int]:
-    """Run a command; (seconds, finished volumes, bytes of all its processes) over time, and its exit status."""
+Sample = tuple[float, int, int, float]  # seconds, finished volumes, bytes and processor seconds of all processes
+
+
+def _watch(command: list[str], results: Path) -> tuple[list[Sample], int]:
+    """Run a command; what it took over time, and its exit status."""
     start = time.perf_counter()
     process = subprocess.Popen(command)
     samples = []
     while process.poll() is None:
         time.sleep(1)
         done = len(list(results.glob("*_record.json"))) if results.is_dir() else 0
-        samples.append((time.perf_counter() - start, done, _memory(process.pid)))
+        samples.append((time.perf_counter() - start, done, *_taken(process.pid)))
     return samples, process.returncode
 
 
-def _memory(pid: int) -> int:
-    """Resident bytes of a process and its children; 0 when they have just ended."""
+def _taken(pid: int) -> tuple[int, float]:
+    """Resident bytes and processor seconds of a process and its children; 0 when they have just ended."""
     try:
         parent = psutil.Process(pid)
-        return sum(p.memory_info().rss for p in (parent, *parent.children(recursive=True)))
+        everyone = [parent, *parent.children(recursive=True)]
+        return sum(p.memory_info().rss for p in everyone), sum(sum(p.cpu_times()[:2]) for p in everyone)
     except psutil.Error:
-        return 0
+        return 0, 0.0
 
 
-def _table(samples: list[tuple[float, int, int]], volumes: int, workers: int, status: int) -> str:
+def _table(samples: list[Sample], volumes: int, workers: int, status: int) -> str:
     lines = [f"{volumes} volumes, {workers} worker(s), exit status {status}.", ""]
-    lines += ["| volumes | seconds per volume | peak memory, MB |", "|---|---|---|"]
+    lines += ["| volumes | seconds per volume | processor seconds per volume | peak memory, MB |", "|---|---|---|---|"]
     bounds = np.linspace(0, volumes, 11).astype(int)
     for low, high in zip(bounds[:-1], bounds[1:], strict=True):
-        part = [s for s in samples if low < s[1] <= high]
-        if len(part) > 1 and part[-1][1] > part[0][1]:
-            pace = (part[-1][0] - part[0][0]) / (part[-1][1] - part[0][1])
-            lines.append(f"| {low + 1} to {high} | {pace:.3f} | {max(s[2] for s in part) / 2**20:.0f} |")
+        part = [s for s in samples if low < s[1] <= high and s[2]]
+        if len(part) > 1 and (count := part[-1][1] - part[0][1]):
+            pace, busy = ((part[-1][k] - part[0][k]) / count for k in (0, 3))
+            lines.append(f"| {low + 1} to {high} | {pace:.3f} | {busy:.3f} | {max(s[2] for s in part) / 2**20:.0f} |")
     return "\n".join(lines) + "\n"
 
 

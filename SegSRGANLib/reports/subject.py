@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..atomic import atomic_path
+from ..geometry import place_in_words
 from ..inference import Enhancement
 from ..optional import require
 from .planes import draw_cross_sections, middle_of
@@ -52,7 +53,7 @@ def write_subject_report(result: Enhancement, image: sitk.Image, path: str | Pat
     worst = np.array(record["quality"]["consistency"]["z_max_position_lps"])
     sections = [
         ("Through the middle", draw_cross_sections(result, image, middle_of(result))),
-        ("Where result and scan differ most", draw_cross_sections(result, image, worst)),
+        (f"Where result and scan differ most: {place_in_words(worst)}", draw_cross_sections(result, image, worst)),
     ]
     layers = sections[0][1][0].layers
     text = render(
