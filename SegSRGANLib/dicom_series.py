@@ -76,6 +76,20 @@ def read_dicom_series(path: Path, series: str | None = None) -> sitk.Image:
         VolumeError: no series, several and none chosen, or slices that do not make a regular stack.
         OSError: the folder cannot be read.
     """
+    grid, slices = _sorted_slices(path, series)
+    values = np.empty(grid.shape, np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite is reported with the other values
+        for plane, one in zip(values, slices, strict=True):
+            plane[:] = _pixels(one)
+    return grid.image(values)
+
+
+def series_files(path: Path, series: str | None = None) -> list[Path]:
+    """The files that `read_dicom_series` reads, in the order of the volume's slices; it raises the same errors."""
+    return [one.file for one in _sorted_slices(path, series)[1]]
+
+
+def _sorted_slices(path: Path, series: str | None) -> tuple[Grid, list[_Slice]]:
     folder = path if path.is_dir() else path.parent
     found = _find_series(folder)
     if path.is_file() and series is None:
@@ -84,12 +98,7 @@ def read_dicom_series(path: Path, series: str | None = None) -> sitk.Image:
     for one in slices:
         if one.problem:
             raise VolumeError(f"{one.file.name} {one.problem}.")
-    grid, slices = _stack(slices, folder.name)
-    values = np.empty(grid.shape, np.float32)
-    with np.errstate(over="ignore"):  # what becomes infinite is reported with the other values
-        for plane, one in zip(values, slices, strict=True):
-            plane[:] = _pixels(one)
-    return grid.image(values)
+    return _stack(slices, folder.name)
 
 
 def _pixels(one: _Slice) -> np.ndarray:

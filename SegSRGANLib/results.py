@@ -10,7 +10,9 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from .atomic import atomic_path
+from .atomic import atomic_folder, atomic_path
+from .dicom_results import write_dicom
+from .dicom_source import DicomSource
 from .inference import Enhancement
 from .report import draw_enhancement
 from .volume_io import write_volume
@@ -28,7 +30,12 @@ def result_name(source: str | Path) -> str:
 
 
 def result_paths(
-    outdir: str | Path, name: str, segments: bool = True, brain: bool = False, maps: Iterable[str] = ()
+    outdir: str | Path,
+    name: str,
+    segments: bool = True,
+    brain: bool = False,
+    maps: Iterable[str] = (),
+    dicom: bool = False,
 ) -> dict[str, Path]:
     """Where the files of a result go, by their role.
 
@@ -38,6 +45,7 @@ def result_paths(
         segments: whether the model segments; if not, there is no probability and no cortex.
         brain: whether the model predicts a brain mask.
         maps: names of the quality maps to write as well.
+        dicom: whether there is a folder of DICOM files as well.
     """
     endings = {
         "sr": "sr.nii.gz",
@@ -45,10 +53,12 @@ def result_paths(
         "labels": "cortex.nii.gz",
         "brain": "brain-mask.nii.gz",
         **{role: f"{role}.nii.gz" for role in maps},
+        "dicom": "dicom",
         "qc": "qc.png",
         "record": "record.json",
     }
     left_out = (() if segments else ("probability", "labels")) + (() if brain else ("brain",))
+    left_out += () if dicom else ("dicom",)
     return {role: Path(outdir) / f"{name}_{ending}" for role, ending in endings.items() if role not in left_out}
 
 
@@ -75,6 +85,8 @@ def save_enhancement(
     name: str,
     overwrite: bool = False,
     maps: bool = False,
+    *,
+    source: DicomSource | None = None,
 ) -> dict[str, Path]:
     """Write SR, probability, labels, picture and record; the record last, so that its presence means a whole result.
 
@@ -85,6 +97,8 @@ def save_enhancement(
         name: see `result_name`.
         overwrite: replace files that are there.
         maps: write the maps of quality as well.
+        source: the DICOM series that `image` was read from, see `dicom_source.read_source`; with it the result is
+            written as DICOM, too, in a folder of its own.
 
     Returns:
         The written files by role, see `result_paths`.
@@ -94,14 +108,20 @@ def save_enhancement(
         VolumeError: a file could not be written; then none is, and what was there before stays.
     """
     extra = enhancement.maps if maps else {}
-    paths = result_paths(outdir, name, enhancement.labels is not None, enhancement.brain is not None, extra)
+    segments, brain = enhancement.labels is not None, enhancement.brain is not None
+    paths = result_paths(outdir, name, segments, brain, extra, source is not None)
     check_writable(paths.values(), overwrite)
     Path(outdir).mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         # entered first, the record is renamed last: where there is a record, the result is whole
-        temporary = {role: stack.enter_context(atomic_path(paths[role])) for role in reversed(paths)}
+        temporary = {
+            role: stack.enter_context((atomic_folder if role == "dicom" else atomic_path)(paths[role]))
+            for role in reversed(paths)
+        }
         for role, volume in (*_volumes(enhancement), *extra.items()):
             write_volume(volume, temporary[role])
+        if source is not None:
+            write_dicom(enhancement, source, temporary["dicom"])
         draw_enhancement(image, enhancement.sr, enhancement.labels, temporary["qc"], name)
         temporary["record"].write_text(json.dumps(enhancement.record, indent=2) + "\n", encoding="utf-8")
     return paths

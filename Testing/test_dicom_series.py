@@ -5,81 +5,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from dicom_files import GAP, SHAPE, START, mr_series, save_series, slice_values
 from grids import oblique_direction
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from volume_files import affine_lps, complaint
 
 from SegSRGANLib.volume_io import read_volume
 
-GAP = 3.0
-START = np.array([-100.25, 20.5, 33.125])
-SHAPE = (6, 8, 7)  # z, y, x
-
-
-def _values(slices: int = SHAPE[0]) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 1000, (slices, *SHAPE[1:])).astype("<u2")
-
-
-def _slice(values: np.ndarray, axes: np.ndarray, position: np.ndarray, uid: str, description: str) -> Dataset:
-    """One slice as a scanner writes it."""
-    data = Dataset()
-    data.file_meta = FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = MRImageStorage
-    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    data.SeriesInstanceUID, data.StudyInstanceUID, data.SeriesDescription = uid, "1.2.3", description
-    data.Modality, data.PatientName = "MR", "Doe^Jane"
-    data.Rows, data.Columns = values.shape
-    data.PixelSpacing, data.SliceThickness = (
-        [0.5, 0.75],
-        99.0,
-    )  # between rows, between columns; thickness is no distance
-    data.ImageOrientationPatient = [round(float(c), 6) for c in (*axes[:, 0], *axes[:, 1])]
-    data.ImagePositionPatient = [round(float(p), 4) for p in position]
-    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 0
-    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-    data.PixelData = values.tobytes()
-    return data
-
-
-def _series(axes=None, uid="1.2.3.4", description="T2 axial", slices=SHAPE[0], step=None) -> list[Dataset]:
-    axes = oblique_direction() if axes is None else axes
-    step = axes[:, 2] * GAP if step is None else np.array(step)
-    return [_slice(v, axes, START + k * step, uid, description) for k, v in enumerate(_values(slices))]
-
-
-def _save(folder: Path, series: list[Dataset], prefix: str = "IM") -> Path:
-    """Write the slices under names in another order than their positions."""
-    folder.mkdir(exist_ok=True)
-    order = np.random.default_rng(1).permutation(len(series))
-    for data, number in zip(series, order, strict=True):
-        data.InstanceNumber = int(number)
-        data.save_as(folder / f"{prefix}{number:04d}", enforce_file_format=True)
-    return folder
-
 
 def _file_of(folder: Path, k: int) -> Path:
     """The file of slice k."""
-    values = _values()[k].tobytes()
+    values = slice_values()[k].tobytes()
     return next(p for p in folder.iterdir() if values in p.read_bytes())
 
 
 @pytest.mark.parametrize("turns", [(0.0, 0.0, 0.0), (0.3, -0.2, 0.5), (1.4, 0.2, 3.0)])
 def test_voxels_and_places(tmp_path, turns):
     axes = oblique_direction(turns)
-    image = read_volume(_save(tmp_path / "series", _series(axes)))
+    image = read_volume(save_series(tmp_path / "series", mr_series(axes)))
     expected = np.eye(4)
     expected[:3, :3] = axes * np.array([0.75, 0.5, GAP])
     expected[:3, 3] = START
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), _values())
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), slice_values())
     np.testing.assert_allclose(affine_lps(image), expected, atol=1e-4)
     assert image.GetMetaDataKeys() == ()
 
 
 def test_slices_stored_from_the_top_make_the_same_volume(tmp_path):
-    up = read_volume(_save(tmp_path / "up", _series()))
-    down = read_volume(_save(tmp_path / "down", _series()[::-1]))
+    up = read_volume(save_series(tmp_path / "up", mr_series()))
+    down = read_volume(save_series(tmp_path / "down", mr_series()[::-1]))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(up), sitk.GetArrayFromImage(down))
     np.testing.assert_allclose(affine_lps(up), affine_lps(down))
 
@@ -87,29 +40,29 @@ def test_slices_stored_from_the_top_make_the_same_volume(tmp_path):
 def test_the_spacing_is_averaged_over_all_slices(tmp_path):
     """Positions rounded to 0.01 mm: the first two alone would give 3.00 mm instead of 2.996."""
     axes = np.eye(3)
-    series = _series(axes, slices=12)
+    series = mr_series(axes, slices=12)
     for k, data in enumerate(series):
         data.ImagePositionPatient = [0, 0, round(2.996 * k, 2)]
-    image = read_volume(_save(tmp_path / "series", series))
+    image = read_volume(save_series(tmp_path / "series", series))
     assert image.GetSpacing()[2] == pytest.approx(2.996, abs=5e-4)
     assert image.GetOrigin()[2] == pytest.approx(0, abs=0.005)
 
 
 def test_each_slice_has_its_own_rescaling(tmp_path):
-    series = _series()
+    series = mr_series()
     slopes = np.array([1, 0.5, 2, 1.25, 3, 1])
     for data, slope in zip(series, slopes, strict=True):
         data.RescaleSlope, data.RescaleIntercept = float(slope), -10
-    values = sitk.GetArrayFromImage(read_volume(_save(tmp_path / "series", series)))
-    np.testing.assert_allclose(values, _values() * slopes[:, None, None] - 10, rtol=1e-6)
+    values = sitk.GetArrayFromImage(read_volume(save_series(tmp_path / "series", series)))
+    np.testing.assert_allclose(values, slice_values() * slopes[:, None, None] - 10, rtol=1e-6)
 
 
 def test_other_files_in_the_folder_are_skipped(tmp_path):
-    folder = _save(tmp_path / "series", _series())
+    folder = save_series(tmp_path / "series", mr_series())
     (folder / "README.txt").write_text("not a slice" * 50)
     (folder / "empty").write_bytes(b"")
     (folder / "subfolder").mkdir()
-    report = _series(slices=1)[0]
+    report = mr_series(slices=1)[0]
     report.SOPClassUID = report.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.88.22"
     del report.PixelData, report.Rows, report.Columns
     report.save_as(folder / "SR0001", enforce_file_format=True)
@@ -117,8 +70,8 @@ def test_other_files_in_the_folder_are_skipped(tmp_path):
 
 
 def test_several_series_are_listed_and_one_is_chosen(tmp_path):
-    folder = _save(tmp_path / "study", _series())
-    _save(folder, _series(uid="9.8.7", description="localizer", slices=4), prefix="LOC")
+    folder = save_series(tmp_path / "study", mr_series())
+    save_series(folder, mr_series(uid="9.8.7", description="localizer", slices=4), prefix="LOC")
     text = complaint(folder)
     assert "2 DICOM series" in text
     assert "'T2 axial' (6 slices, UID 1.2.3.4)" in text and "'localizer' (4 slices, UID 9.8.7)" in text
@@ -126,16 +79,16 @@ def test_several_series_are_listed_and_one_is_chosen(tmp_path):
     assert read_volume(folder, series="9.8.7").GetSize() == (7, 8, 4)
     assert read_volume(folder / "LOC0000").GetSize() == (7, 8, 4)
     assert "no DICOM series 'T1'" in complaint(folder, series="T1")
-    _save(folder, _series(uid="5.5", slices=3), prefix="AGAIN")
+    save_series(folder, mr_series(uid="5.5", slices=3), prefix="AGAIN")
     assert "UID 5.5" in complaint(folder, series="T2 axial")
 
 
 def test_a_screenshot_beside_the_series_does_not_matter(tmp_path):
-    folder = _save(tmp_path / "study", _series())
-    screenshot = _series(uid="7.7", description="Écran", slices=1)
+    folder = save_series(tmp_path / "study", mr_series())
+    screenshot = mr_series(uid="7.7", description="Écran", slices=1)
     screenshot[0].SpecificCharacterSet = "ISO_IR 100"
     del screenshot[0].ImagePositionPatient
-    _save(folder, screenshot, prefix="SC")
+    save_series(folder, screenshot, prefix="SC")
     assert read_volume(folder).GetSize() == (7, 8, 6)
     assert "'?cran' (1 slices, UID 7.7)" in complaint(folder, series="T1")
     with pytest.raises(ValueError, match="^SC0000 does not say its position"):
@@ -143,8 +96,8 @@ def test_a_screenshot_beside_the_series_does_not_matter(tmp_path):
 
 
 def test_missing_slices_are_named_by_position(tmp_path):
-    series = _series(np.eye(3))
-    folder = _save(tmp_path / "series", series)
+    series = mr_series(np.eye(3))
+    folder = save_series(tmp_path / "series", series)
     before, after = _file_of(folder, 1), _file_of(folder, 4)
     for k in (2, 3):
         _file_of(folder, k).unlink()
@@ -154,51 +107,51 @@ def test_missing_slices_are_named_by_position(tmp_path):
 
 
 def test_stacks_that_are_not_regular(tmp_path):
-    twice = _series()
+    twice = mr_series()
     twice[3].ImagePositionPatient = twice[2].ImagePositionPatient
-    assert "two slices at one position" in complaint(_save(tmp_path / "twice", twice))
-    uneven = _series(np.eye(3))
+    assert "two slices at one position" in complaint(save_series(tmp_path / "twice", twice))
+    uneven = mr_series(np.eye(3))
     uneven[3].ImagePositionPatient = [*START[:2], START[2] + 3 * GAP + 0.5]
-    assert "irregular distances (2.50 to 3.50 mm)" in complaint(_save(tmp_path / "uneven", uneven))
-    tilted = _series(np.eye(3), step=(0, 0.4, GAP))
-    assert "shifted against each other by 2.00 mm" in complaint(_save(tmp_path / "tilted", tilted))
-    assert "single slice" in complaint(_save(tmp_path / "one", _series(slices=1)))
+    assert "irregular distances (2.50 to 3.50 mm)" in complaint(save_series(tmp_path / "uneven", uneven))
+    tilted = mr_series(np.eye(3), step=(0, 0.4, GAP))
+    assert "shifted against each other by 2.00 mm" in complaint(save_series(tmp_path / "tilted", tilted))
+    assert "single slice" in complaint(save_series(tmp_path / "one", mr_series(slices=1)))
 
 
 def test_slices_of_another_stack(tmp_path):
-    turned = _series()
+    turned = mr_series()
     turned[2].ImageOrientationPatient = [0, 1, 0, 0, 0, 1]
-    assert "different orientation" in complaint(_save(tmp_path / "turned", turned))
-    coarse = _series()
+    assert "different orientation" in complaint(save_series(tmp_path / "turned", turned))
+    coarse = mr_series()
     coarse[2].PixelSpacing = [0.6, 0.75]
-    assert "different pixel spacing" in complaint(_save(tmp_path / "coarse", coarse))
-    small = _series()
+    assert "different pixel spacing" in complaint(save_series(tmp_path / "coarse", coarse))
+    small = mr_series()
     small[2].Rows, small[2].Columns = small[2].Columns, small[2].Rows
-    assert "different size" in complaint(_save(tmp_path / "small", small))
+    assert "different size" in complaint(save_series(tmp_path / "small", small))
 
 
 @pytest.mark.parametrize("tag", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
 def test_slices_without_geometry(tmp_path, tag):
-    series = _series()
+    series = mr_series()
     delattr(series[0], tag)
     with pytest.raises(ValueError, match=r"^IM000\d does not say its (position|orientation|pixel spacing)"):
-        read_volume(_save(tmp_path / "series", series))
+        read_volume(save_series(tmp_path / "series", series))
 
 
 def test_slices_that_are_damaged_or_no_slices(tmp_path):
-    folder = _save(tmp_path / "series", _series())
+    folder = save_series(tmp_path / "series", mr_series())
     file = _file_of(folder, 0)
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(ValueError, match=f"^{file.name} is a damaged DICOM file"):
         read_volume(folder)
-    frames = _series(slices=1)
-    frames[0].NumberOfFrames, frames[0].PixelData = 6, _values().tobytes()
+    frames = mr_series(slices=1)
+    frames[0].NumberOfFrames, frames[0].PixelData = 6, slice_values().tobytes()
     with pytest.raises(ValueError, match=r"multi-frame DICOM file of 6 frames.*dcm2niix"):
-        read_volume(_save(tmp_path / "frames", frames))
-    colour = _series()
+        read_volume(save_series(tmp_path / "frames", frames))
+    colour = mr_series()
     for data in colour:
         data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = 3, "RGB", 0
         data.BitsAllocated, data.BitsStored, data.HighBit = 8, 8, 7
         data.PixelData = bytes(SHAPE[1] * SHAPE[2] * 3)
     with pytest.raises(ValueError, match="colour pixels"):
-        read_volume(_save(tmp_path / "colour", colour))
+        read_volume(save_series(tmp_path / "colour", colour))

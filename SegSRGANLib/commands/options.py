@@ -22,3 +22,4 @@ Uncertainty = Annotated[
 ]
 Maps = Annotated[bool, typer.Option("--maps", help="Also write the maps of consistency and uncertainty.")]
 Report = Annotated[bool, typer.Option("--report", help="Also write pages for a browser.")]
+Dicom = Annotated[bool, typer.Option("--dicom", help="Also write DICOM into the scan's study: MR series and SEG.")]

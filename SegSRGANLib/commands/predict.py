@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..console import emit, reported, run_guarded
+from ..dicom_source import read_source
 from ..inference import EnhanceOptions, enhance
 from ..optional import require
 from ..prediction import PredictionOptions
@@ -24,6 +25,7 @@ from .options import (
     Consistency,
     Debug,
     Device,
+    Dicom,
     Maps,
     ModelName,
     Overlap,
@@ -58,6 +60,7 @@ def predict(
     uncertainty: Uncertainty = 0,
     maps: Maps = False,
     report: Report = False,
+    dicom: Dicom = False,
     mixed_precision: Annotated[bool, typer.Option(help="bfloat16 convolutions on CUDA.")] = True,
     overwrite: Overwrite = False,
     progress: ProgressMode = "bar",
@@ -79,10 +82,11 @@ def predict(
         }
         for folder in runs:
             page = [folder / f"{name}_report.html"] if report else []
-            check_writable([*result_paths(folder, name).values(), *page], overwrite)
+            check_writable([*result_paths(folder, name, dicom=dicom).values(), *page], overwrite)
         files: dict[str, str] = {}
         with reported(progress, cancel_file) as (show, should_stop):
             show(0.0, "Reading")
+            source = read_source(volume, series) if dicom else None
             image = read_volume(volume, series)
             brain = None if mask is None else read_labels(mask)
             loaded = load_model(model, device)
@@ -92,7 +96,7 @@ def predict(
                 result = enhance(image, loaded, options, mask=brain, progress=part, should_stop=should_stop)
                 result.record["input"]["file"] = volume.name
                 part(0.98, "Writing")
-                paths = save_enhancement(result, image, folder, name, overwrite, maps)
+                paths = save_enhancement(result, image, folder, name, overwrite, maps, source=source)
                 if report:
                     paths["report"] = folder / f"{name}_report.html"
                     write_subject_report(result, image, paths["report"], name)

@@ -1,0 +1,33 @@
+"""The DICOM folder of a result: the super-resolved series and the segmentation of the cortex."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .dicom_image import Maker, mr_series
+from .dicom_segmentation import cortex_segmentation
+from .dicom_source import DicomSource
+from .inference import Enhancement
+
+
+def write_dicom(enhancement: Enhancement, source: DicomSource, folder: Path) -> None:
+    """Write `sr/0001.dcm` and so on, and `cortex.dcm` where the model segments, into an empty folder.
+
+    Args:
+        enhancement: what `inference.enhance` returned.
+        source: the series that it was made from.
+        folder: see `atomic.atomic_folder`.
+
+    Raises:
+        MissingPackage: pydicom or highdicom is not installed.
+        OSError: the folder cannot be written.
+    """
+    maker = Maker.of(enhancement.record)
+    series = mr_series(enhancement.sr, source, maker)
+    digits = max(4, len(str(len(series))))
+    (folder / "sr").mkdir()
+    for number, dataset in enumerate(series, start=1):
+        dataset.save_as(folder / "sr" / f"{number:0{digits}d}.dcm", enforce_file_format=True)
+    if enhancement.labels is not None:
+        segmentation = cortex_segmentation(enhancement.labels, series, source, maker)
+        segmentation.save_as(folder / "cortex.dcm", enforce_file_format=True)
