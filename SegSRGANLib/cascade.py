@@ -122,6 +122,7 @@ class Cascade(nn.Module):
     def __init__(self, config: CascadeConfig = CascadeConfig()) -> None:
         super().__init__()
         self.config = config
+        self.working_maps = 1.5 * config.filters  # see `plans.peak_bytes`
         self.multiple = 2**config.levels
         self.minimum = 2 * self.multiple  # a single voxel at the coarsest level has no deviation to normalize by
         self.stem = nn.Conv3d(_CELL, config.filters, 3, padding=1, bias=False)

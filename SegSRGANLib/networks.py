@@ -38,11 +38,13 @@ class Generator(nn.Module):
     multiple = 4  # two strides of 2: every side of the input must be a multiple of this
     minimum = 8  # and at least this long, so that every reflect padding has something to reflect
     shared_output = True  # the last convolution makes both channels out of the same, normalized features
+    streams = True  # a whole volume can be predicted in slabs, see `streaming`
 
     def __init__(self, config: GeneratorConfig = GeneratorConfig()) -> None:  # noqa: B008 (frozen)
         super().__init__()
         self.config = config
         filters = config.filters
+        self.working_maps = 6.5 * filters  # see `plans.peak_bytes`
         self.conv1 = ReflectConv(1, filters, 7)
         self.norm1 = InstanceNorm(filters)
         self.conv2 = ReflectConv(filters, 2 * filters, 3, stride=2)

@@ -53,6 +53,8 @@ class OriginalGenerator(nn.Module):
         super().__init__()
         self.config = config
         filters, norm, skip = config.filters, OriginalInstanceNorm, 2 if config.unet else 1
+        self.streams = not config.unet  # its full-resolution features are needed twice
+        self.working_maps = 6.5 * filters * skip  # see `plans.peak_bytes`
         self.conv1 = ReflectConv(2 if config.conditional else 1, filters, 7)
         self.norm1 = norm(filters)
         self.conv2 = ReflectConv(filters, 2 * filters, 3, stride=2)

@@ -16,6 +16,8 @@ _SMALLEST = 32  # voxels: smaller patches see too little
 _FIRST_PATCH = 128  # what a whole volume that does not fit is cut into
 _MOST_AT_ONCE = 16
 _SPARE = 0.8  # share of the available memory that a plan may take
+_UNKNOWN_MAPS = 208  # of a network that does not say
+_STREAMED = 0.2  # share of the maps that `streaming` holds for the whole volume
 _SLABS = 600 << 20  # bytes of the slabs of `streaming`, with what the allocator loses between them
 
 
@@ -85,24 +87,18 @@ def _smaller(patch: int, network: Any) -> Iterator[int]:
 def peak_bytes(plan: Plan, network: nn.Module, shape: tuple[int, ...]) -> dict[torch.device, int]:
     """The most memory that a plan takes on each of its devices, predicted.
 
-    Measured on the generators, a patch takes 4.5 feature maps at full resolution (U-Net: 9); between several large ones
-    the kept heap fragments, and it is up to 6.5 (13).
+    A network's `working_maps` are the maps of the patch's size that one patch takes, measured with `predict_volume`
+    on several large patches, between which the kept heap fragments.
     """
     channels = 4  # the volume, and at most three of the result
     held = 4 * (channels + 1) * prod(shape)
-    filters, unet = _filters(network)
+    maps = getattr(network, "working_maps", _UNKNOWN_MAPS)
     if plan.patch:
-        voxels = plan.batch * prod(min(plan.patch, n) for n in shape)
-        working = int(4 * filters * (13 if unet else 6.5) * voxels)
-    elif unet or plan.device.type != "cpu":
-        working = int(4 * filters * (13 if unet else 6.5) * prod(shape))
+        working = int(4 * maps * plan.batch * prod(min(plan.patch, n) for n in shape))
+    elif plan.device.type == "cpu" and getattr(network, "streams", False):
+        working = int(4 * _STREAMED * maps * prod(shape)) + _SLABS
     else:
-        working = int(4 * filters * 1.25 * prod(shape)) + _SLABS
+        working = int(4 * maps * prod(shape))
     peak = {plan.device: working}
     peak[plan.accumulate] = peak.get(plan.accumulate, 0) + held
     return peak
-
-
-def _filters(network: nn.Module) -> tuple[int, bool]:
-    config = getattr(network, "config", None)
-    return getattr(config, "filters", 32), bool(getattr(config, "unet", False))

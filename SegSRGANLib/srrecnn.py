@@ -39,6 +39,7 @@ class SRReCNN(nn.Module):
     def __init__(self, config: SRReCNNConfig = SRReCNNConfig()) -> None:
         super().__init__()
         self.config = config
+        self.working_maps = 5 * config.filters  # see `plans.peak_bytes`
         layers: list[nn.Module] = []
         inputs = 1
         for _ in range(config.layers - 1):
