@@ -6,7 +6,7 @@ import csv
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -38,7 +38,9 @@ class Job:
         return str(PurePosixPath(self.folder) / self.name)
 
 
-def find_jobs(source: str | Path, outdir: str | Path, pattern: str = "*") -> list[Job]:
+def find_jobs(
+    source: str | Path, outdir: str | Path, pattern: str = "*", participants: Collection[str] = ()
+) -> list[Job]:
     """List the volumes of a folder of files or DICOM folders, of a BIDS dataset, or of a CSV file.
 
     A CSV file has the columns input, and optionally mask and output (the result's name, below the output folder); or
@@ -50,6 +52,7 @@ def find_jobs(source: str | Path, outdir: str | Path, pattern: str = "*") -> lis
         source: folder or CSV file.
         outdir: where results will go; nothing below it is a job.
         pattern: names of the files or DICOM folders to take, for instance "*T2w*".
+        participants: labels of the participants of a BIDS dataset to take, with or without "sub-"; empty for all.
 
     Returns:
         Jobs, sorted by their results; a volume that is listed twice is one job.
@@ -71,6 +74,7 @@ def find_jobs(source: str | Path, outdir: str | Path, pattern: str = "*") -> lis
     jobs = [job for job in dict.fromkeys(jobs) if fnmatch(job.source.name, pattern)]
     if not jobs:
         raise ValueError(f"{source} holds no volume to enhance that fits {pattern!r}; check the folder and --pattern.")
+    jobs = _of_participants(jobs, participants) if participants else jobs
     return sorted(_distinct(jobs), key=lambda job: job.key)
 
 
@@ -137,6 +141,16 @@ def _from_bids(root: Path) -> list[Job]:
         Job(path, _stem(path.name).removesuffix("_T2w"), path.parent.relative_to(root).as_posix(), dataset=root)
         for path in _bids_files(root)
     ]
+
+
+def _of_participants(jobs: list[Job], labels: Collection[str]) -> list[Job]:
+    wanted = {f"sub-{label.removeprefix('sub-')}" for label in labels}
+    there = {job: job.name.split("_")[0] for job in jobs if job.dataset is not None}
+    if missing := sorted(wanted - set(there.values())):
+        raise ValueError(
+            f"There is no participant {missing[0]} with a T2w image; check the label and the BIDS dataset."
+        )
+    return [job for job in jobs if there.get(job) in wanted]
 
 
 def _from_folder(root: Path, outdir: Path) -> list[Job]:

@@ -115,7 +115,7 @@ def describe_dataset(outdir: Path, dataset: Path) -> None:
         "DatasetLinks": {"raw": link},
     }
     ignored = ["*_qc.png", "*_record.json", "*_report.html", "*_consistency.nii.gz", "*_sr-deviation.nii.gz"]
-    ignored += ["*_cortex-entropy.nii.gz", "summary*", ".segsrgan/"]
+    ignored += ["*_cortex-entropy.nii.gz", "summary*", "volumes*", "slurm/", ".segsrgan/"]
     texts = {
         "dataset_description.json": json.dumps(description, indent=2) + "\n",
         "README.md": _README,
@@ -139,5 +139,6 @@ For every T2-weighted image of the source dataset:
 - `*_qc.png`: three planes to look at
 - `*_record.json`: what was done, with what, and the measures of quality
 
-`summary.tsv` lists all volumes with their outcome and figures.
+`summary.tsv` lists all volumes with their outcome and figures; `volumes.tsv` has the measures of the cortex for
+statistics, and `volumes.json` says what its columns mean.
 """

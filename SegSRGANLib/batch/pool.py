@@ -118,7 +118,7 @@ class _Worker:
         self.connection.close()
         self._process.join(timeout=30)
         if self._process.is_alive():
-            self._process.terminate()
+            self._process.kill()
             self._process.join()
 
 
@@ -130,7 +130,9 @@ def _why_ended(status: int | None) -> str:
 
 def _serve(connection: Connection, number: int, workers: int, prepare: Prepare, stop: Any) -> None:
     """A worker's life: get ready, do jobs until the connection ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
+    for name in ("SIGINT", "SIGTERM", "SIGUSR2"):  # Ctrl-C, and SLURM's, reach all processes; the parent decides
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     do = prepare(number, workers)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,8 @@ from .jobs import Job
 from .layout import describe_dataset
 from .pool import Do, run_pool
 from .summary import write_summary
+from .table import table_path
+from .volumes import write_volumes
 from .work import BUSY, CANCELLED, BatchOptions, Outcome, existing, process
 
 _PATIENCE = 1.0  # s between two looks at volumes that another process has claimed
@@ -45,8 +48,8 @@ def run_batch(
         progress: called with (fraction, message). should_stop: asked all the time.
 
     Returns:
-        One outcome a job. The table `summary.tsv` (`summary_shard-2-of-5.tsv`) is written in any case; with
-        `options.report` a page like it, too.
+        One outcome a job. The tables `summary.tsv` and `volumes.tsv` (`summary_shard-2-of-5.tsv`) are written in any
+        case; with `options.report` a page like the first, too.
 
     Raises:
         ValueError: a model or an output folder that cannot be used, or no worker at all.
@@ -54,6 +57,25 @@ def run_batch(
     if workers < 1:
         raise ValueError(f"A batch needs at least one worker, not {workers}.")
     choose_device(options.enhance.prediction.device)
+
+    def fill(model: Model, outcomes: dict[Job, Outcome]) -> None:
+        _run_all(jobs, options, model, workers, outcomes, (progress, should_stop))
+
+    return in_batch(jobs, options, part, fill)
+
+
+def in_batch(
+    jobs: list[Job], options: BatchOptions, part: str | None, fill: Callable[[Model, dict[Job, Outcome]], None]
+) -> list[Outcome]:
+    """What every batch begins and ends with, whoever does the volumes: folder, description, tables, pages.
+
+    Args:
+        jobs, options, part: see `run_batch`.
+        fill: puts in the outcomes, given the model on the CPU. What it leaves out ends as CANCELLED.
+
+    Returns, Raises:
+        See `run_batch`.
+    """
     model = load_model(options.model, "cpu")
     _make_folder(options.outdir)
     for dataset in {job.dataset for job in jobs if job.dataset is not None}:
@@ -61,12 +83,13 @@ def run_batch(
     sweep(options.outdir)
     outcomes: dict[Job, Outcome] = {}
     try:
-        _run_all(jobs, options, model, workers, outcomes, (progress, should_stop))
+        fill(model, outcomes)
     finally:
         sweep(options.outdir)
         known = [outcomes.get(job, Outcome(job, CANCELLED, "not begun")) for job in jobs]
         table = summary_path(options.outdir, part)
         write_summary(known, table)
+        write_volumes(known, table_path(options.outdir, "volumes", part))
         if options.report:
             from ..reports.cohort import write_cohort_report
 
@@ -84,8 +107,8 @@ def _make_folder(folder: Path) -> None:
 
 
 def summary_path(outdir: Path, part: str | None = None) -> Path:
-    """Where the table of a batch, or of one shard of it, goes."""
-    return outdir / ("summary.tsv" if part is None else f"summary_shard-{part.replace('/', '-of-')}.tsv")
+    """Where the summary of a batch, or of one shard of it, goes."""
+    return table_path(outdir, "summary", part)
 
 
 def _run_all(

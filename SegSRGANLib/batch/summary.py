@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
-from ..atomic import atomic_path
+from .table import write_table
 from .work import Outcome
 
-MISSING = "n/a"  # as BIDS writes it
 COLUMNS = {
     "name": "result",
     "input": "volume",
@@ -59,16 +56,9 @@ def row(outcome: Outcome) -> dict[str, Any]:
 
 
 def write_summary(outcomes: list[Outcome], path: Path) -> None:
-    """Write the table as tab-separated values, whole or not at all.
+    """Write the table of all volumes.
 
     Raises:
         VolumeError: the folder cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(COLUMNS), delimiter="\t", lineterminator="\n")
-    writer.writeheader()
-    for outcome in sorted(outcomes, key=lambda o: o.job.key):
-        values = {name: MISSING if value is None else value for name, value in row(outcome).items()}
-        writer.writerow({name: " ".join(str(value).split()) for name, value in values.items()})
-    with atomic_path(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    write_table(path, list(COLUMNS), [row(outcome) for outcome in sorted(outcomes, key=lambda o: o.job.key)])

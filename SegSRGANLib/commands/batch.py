@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from ..batch.allocation import Allocation
 from ..batch.jobs import find_jobs, shard
 from ..batch.run import run_batch, summary_path
+from ..batch.slurm import run_on_slurm
 from ..batch.work import BUSY, CANCELLED, FAILED, BatchOptions
 from ..console import CANCELLED as STATUS_CANCELLED
 from ..console import emit, reported, run_guarded
@@ -39,11 +41,20 @@ def batch(
     ],
     outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
     pattern: Annotated[str, typer.Option(help="Names to take, for instance '*T2w*'.")] = "*",
+    participant: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL", help="Of a BIDS dataset only this one; may be repeated.")
+    ] = None,
     spacing: Annotated[float, typer.Option(help="Isotropic output spacing, mm.")] = 0.5,
     model: ModelName = DEFAULT_MODEL,
     workers: Annotated[int, typer.Option(help="Processes at a time; with several GPUs, one each.")] = 1,
     part: Annotated[
         str | None, typer.Option("--shard", metavar="I/N", help="Do the I-th of N shares, on one of N machines.")
+    ] = None,
+    slurm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="array=N,...", help="Do it in N SLURM jobs; also partition, time, mem, cpus, gpus, account, qos."
+        ),
     ] = None,
     device: Device = "auto",
     patch: Patch = PredictionOptions.patch,
@@ -81,9 +92,16 @@ def batch(
         options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps, report)
         if report:
             require("jinja2", extra="report")  # before the work, not after it
-        jobs = shard(find_jobs(source, outdir, pattern), part)
-        with reported(progress, cancel_file) as (show, should_stop):
-            outcomes = run_batch(jobs, options, workers=workers, part=part, progress=show, should_stop=should_stop)
+        allocation = None if slurm is None else Allocation.parse(slurm)
+        if allocation is not None and part is not None:
+            raise ValueError("--slurm and --shard do not go together: the jobs of SLURM are the shards.")
+        jobs = shard(find_jobs(source, outdir, pattern, participant or ()), part)
+        with reported(progress, cancel_file) as callbacks:
+            watch = dict(zip(("progress", "should_stop"), callbacks, strict=True))
+            if allocation is None:
+                outcomes = run_batch(jobs, options, workers=workers, part=part, **watch)
+            else:
+                outcomes = run_on_slurm(jobs, options, allocation, workers=workers, **watch)
         table = summary_path(options.outdir, part)
         for outcome in outcomes:
             if outcome.status == FAILED:
