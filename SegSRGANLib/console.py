@@ -21,6 +21,7 @@ from .optional import MissingPackage, require
 from .progress import Cancelled, Progress, ShouldStop
 
 ERROR, CANCELLED = 1, 3  # exit statuses, beside 0 (success) and 2 (usage)
+_SECONDS_BETWEEN_LINES = 30.0  # in a log file, which cannot show a moving bar
 
 
 @contextmanager
@@ -28,7 +29,8 @@ def reported(mode: str, cancel_file: Path | None = None) -> Iterator[tuple[Progr
     """Callbacks for long work: show its progress, and stop it on Ctrl-C or when the cancel file appears.
 
     Args:
-        mode: "bar" (a bar on stderr), "json" (one object a line on stdout) or "none".
+        mode: "bar" (a bar on stderr, or a line now and then where stderr is a file), "json" (one object a line on
+            stdout) or "none".
         cancel_file: optional path.
 
     Raises:
@@ -87,6 +89,9 @@ def _sentence(error: BaseException) -> str:
 def _bar() -> Iterator[Progress]:
     rich = require("rich.progress", extra="cli")
     console = require("rich.console", extra="cli").Console(stderr=True)
+    if not console.is_terminal:
+        yield _log_lines()
+        return
     columns = (
         rich.TextColumn("{task.description}"),
         rich.BarColumn(),
@@ -98,16 +103,35 @@ def _bar() -> Iterator[Progress]:
         yield lambda fraction, message: bar.update(task, completed=fraction, description=message)
 
 
+def _log_lines() -> Progress:
+    started = said = time.monotonic()
+
+    def progress(fraction: float, message: str) -> None:
+        nonlocal said
+        if time.monotonic() - said >= _SECONDS_BETWEEN_LINES:
+            said = time.monotonic()
+            left = _remaining(said - started, fraction)
+            print(
+                f"{fraction:4.0%} {message}" + ("" if left is None else f", {left / 60:.0f} min left"), file=sys.stderr
+            )
+
+    return progress
+
+
 @contextmanager
 def _json_lines() -> Iterator[Progress]:
     started = time.monotonic()
 
     def progress(fraction: float, message: str) -> None:
-        elapsed = time.monotonic() - started
-        remaining = round(elapsed * (1 - fraction) / fraction, 1) if fraction > 0.02 else None
+        remaining = _remaining(time.monotonic() - started, fraction)
         emit("json", fraction=round(fraction, 4), message=message, remaining=remaining)
 
     yield progress
+
+
+def _remaining(elapsed: float, fraction: float) -> float | None:
+    """Seconds, or None while too little is done to tell."""
+    return round(elapsed * (1 - fraction) / fraction, 1) if fraction > 0.02 else None
 
 
 @contextmanager
