@@ -17,6 +17,11 @@ def brain_mask(channels: np.ndarray) -> np.ndarray:
     """
     if len(channels) > 1:
         return channels.argmax(axis=0).astype(np.uint8)
-    parts = sitk.ConnectedComponent(sitk.GetImageFromArray((channels[0] >= 0.5).astype(np.uint8)), True)
+    return largest_part(channels[0] >= 0.5)
+
+
+def largest_part(inside: np.ndarray) -> np.ndarray:
+    """The largest connected part (corners connect) of what is True in a (z, y, x) array, uint8 0 or 1."""
+    parts = sitk.ConnectedComponent(sitk.GetImageFromArray(inside.astype(np.uint8)), True)
     largest_first = sitk.RelabelComponent(parts, sortByObjectSize=True)
     return (sitk.GetArrayFromImage(largest_first) == 1).astype(np.uint8)

@@ -78,7 +78,7 @@ def read_bids(root: Path, required: Collection[str] = (IMAGE,)) -> list[Case]:
     if not pairs:
         wanted = "both a *_T2w and a *_dseg volume" if LABELS in required else "a *_T2w volume"
         raise DataError(f"{root} holds no subject with {wanted} in its anat folder.")
-    table = _participants(root)
+    table = participants(root)
     cases = []
     for image, labels in pairs:
         name = _subject_name(image)
@@ -135,7 +135,8 @@ def _sibling(image: Path, suffix: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _participants(root: Path) -> dict[str, dict[str, str]]:
+def participants(root: Path) -> dict[str, dict[str, str]]:
+    """The rows of a BIDS folder's participants.tsv by participant_id; none where there is no such file."""
     path = root / "participants.tsv"
     if not path.is_file():
         return {}
