@@ -9,8 +9,9 @@ examples,
 
     min_w  (1 - alpha) |I_x - sum_j w_j I_j|^2 + alpha |S_x - sum_j w_j L_j|^2,    w_j >= 0, sum_j w_j = 1,
 
-with a ridge as in locally linear embedding. The new segmentation is S(x) = sum_j w_j L_j(x_j), the label of the examples'
-centres. Each iteration has its alpha, the first 0 (no segmentation is known yet). In the end S > 1/2 is the tissue.
+with a ridge as in locally linear embedding. The new segmentation is S(x) = sum_j w_j L_j(x_j), from the labels of the
+examples' centres. Each iteration has its alpha, the first 0 (no segmentation is known yet). In the end S > 1/2 is the
+tissue.
 """
 
 from __future__ import annotations
