@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from .optional import MissingPackage, require
 
 
-def main() -> None:
-    """Run the command; exit status 0 on success, 1 on an error, 2 on wrong usage, 3 when cancelled."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; exit status 0 on success, 1 on an error, 2 on wrong usage, 3 when cancelled.
+
+    Args:
+        arguments: of the command line; None for those of this process.
+    """
     try:
         require("typer", extra="cli")
         require("rich", extra="cli")
@@ -17,4 +22,4 @@ def main() -> None:
         sys.exit(1)
     from .commands import build
 
-    build()()
+    build()(arguments)

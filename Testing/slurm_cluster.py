@@ -138,13 +138,23 @@ def _wait_for_node(folder: Path) -> None:
         time.sleep(0.1)
 
 
+def wait_until_idle() -> None:
+    """Wait until no job is left.
+
+    Raises:
+        RuntimeError: one is left after a minute.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while left := subprocess.run(["squeue", "-h"], capture_output=True, text=True).stdout:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"SLURM still has jobs:\n{left}")
+        time.sleep(0.1)
+
+
 def _cancel_all() -> None:
-    """End the jobs and wait until they have gone."""
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):
         subprocess.run(["scancel", "--user", "root"], capture_output=True)
-        deadline = time.monotonic() + _PATIENCE
-        while subprocess.run(["squeue", "-h"], capture_output=True).stdout and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until_idle()
 
 
 def _restore(name: str, value: str | None) -> None:

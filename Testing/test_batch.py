@@ -63,9 +63,9 @@ def run(capfd):
     return run
 
 
-def table(outdir, name="summary.tsv"):
+def table(outdir, name="summary.tsv", key="name"):
     with (outdir / name).open(newline="") as stream:
-        return {row["name"]: row for row in csv.DictReader(stream, delimiter="\t")}
+        return {row[key]: row for row in csv.DictReader(stream, delimiter="\t")}
 
 
 def leftovers(outdir):
@@ -313,6 +313,10 @@ def test_bids_results_are_a_valid_derivative_dataset(run, tmp_path, model):
     status, _, error = run(tmp_path / "raw", outdir, model, "--maps", "--report")
     assert status == 0, error
     assert (outdir / "summary.html").is_file() and len(list(outdir.rglob("*_report.html"))) == 1
+    assert (
+        table(outdir, "volumes.tsv", "result")["sub-01/ses-2/anat/sub-01_ses-2_acq-tse_run-1"]["session_id"] == "ses-2"
+    )
+    assert (outdir / "volumes.json").is_file()
     prefix = outdir / "sub-01" / "ses-2" / "anat" / "sub-01_ses-2_acq-tse_run-1_space-orig_res-1mm"
     sr = read_volume(f"{prefix}_desc-segsrgan_T2w.nii.gz")
     assert sr.GetSpacing() == pytest.approx((1, 1, 1))
