@@ -230,12 +230,18 @@ def evaluate(
         inside = sitk.GetArrayViewFromImage(mask)
         scores |= {"psnr_mask": psnr(reference, estimate, inside), "ssim_mask": _mean_ssim(similarity, inside)}
     if labels is not None:
-        scores |= _compare_segmentations(_binary(truth, truth_label, "truth"), _binary(labels, None, "result"), hr)
+        pair = _binary(truth, truth_label, "truth"), _binary(labels, None, "result")
+        scores |= compare_segmentations(*pair, hr.GetSpacing())
     return scores
 
 
-def _compare_segmentations(truth: np.ndarray, estimate: np.ndarray, hr: sitk.Image) -> dict[str, float]:
-    distances = surface_distances(truth, estimate, hr.GetSpacing())
+def compare_segmentations(truth: np.ndarray, estimate: np.ndarray, spacing: Sequence[float]) -> dict[str, float]:
+    """All measures of a binary segmentation. Arguments and errors as in `surface_distance.surface_distances`.
+
+    Returns:
+        "dice", "hd95" (mm), "assd" (mm) and "volume_bias" (%).
+    """
+    distances = surface_distances(truth, estimate, spacing)
     return {
         "dice": dice(truth, estimate),
         "hd95": _hd95(distances),

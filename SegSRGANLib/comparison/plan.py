@@ -1,0 +1,132 @@
+"""What a comparison consists of: every result by its volume, factor and system, and the key that tells stale ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import __version__
+from ..cases import Case
+from .systems import HR, SPLINE, Restorer, Systems
+from .tools import AtlasTools
+
+TRUE_RESOLUTION = 1.0  # the factor of what runs on the high-resolution volume itself
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What a user can choose.
+
+    data: CSV table or BIDS folder of high-resolution volumes. outdir: folder of the results. factors: how much thicker
+    the slices are than the voxels. atlases: CSV table or BIDS folder for the segmenters, or None. label: of the cortex.
+    reference: title of the row that the others are compared with; "" for the best model. device: where models run.
+    """
+
+    data: Path
+    outdir: Path
+    factors: tuple[float, ...] = (3.0, 6.0)
+    atlases: Path | None = None
+    label: int = 5
+    reference: str = ""
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if not self.factors or not all(1 < factor < 100 for factor in self.factors):
+            raise ValueError(f"The factors of slice thickness lie above 1, as in 3,6; not {self.factors}.")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result of a volume. source: what a segmenter works on, a restorer's name or HR; "" for a restorer."""
+
+    factor: float
+    system: str
+    source: str = ""
+
+    @property
+    def title(self) -> str:
+        """As in the tables, for instance "imapa on spline"."""
+        return f"{self.system} on {self.source}" if self.source else self.system
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a worker process needs to know.
+
+    systems: those that can run. weights: SHA-256 of the models, by the restorer's name. atlas_key: names the content of
+    the atlases and all settings of the segmenters. tools: the segmenters.
+    """
+
+    options: CompareOptions
+    systems: Systems
+    weights: dict[str, str] = field(default_factory=dict)
+    atlas_key: str = ""
+    tools: AtlasTools = AtlasTools()
+
+    def rows(self) -> list[Row]:
+        """Every result of a volume: for each factor the restorers, then the segmenters on them; at last those on HR."""
+        sources = [SPLINE, *([self.systems.best] if self.systems.best else [])]
+        found = []
+        for factor in self.options.factors:
+            found += [Row(factor, restorer.name) for restorer in self.systems.restorers]
+            found += [Row(factor, name, source) for source in sources for name in self.systems.segmenters]
+        return found + [Row(TRUE_RESOLUTION, name, HR) for name in self.systems.segmenters]
+
+    @property
+    def reference(self) -> str:
+        """The row that the others are compared with."""
+        return self.options.reference or self.systems.best or SPLINE
+
+    def restorer(self, name: str) -> Restorer:
+        """A restorer by its name. The spline is always there: segmenters get it even when nobody asked for it."""
+        return next((item for item in self.systems.restorers if item.name == name), Restorer(SPLINE))
+
+    def key(self, row: Row, volume: str) -> str:
+        """A digest of everything that the result depends on; volume: digest of the volume's files."""
+        restorer = self.restorer(row.source or row.system)
+        values = {
+            "version": __version__,
+            "volume": volume,
+            "row": [row.factor, row.system, row.source],
+            "label": self.options.label,
+            "device": self.options.device,
+            "weights": self.weights.get(restorer.name, ""),
+            "consistency": restorer.consistency,
+            "atlases": self.atlas_key if row.source else "",
+        }
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A volume to work on. digest: of its files."""
+
+    case: Case
+    digest: str
+
+    @property
+    def key(self) -> str:
+        """What no other task of the comparison has."""
+        return self.case.name
+
+
+def digest(case: Case) -> str:
+    """SHA-256 of a volume's files.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    total = hashlib.sha256()
+    for path in (case.image, case.labels, case.mask):
+        total.update(b"" if path is None else _file_digest(path))
+    return total.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    total = hashlib.sha256()
+    for part in sorted(path.iterdir()) if path.is_dir() else [path]:  # a folder of DICOM slices
+        if part.is_file():
+            total.update(part.read_bytes())
+    return total.digest()

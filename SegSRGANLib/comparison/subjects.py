@@ -1,0 +1,108 @@
+"""The volumes of a comparison, and their simulated thick slices."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..acquisition import acquire
+from ..cases import TEST, TRAIN, Case, DataError, read_bids, read_table
+from ..geometry import Grid, output_grid
+from ..results import result_name
+from ..volume_io import read_labels, read_volume
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """A high-resolution volume with its truth, all on one grid.
+
+    truth: uint8, 1 = cortex, or None; `no_truth` says why. mask: brain, or None.
+    """
+
+    hr: sitk.Image
+    truth: sitk.Image | None
+    mask: sitk.Image | None
+    no_truth: str = ""
+
+
+def find_cases(data: Path) -> list[Case]:
+    """The volumes to test on, sorted by name.
+
+    Args:
+        data: a CSV table or a BIDS folder, as for training. Where it has a Base, the Test ones; else all.
+
+    Raises:
+        DataError: no volume, or data that cannot be read.
+    """
+    cases = read_table(data) if data.is_file() else read_bids(data)
+    chosen = [case for case in cases if case.base != TRAIN]
+    if any(case.base == TEST for case in chosen):
+        chosen = [case for case in chosen if case.base == TEST]
+    if not chosen:
+        raise DataError(f"{data} has no volume to test on; give it rows with Base = Test, or leave Base out.")
+    return sorted(_named_apart(chosen), key=lambda case: case.name)
+
+
+def _named_apart(cases: list[Case]) -> list[Case]:
+    """Several volumes of one subject are called like their files."""
+    counts = Counter(case.name for case in cases)
+    named = [case if counts[case.name] == 1 else replace(case, name=result_name(case.image)) for case in cases]
+    name, count = Counter(case.name.lower() for case in named).most_common(1)[0]
+    if count > 1:
+        raise DataError(f"{count} volumes are called {name}; give them file names that differ, or list each once.")
+    return named
+
+
+def load_volumes(case: Case, label: int) -> Volumes:
+    """Read a volume, the cortex of its label map, and its brain mask.
+
+    Without a mask, a label map of several tissues tells where the brain is.
+
+    Args:
+        case: its files. label: of the cortex.
+
+    Raises:
+        ValueError: a file that cannot be read, or that lies elsewhere than the volume.
+    """
+    hr = read_volume(case.image)
+    labels = None if case.labels is None else _on_grid(read_labels(case.labels), hr, case.labels, case)
+    mask = None if case.mask is None else _on_grid(read_labels(case.mask), hr, case.mask, case)
+    if labels is None:
+        return Volumes(hr, None, mask, "it has no label map")
+    present = [int(value) for value in np.unique(sitk.GetArrayViewFromImage(labels)) if value != 0]
+    mask = labels != 0 if mask is None and len(present) > 1 else mask
+    if label not in present:
+        listed = ", ".join(map(str, present[:20])) or "none"
+        return Volumes(hr, None, mask, f"its label map has no label {label}, its labels are {listed}")
+    return Volumes(hr, labels == label, mask)
+
+
+def _on_grid(image: sitk.Image, hr: sitk.Image, path: Path, case: Case) -> sitk.Image:
+    if not Grid.of(hr).matches(Grid.of(image)):
+        raise DataError(f"{case.where}: {path.name} is not on the grid of {case.image.name}; resample one of them.")
+    return image
+
+
+def simulate(volumes: Volumes, factor: float) -> tuple[sitk.Image, Volumes]:
+    """Thick slices along the third axis by the paper's observation model, without noise.
+
+    Returns:
+        The slices, and the volumes cut to what the slices cover, where the factor does not divide their number.
+    """
+    spacing = list(volumes.hr.GetSpacing())
+    thick = acquire(volumes.hr, (*spacing[:2], spacing[2] * factor))
+    covered = output_grid(Grid.of(thick), spacing).size[2]
+
+    def cut(image: sitk.Image | None) -> sitk.Image | None:
+        return None if image is None else image[:, :, : min(covered, image.GetSize()[2])]
+
+    return thick, replace(volumes, hr=cut(volumes.hr), truth=cut(volumes.truth), mask=cut(volumes.mask))
+
+
+def onto(image: sitk.Image, reference: sitk.Image) -> sitk.Image:
+    """Cut a result to the grid of the truth: same spacing and near faces, so voxels coincide."""
+    return sitk.Resample(image, reference, sitk.Transform(), sitk.sitkNearestNeighbor)
