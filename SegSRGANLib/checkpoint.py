@@ -20,6 +20,7 @@ from torch import nn
 from . import __version__
 from .atomic import atomic_path
 from .cascade import Cascade, CascadeConfig
+from .domain import Domain
 from .networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from .normalization import Normalization
 from .original import OriginalGenerator, OriginalGeneratorConfig
@@ -45,6 +46,7 @@ class ModelCard:
 
     training_spacing: voxel spacing in mm, from and to, of the volumes it was trained to make.
     training_slices: slice thickness in mm, from and to, of the low resolution it was trained on.
+    domain: what else its training covered; None where that was not measured.
     parent: name and SHA-256 of the model that a fine-tuning started from, or "".
     """
 
@@ -54,6 +56,7 @@ class ModelCard:
     training_data: str = ""
     training_spacing: tuple[float, float] = (0.4, 1.2)
     training_slices: tuple[float, float] = (1.0, 6.0)
+    domain: Domain | None = None
     licence: str = ""
     citation: str = ""
     parent: str = ""
@@ -136,6 +139,8 @@ def _described(path: Path, text: str) -> tuple[nn.Module, ModelCard]:
         for key in ("training_spacing", "training_slices"):
             low, high = values[key]
             values[key] = (float(low), float(high))
+        if values.get("domain") is not None:
+            values["domain"] = Domain.from_values(values["domain"])
         card = ModelCard(**values)
         with torch.device("meta"):
             network = network_type(config_type(**description["config"]))

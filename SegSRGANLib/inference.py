@@ -24,7 +24,7 @@ from .consistency import make_consistent
 from .device import choose_device
 from .geometry import Grid, output_grid
 from .prediction import PredictionOptions, predict_volume
-from .preflight import warnings_for
+from .preflight import judge
 from .progress import Progress, ShouldStop, scaled, stop_if
 from .provenance import describe_run
 from .quality import assess
@@ -114,9 +114,7 @@ def enhance(
     model.network.to(device)
     grid = Grid.of(image)
     output = output_grid(grid, options.spacing)
-    report, warnings = scaled(progress, 0, 1), warnings_for(
-        grid, output, model.card.training_spacing, model.card.training_slices
-    )  # fmt: skip
+    report = scaled(progress, 0, 1)
     measured = sitk.Cast(image, sitk.sitkFloat32)
     inside = None if mask is None else _checked_mask(mask, grid)
     timings: dict[str, float] = {}
@@ -124,6 +122,7 @@ def enhance(
         if options.bias_correction:
             report(0.0, "Correcting the bias field")
             measured = correct_bias(measured, inside)
+        domain, warnings = judge(measured, inside, output, model.card)
     stop_if(should_stop)
     with _timed(timings, "interpolation"):
         report(0.02, "Interpolating")
@@ -153,7 +152,8 @@ def enhance(
     timings["total"] = time.perf_counter() - started
     report(0.97, "Finished the computation")
     run = describe_run(image, model, device, warnings + quality.warnings, timings)
-    run |= {"options": asdict(options), "intensity_scale": scale, "prediction": how, "quality": quality.figures}
+    run |= {"options": asdict(options), "intensity_scale": scale, "prediction": how}
+    run["quality"] = {"domain": domain, **quality.figures}
     return Enhancement(*images, record=run, brain=brain, maps=quality.maps)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import qt
@@ -13,7 +12,6 @@ from .Settings import EnhanceSettings
 
 # Seconds for a million voxels of the result, until a run on this machine was timed.
 _ASSUMED_SECONDS = {"cpu": 20.0, "gpu": 0.5}
-_OTHER_CONTRAST = re.compile(r"(?<![A-Za-z0-9])(T1w?|FLAIR|DWI|ADC|PD|CT|SWI|BOLD)(?![A-Za-z0-9])", re.IGNORECASE)
 _LARGE = 400e6  # voxels of the result; about 8 GB of memory in the run
 
 
@@ -41,7 +39,8 @@ def describe(volumeNode, settings: EnhanceSettings, model: ModelChoice | None) -
     warnings = []
     if model and model.trainingSpacing and model.trainingSlices:
         warnings += preflight.warnings_for(grid, output, model.trainingSpacing, model.trainingSlices)
-    return Preflight(line, warnings + _contrastWarnings(volumeNode) + _sceneWarnings(volumeNode, voxels))
+    warnings += preflight.contrast_warnings(volumeNode.GetName(), *volumeNode.GetImageData().GetScalarRange())
+    return Preflight(line, warnings + _sceneWarnings(volumeNode, voxels))
 
 
 def remember(voxels: int, seconds: float, device: str) -> None:
@@ -96,18 +95,6 @@ def _gridOf(volumeNode):
     spacing = np.linalg.norm(ijkToRas[:3, :3], axis=0)
     direction = tuple(map(float, (ijkToRas[:3, :3] / spacing).ravel()))
     return Grid(size, tuple(map(float, spacing)), tuple(map(float, ijkToRas[:3, 3])), direction)
-
-
-def _contrastWarnings(volumeNode) -> list[str]:
-    low, high = volumeNode.GetImageData().GetScalarRange()
-    found = _OTHER_CONTRAST.search(volumeNode.GetName().replace("_", " "))
-    if high <= low:
-        return [_("All voxels have the same value.")]
-    if low < -0.05 * high:
-        return [_("The volume has negative values; a T2-weighted MRI has none.")]
-    if found:
-        return [_("The name says {contrast}; the models know T2-weighted MRI only.").format(contrast=found.group())]
-    return []
 
 
 def _sceneWarnings(volumeNode, voxels: int) -> list[str]:

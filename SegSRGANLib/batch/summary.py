@@ -24,6 +24,7 @@ COLUMNS = {
     "consistency_z": "largest local disagreement, robust standard deviations",
     "slice_z": "largest disagreement of a slice",
     "deviation_percent": "spread of the intensity over the runs",
+    "outside_training": "what lies outside of the training, and how far: nothing, or for instance slices_mm +0.7",
     "warnings": "sentences about what to look at",
 }
 
@@ -51,8 +52,16 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "consistency_z": consistency.get("z_max"),
         "slice_z": consistency.get("slice_z_max"),
         "deviation_percent": spread.get("deviation_percent"),
+        "outside_training": _outside(quality.get("domain")),
         "warnings": " ".join(record.get("warnings", [])) or None,
     }
+
+
+def _outside(domain: dict[str, Any] | None) -> str | None:
+    """The items outside of their range with their distance from it; see `preflight.judge`."""
+    if domain is None:
+        return None
+    return "; ".join(f"{name} {item['outside']:+.3g}" for name, item in domain.items() if item["outside"]) or "nothing"
 
 
 def write_summary(outcomes: list[Outcome], path: Path) -> None:

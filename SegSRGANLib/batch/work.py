@@ -12,6 +12,7 @@ from typing import Any
 
 from ..checkpoint import Model
 from ..inference import EnhanceOptions, enhance
+from ..preflight import contrast_warnings
 from ..progress import Cancelled, Progress, ShouldStop, scaled, stop_if
 from ..results import save_enhancement
 from ..volume_io import read_labels, read_volume
@@ -119,6 +120,7 @@ def _enhance_into(
         image, model, options.enhance, mask=mask, progress=scaled(progress, 0, 0.95), should_stop=should_stop
     )
     result.record["input"] |= {"file": job.source.name, "mask_file": None if job.mask is None else job.mask.name}
+    result.record["warnings"] += contrast_warnings(job.name, 0, 1)
     files = save_enhancement(result, image, staging, "result", maps=options.maps)
     if options.report:
         from ..reports.subject import write_subject_report

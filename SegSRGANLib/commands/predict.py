@@ -14,6 +14,7 @@ from ..dicom_source import read_source
 from ..inference import EnhanceOptions, enhance
 from ..optional import require
 from ..prediction import PredictionOptions
+from ..preflight import contrast_warnings
 from ..progress import scaled
 from ..reports.subject import write_subject_report
 from ..resampling import INTERPOLATORS
@@ -95,6 +96,7 @@ def predict(
                 options = replace(common, prediction=prediction)
                 result = enhance(image, loaded, options, mask=brain, progress=part, should_stop=should_stop)
                 result.record["input"]["file"] = volume.name
+                result.record["warnings"] += contrast_warnings(name, 0, 1)
                 part(0.98, "Writing")
                 paths = save_enhancement(result, image, folder, name, overwrite, maps, source=source)
                 if report:

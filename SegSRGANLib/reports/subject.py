@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..atomic import atomic_path
+from ..domain import TITLES
 from ..geometry import place_in_words
 from ..inference import Enhancement
 from ..optional import require
@@ -89,6 +90,9 @@ def _numbers(quality: dict[str, Any]) -> list[tuple[str, str]]:
             value = " to ".join(f"{v:.4g}" for v in value)
         if value is not None:
             found.append((label, f"{value:.4g}" if isinstance(value, float) else str(value)))
+    for name, item in quality.get("domain", {}).items():
+        low, high = item["training"]
+        found.append((f"{TITLES[name]} (training: {low:.3g} to {high:.3g})", f"{item['value']:.3g}"))
     return found
 
 

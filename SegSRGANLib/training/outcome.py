@@ -17,6 +17,7 @@ from ..checkpoint import Model, ModelCard, save_checkpoint
 from ..normalization import Normalization
 from ..optional import MissingPackage
 from .config import TrainingConfig
+from .domain import training_domain
 from .engine import TrainingError
 from .subject import Subject
 from .validation import Scores, mean_scores
@@ -47,6 +48,7 @@ def make_card(config: TrainingConfig, subjects: list[Subject], parent: Model | N
         training_data=config.training_data or f"{count} of the user's own",
         training_spacing=(round(made[0], 3), round(made[1], 3)),
         training_slices=(round(slices[0], 3), round(slices[1], 3)),
+        domain=training_domain(subjects, config.simulation, config.seed),
         licence=config.licence or inherited.licence,
         citation=config.citation or inherited.citation,
         parent="" if parent is None else f"{parent.name} {parent.sha256}",
