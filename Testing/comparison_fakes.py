@@ -44,7 +44,7 @@ def broken(image, mask, warped, label, stop):
     raise RuntimeError("no patch\nis similar")
 
 
-TOOLS = AtlasTools(read, register, {"majority": first_atlas, "imapa": first_atlas, "drawem": broken}, str)
+TOOLS = AtlasTools(read, register, {"majority": first_atlas, "imapa": first_atlas, "drawem": broken}, "fake")
 
 
 @dataclass
@@ -65,4 +65,4 @@ class Counted:
             assert label == CORTEX
             return first_atlas(image, mask, warped, label, stop)
 
-        return AtlasTools(read, counted, {"majority": segment, "imapa": segment, "drawem": segment}, str)
+        return AtlasTools(read, counted, {"majority": segment, "imapa": segment, "drawem": segment}, "fake")

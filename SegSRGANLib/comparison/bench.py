@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
+from ..atlas_segmentation.atlases import Atlas
+from ..atlas_segmentation.inputs import WarpedAtlas
 from ..checkpoint import Model
 from ..consistency import make_consistent
 from ..geometry import Grid
@@ -23,10 +24,6 @@ from .subjects import Volumes, onto, simulate
 from .systems import HR, Restorer
 from .tools import others
 from .warped import WarpedCache
-
-if TYPE_CHECKING:
-    from ..atlas_segmentation.atlases import Atlas
-    from ..atlas_segmentation.inputs import WarpedAtlas
 
 
 @dataclass(frozen=True)

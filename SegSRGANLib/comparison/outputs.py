@@ -66,7 +66,7 @@ def describe(plan: Plan, problems: Sequence[str]) -> dict[str, object]:
         "options": options,
         "systems": asdict(plan.systems),
         "weights": {name: sha256 for name, sha256 in plan.weights.items() if sha256},
-        "segmenters": plan.tools.settings() if plan.systems.segmenters else None,
+        "segmenters": plan.tools.settings if plan.systems.segmenters else None,
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED},
         "problems": list(problems),
     }

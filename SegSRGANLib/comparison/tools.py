@@ -6,57 +6,37 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
+from ..atlas_segmentation import drawem, imapa
+from ..atlas_segmentation.atlases import Atlas, read_atlases
+from ..atlas_segmentation.inputs import WarpedAtlas
+from ..atlas_segmentation.registration import RegistrationOptions, register_atlases
+from ..atlas_segmentation.voting import majority
 from ..progress import ShouldStop
 from ..provenance import image_hash
 
-if TYPE_CHECKING:
-    from ..atlas_segmentation.atlases import Atlas
-    from ..atlas_segmentation.inputs import WarpedAtlas
-
 Mask = sitk.Image | None
 Stop = ShouldStop | None
-Register = Callable[[sitk.Image, Mask, "Sequence[Atlas]", Stop], "list[WarpedAtlas]"]
-Segment = Callable[[sitk.Image, Mask, "Sequence[WarpedAtlas]", int, Stop], sitk.Image]
-
-
-def _read(path: Path) -> list[Atlas]:
-    from ..atlas_segmentation.atlases import read_atlases
-
-    return read_atlases(path)
+Register = Callable[[sitk.Image, Mask, Sequence[Atlas], Stop], list[WarpedAtlas]]
+Segment = Callable[[sitk.Image, Mask, Sequence[WarpedAtlas], int, Stop], sitk.Image]
 
 
 def _register(image: sitk.Image, mask: Mask, atlases: Sequence[Atlas], stop: Stop) -> list[WarpedAtlas]:
-    from ..atlas_segmentation.registration import register_atlases
-
     return register_atlases(image, mask, atlases, should_stop=stop)
 
 
 def _majority(image: sitk.Image, mask: Mask, warped: Sequence[WarpedAtlas], label: int, stop: Stop) -> sitk.Image:
-    from ..atlas_segmentation.voting import majority
-
     return majority(warped, label)
 
 
 def _imapa(image: sitk.Image, mask: Mask, warped: Sequence[WarpedAtlas], label: int, stop: Stop) -> sitk.Image:
-    from ..atlas_segmentation import imapa
-
     return imapa.segment(image, warped, label, mask=mask, should_stop=stop)
 
 
 def _drawem(image: sitk.Image, mask: Mask, warped: Sequence[WarpedAtlas], label: int, stop: Stop) -> sitk.Image:
-    from ..atlas_segmentation import drawem
-
     return drawem.segment(image, warped, label, mask=mask, should_stop=stop)
-
-
-def _settings() -> str:
-    from ..atlas_segmentation.registration import RegistrationOptions
-
-    return repr(RegistrationOptions())
 
 
 def _segmenters() -> dict[str, Segment]:
@@ -70,15 +50,15 @@ class AtlasTools:
     settings: a text that differs when the functions' settings do.
     """
 
-    read: Callable[[Path], list[Atlas]] = _read
+    read: Callable[[Path], list[Atlas]] = read_atlases
     register: Register = _register
     segmenters: Mapping[str, Segment] = field(default_factory=_segmenters)
-    settings: Callable[[], str] = _settings
+    settings: str = repr((RegistrationOptions(), imapa.ImapaOptions(), drawem.DrawEmOptions()))
 
     def key(self, atlases: Sequence[Atlas]) -> str:
         """Names the atlases' content and the settings."""
         parts = [f"{atlas.name} {image_hash(atlas.image)} {image_hash(atlas.labels)}" for atlas in atlases]
-        return hashlib.sha256("\n".join([self.settings(), *parts]).encode()).hexdigest()
+        return hashlib.sha256("\n".join([self.settings, *parts]).encode()).hexdigest()
 
 
 def others(atlases: Sequence[Atlas], image: sitk.Image) -> list[Atlas]:

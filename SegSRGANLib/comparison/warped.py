@@ -6,15 +6,12 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
+from ..atlas_segmentation.inputs import WarpedAtlas
 from ..atomic import atomic_path
 from .cost import Cost, Meter
-
-if TYPE_CHECKING:
-    from ..atlas_segmentation.inputs import WarpedAtlas
 
 _FOLDER = ".registered"
 
@@ -70,7 +67,5 @@ class WarpedCache:
             return None
 
     def _atlas(self, folder: Path, number: int, name: str) -> WarpedAtlas:
-        from ..atlas_segmentation.inputs import WarpedAtlas
-
         image, labels = (sitk.ReadImage(str(folder / f"{number}_{kind}.mha")) for kind in ("image", "labels"))
         return WarpedAtlas(name, image, labels)
