@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from SegSRGANLib.geometry import Grid
-from SegSRGANLib.metrics import assd, dice, evaluate, hd95, psnr, ssim, ssim_map, volume_bias
+from SegSRGANLib.metrics import assd, compare_segmentations, dice, evaluate, hd95, psnr, ssim, ssim_map, volume_bias
 from SegSRGANLib.surface_distance import surface_distances
 
 GRID = Grid((14, 16, 18), (0.5, 0.7, 1.1), (3.0, -2.0, 7.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
@@ -153,6 +154,22 @@ def test_distances_agree_with_scipy(seed, spacing):
     assert assd(truth, estimate, spacing) == pytest.approx(expected_assd, abs=1e-5)
     assert hd95(estimate, truth, spacing) == pytest.approx(expected_hd95, abs=1e-5)
     assert expected_hd95 > expected_assd > 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("spacing", [(0.8, 0.8, 0.8), (0.45, 0.6, 3.0)])
+def test_distances_agree_with_monai(seed, spacing):
+    monai = pytest.importorskip("monai.metrics", reason="needs MONAI")
+    truth, estimate = _segmentations(seed)
+    pair = [torch.from_numpy(mask[None, None].astype(np.float32)) for mask in (estimate, truth)]
+    step = spacing[::-1]  # (z, y, x)
+    expected_hd95 = monai.compute_hausdorff_distance(*pair, include_background=True, percentile=95, spacing=step)
+    expected_assd = monai.compute_average_surface_distance(*pair, include_background=True, symmetric=True, spacing=step)
+    expected_dice = monai.compute_dice(*pair, include_background=True)
+    found = compare_segmentations(truth, estimate, spacing)
+    assert found["hd95"] == pytest.approx(float(expected_hd95), abs=1e-4)
+    assert found["assd"] == pytest.approx(float(expected_assd), abs=1e-4)
+    assert found["dice"] == pytest.approx(float(expected_dice), abs=1e-4)
 
 
 def test_distances_of_a_segmentation_to_itself_are_zero():
