@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import highdicom
@@ -17,10 +18,14 @@ from test_cli import model, predict  # noqa: F401 (a fixture)
 
 from SegSRGANLib import results
 from SegSRGANLib.atomic import atomic_folder
+from SegSRGANLib.batch.jobs import Job
+from SegSRGANLib.batch.work import DONE, FAILED, SKIPPED, BatchOptions, process
+from SegSRGANLib.checkpoint import load_checkpoint
 from SegSRGANLib.dicom_results import write_dicom
 from SegSRGANLib.dicom_source import DicomSource, read_source
 from SegSRGANLib.geometry import Grid
-from SegSRGANLib.inference import Enhancement
+from SegSRGANLib.inference import Enhancement, EnhanceOptions
+from SegSRGANLib.prediction import PredictionOptions
 from SegSRGANLib.results import check_writable, result_paths, save_enhancement
 from SegSRGANLib.volume_io import VolumeError, read_volume
 
@@ -282,3 +287,25 @@ def test_the_command_refuses_other_inputs_before_the_work(tmp_path, model, capfd
     status, _, errors = predict(capfd, tmp_path / "scan.nii.gz", tmp_path / "out", model, "--dicom")
     assert status == 1 and not (tmp_path / "out").exists()
     assert errors.strip().splitlines()[-1].startswith("Error: scan.nii.gz is not a DICOM series")
+
+
+def test_a_batch(folder, tmp_path, model):  # noqa: F811 (the fixture)
+    """DICOM folders are done, skipped when they are there, and made again when asked for; others are reported."""
+    prediction = PredictionOptions(patch=0, device="cpu")
+    options = BatchOptions(tmp_path / "out", str(model), EnhanceOptions(1.0, prediction=prediction), dicom=True)
+    loaded, job, place = load_checkpoint(model), Job(folder, "axial"), tmp_path / "out" / "axial_dicom"
+    assert process(job, options, loaded).status == DONE
+    first = pydicom.dcmread(place / "cortex.dcm").SOPInstanceUID
+    assert place.name in json.loads((tmp_path / "out" / "axial_record.json").read_text())["files"]
+    assert process(job, options, loaded).status == SKIPPED
+    (place / "sr" / "9999.dcm").write_bytes(b"left over")
+    assert process(job, replace(options, overwrite=True), loaded).status == DONE
+    assert pydicom.dcmread(place / "cortex.dcm").SOPInstanceUID != first
+    assert not (place / "sr" / "9999.dcm").exists()
+    (tmp_path / "out" / "axial_record.json").unlink()  # as after a crash: the folder is there, but no result
+    assert process(job, options, loaded).status == DONE
+    shutil.rmtree(place)
+    assert process(job, options, loaded).status == DONE and place.is_dir()
+    sitk.WriteImage(_scan(), str(tmp_path / "other.nii.gz"))
+    outcome = process(Job(tmp_path / "other.nii.gz", "other"), options, loaded)
+    assert outcome.status == FAILED and "other.nii.gz is not a DICOM series" in outcome.reason

@@ -40,9 +40,8 @@ class Layout:
         if job.dataset is None:
             if role == "report":
                 return folder / f"{job.name}_report.html"
-            return result_paths(folder, job.name, brain=True, maps=("consistency", "sr-deviation", "cortex-entropy"))[
-                role
-            ]
+            maps = ("consistency", "sr-deviation", "cortex-entropy")
+            return result_paths(folder, job.name, brain=True, maps=maps, dicom=True)[role]
         if role in _SUFFIXES:
             extra = {"probability": {"label": "CGM"}, "brain": {"label": "brain"}}.get(role, {})
             return folder / f"{self._prefix(job, extra)}_{_SUFFIXES[role]}.nii.gz"

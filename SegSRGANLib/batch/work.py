@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint import Model
+from ..dicom_source import read_source
 from ..inference import EnhanceOptions, enhance
 from ..preflight import contrast_warnings
 from ..progress import Cancelled, Progress, ShouldStop, scaled, stop_if
@@ -30,6 +32,7 @@ class BatchOptions:
 
     outdir: folder of the results. model: name or file. enhance: see `EnhanceOptions`; its spacing is one number.
     overwrite: make results again that are there. maps: write the maps of quality. report: write an HTML page each.
+    dicom: write DICOM into the studies of the scans, too.
     """
 
     outdir: Path
@@ -38,6 +41,7 @@ class BatchOptions:
     overwrite: bool = False
     maps: bool = False
     report: bool = False
+    dicom: bool = False
 
     @property
     def layout(self) -> Layout:
@@ -93,7 +97,7 @@ def existing(job: Job, options: BatchOptions, model: Model) -> Outcome | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         # the record of `segsrgan predict` lists no files; it is written last, too
-        whole = all((path.parent / name).is_file() for name in record.get("files", []))
+        whole = all((path.parent / name).exists() for name in record.get("files", []))
         made = {name: record["options"][name] for name in _SAME_RESULT}, record["model"]["sha256"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -114,6 +118,7 @@ def _enhance_into(
     progress: Progress | None,
     should_stop: ShouldStop | None,
 ) -> dict[str, Any]:
+    source = read_source(job.source) if options.dicom else None
     image = read_volume(job.source)
     mask = None if job.mask is None else read_labels(job.mask)
     result = enhance(
@@ -121,7 +126,7 @@ def _enhance_into(
     )
     result.record["input"] |= {"file": job.source.name, "mask_file": None if job.mask is None else job.mask.name}
     result.record["warnings"] += contrast_warnings(job.name, 0, 1)
-    files = save_enhancement(result, image, staging, "result", maps=options.maps)
+    files = save_enhancement(result, image, staging, "result", maps=options.maps, source=source)
     if options.report:
         from ..reports.subject import write_subject_report
 
@@ -150,6 +155,8 @@ def _publish(files: dict[str, Path], job: Job, options: BatchOptions, record: di
         _flush(path)
     _forget(target)
     for staged, place in places.items():
+        if staged.is_dir():  # does not replace a folder, as a file does a file
+            _remove(place)
         os.replace(staged, place)
     _flush(target.parent)
     os.replace(staged_record, target)
@@ -164,7 +171,15 @@ def _forget(target: Path) -> None:
         names = []
     target.unlink(missing_ok=True)
     for name in names:
-        (target.parent / name).unlink(missing_ok=True)
+        _remove(target.parent / name)
+
+
+def _remove(path: Path) -> None:
+    """A file, or a folder with what it holds; nothing where there is none."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

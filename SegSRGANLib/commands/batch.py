@@ -24,6 +24,7 @@ from .options import (
     Consistency,
     Debug,
     Device,
+    Dicom,
     Maps,
     ModelName,
     Overlap,
@@ -67,6 +68,7 @@ def batch(
     uncertainty: Uncertainty = 0,
     maps: Maps = False,
     report: Report = False,
+    dicom: Dicom = False,
     overwrite: Overwrite = False,
     progress: ProgressMode = "bar",
     cancel_file: CancelFile = None,
@@ -89,9 +91,11 @@ def batch(
             consistency=consistency,
             uncertainty=uncertainty,
         )
-        options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps, report)
+        options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps, report, dicom)
         if report:
             require("jinja2", extra="report")  # before the work, not after it
+        if dicom:
+            require("highdicom", extra="dicom")
         allocation = None if slurm is None else Allocation.parse(slurm)
         if allocation is not None and part is not None:
             raise ValueError("--slurm and --shard do not go together: the jobs of SLURM are the shards.")
