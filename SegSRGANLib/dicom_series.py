@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from .dicom_elements import check_elements
 from .geometry import Grid
 from .orientation import orthonormal_axes
 from .text_header import shown
@@ -141,6 +142,7 @@ def _storage_class(file: Path) -> str:
 
 def _read_slice(file: Path) -> _Slice:
     """The header of one slice; no pixel is kept."""
+    check_elements(file)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_IMAGE_IO)
     reader.SetFileName(str(file))

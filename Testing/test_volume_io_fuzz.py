@@ -1,36 +1,25 @@
 """Whatever bytes a file holds, reading it gives a sound volume or one sentence: no crash, hang or huge memory.
 
-SEGSRGAN_FUZZ_EXAMPLES=20000 searches longer, at random; without it a fixed selection is tried.
+`fuzzing.py` says how to search longer.
 """
 
 from __future__ import annotations
 
 import gzip
-import os
 import struct
-import sys
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import HealthCheck, given, settings
+from fuzzing import bounded_memory, fuzz, mutated, mutations
+from hypothesis import given
 from hypothesis import strategies as st
 from volume_files import save_nifti, small_image
 
 from SegSRGANLib.volume_io import VolumeError, read_labels, read_volume
 
-EXAMPLES = int(os.environ.get("SEGSRGAN_FUZZ_EXAMPLES", "0"))
-MAX_GROWTH = 300 * 2**20  # bytes of memory that thousands of readings of tiny files may take in all
-
-fuzz = settings(
-    max_examples=EXAMPLES or 120,
-    derandomize=not EXAMPLES,
-    database=None,
-    deadline=timedelta(seconds=20),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+__all__ = ["bounded_memory"]  # a fixture that holds for every test here
 
 
 @pytest.fixture(scope="module")
@@ -42,22 +31,6 @@ def folder(tmp_path_factory) -> Path:
     for name, compressed in (("raw.nrrd", 0), ("v.nrrd", 1), ("raw.mha", 0), ("v.mha", 1), ("d.nhdr", 1), ("e.mhd", 1)):
         sitk.WriteImage(small_image(), str(folder / name), useCompression=bool(compressed))
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bounded_memory():
-    """The whole file of tests may not make the process grow by much."""
-    if sys.platform == "win32":
-        yield
-        return
-    import resource
-
-    def peak() -> int:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-    before = peak()
-    yield
-    assert peak() - before < MAX_GROWTH
 
 
 def _is_read_or_refused(path: Path) -> None:
@@ -83,45 +56,17 @@ def _try(folder: Path, name: str, content: bytes) -> None:
     _is_read_or_refused(path)
 
 
-# A mutation: what, where (a fraction of the file, most often in its header), and with which bytes.
-mutations = st.lists(
-    st.tuples(
-        st.sampled_from(["overwrite", "insert", "delete", "truncate", "repeat"]),
-        st.one_of(st.floats(0, 0.4), st.floats(0, 1, exclude_max=True)),
-        st.binary(min_size=1, max_size=8),
-    ),
-    min_size=1,
-    max_size=4,
-)
-
-
-def _mutate(content: bytes, changes: list[tuple[str, float, bytes]]) -> bytes:
-    for what, where, new in changes:
-        place = int(where * len(content))
-        if what == "overwrite":
-            content = content[:place] + new + content[place + len(new) :]
-        elif what == "insert":
-            content = content[:place] + new + content[place:]
-        elif what == "delete":
-            content = content[:place] + content[place + len(new) :]
-        elif what == "truncate":
-            content = content[:place]
-        else:
-            content = content[:place] + content[place : place + 40] * 2 + content[place + 40 :]
-    return content
-
-
 @pytest.mark.parametrize("name", ["v.nii", "v.nii.gz", "raw.nrrd", "v.nrrd", "raw.mha", "v.mha", "d.nhdr", "e.mhd"])
 @fuzz
 @given(changes=mutations)
 def test_mutated_bytes(folder, name, changes):
-    _try(folder, name, _mutate((folder / name).read_bytes(), changes))
+    _try(folder, name, mutated((folder / name).read_bytes(), changes))
 
 
 @fuzz
 @given(changes=mutations)
 def test_mutated_nifti_with_a_sound_checksum(folder, changes):
-    _try(folder, "sound.nii.gz", gzip.compress(_mutate((folder / "v.nii").read_bytes(), changes), 1, mtime=0))
+    _try(folder, "sound.nii.gz", gzip.compress(mutated((folder / "v.nii").read_bytes(), changes), 1, mtime=0))
 
 
 # Byte and format of each number of a NIfTI-1 header that says something about size, type, scale or place.

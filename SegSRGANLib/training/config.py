@@ -159,7 +159,7 @@ def make_config(values: Mapping[str, Any]) -> TrainingConfig:
     """
     values = {key: value for key, value in values.items() if value is not None}
     preset = values.get("preset", FINE_TUNING_PRESET if values.get("init") else DEFAULT_PRESET)
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise ValueError(f"Unknown preset {preset!r}; choose one of {', '.join(PRESETS)}.")
     for key, meaning in (("output", "folder to write to"), ("label", "label of the tissue to segment")):
         if key not in values:
