@@ -47,6 +47,9 @@ def folder(tmp_path_factory) -> Path:
         data.InstitutionName, data.FrameOfReferenceUID, data.SeriesNumber = "Hospital", FRAME, 5
         data.ScanningSequence, data.SequenceVariant, data.EchoTime = "SE", ["SK", "SP"], 120
         data.PatientPosition, data.LossyImageCompression = "HFS", "00"
+        data.DeidentificationMethodCodeSequence = [hidden := pydicom.Dataset()]
+        hidden.CodeValue, hidden.CodingSchemeDesignator, hidden.CodeMeaning = "113100", "DCM", "Basic Profile"
+        hidden.private_block(0x0011, "SCANNERS", create=True).add_new(1, "LO", "secret")
         data.private_block(0x0011, "SCANNERS", create=True).add_new(1, "LO", "secret")
     return save_series(tmp_path_factory.mktemp("scan"), series)
 
