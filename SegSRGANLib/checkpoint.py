@@ -78,13 +78,14 @@ class Model:
         return next(self.network.parameters()).device
 
 
-def save_checkpoint(path: str | Path, network: nn.Module, card: ModelCard) -> None:
+def save_checkpoint(path: str | Path, network: nn.Module, card: ModelCard, half: bool = False) -> None:
     """Write a network and its card, atomically.
 
     Args:
         path: a .safetensors file.
         network: one of `ARCHITECTURES`, with its `config`.
         card: what to say of it.
+        half: store the weights in half precision, in half the space; they are computed with in single precision.
 
     Raises:
         ValueError: a network of another class.
@@ -93,7 +94,8 @@ def save_checkpoint(path: str | Path, network: nn.Module, card: ModelCard) -> No
     if name is None:
         raise ValueError(f"A {type(network).__name__} cannot be saved; known: {', '.join(ARCHITECTURES)}.")
     description = {"architecture": name, "config": asdict(network.config), "card": asdict(card)}
-    tensors = {key: value.detach().to("cpu", torch.float32).contiguous() for key, value in network.state_dict().items()}
+    stored = torch.float16 if half else torch.float32
+    tensors = {key: value.detach().to("cpu", stored).contiguous() for key, value in network.state_dict().items()}
     with atomic_path(path) as temporary:
         # not save_file, which makes files that only their owner may read
         temporary.write_bytes(save(tensors, {METADATA_KEY: json.dumps(description)}))

@@ -48,6 +48,16 @@ def test_round_trip(tmp_path, network):
         assert torch.equal(model.network.state_dict()[key], value)
 
 
+def test_half_precision_halves_the_file_and_rounds_the_weights(tmp_path):
+    network, whole, half = Generator(GeneratorConfig(filters=8, blocks=2)), tmp_path / "w", tmp_path / "h"
+    save_checkpoint(whole, network, CARD)
+    save_checkpoint(half, network, CARD, half=True)
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    for key, value in load_checkpoint(half).network.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, network.state_dict()[key].half().float())
+
+
 def test_a_network_that_is_not_ours_is_not_saved(tmp_path):
     with pytest.raises(ValueError, match="Linear"):
         save_checkpoint(tmp_path / "x.safetensors", torch.nn.Linear(1, 1), CARD)

@@ -1,0 +1,75 @@
+"""Put a trained model among the released ones: its card in full, its weights in half precision, its place in models.json.
+
+    python benchmarks/release_model.py runs/segsrgan/model.safetensors benchmarks/configs/segsrgan.yaml segsrgan
+
+The card is made from the configuration and from what is measured of its training volumes, as `segsrgan train` makes it;
+half precision halves the download and changes no figure that docs/evaluation.md shows. Figures that models.json already
+holds for the name are dropped: measure again (`segsrgan compare`) and write them in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from SegSRGANLib.atomic import atomic_path
+from SegSRGANLib.checkpoint import Model, load_checkpoint, save_checkpoint
+from SegSRGANLib.progress import scaled
+from SegSRGANLib.training.cases import TRAIN, read_cases
+from SegSRGANLib.training.config import TrainingConfig, make_config, read_values
+from SegSRGANLib.training.loading import load_subjects
+from SegSRGANLib.training.outcome import make_card
+from SegSRGANLib.training.subject import Subject
+from SegSRGANLib.weights import DEFAULT_MODEL
+
+MODELS = Path(__file__).parents[1] / "Resources" / "Models"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, help=".safetensors file of a training")
+    parser.add_argument("config", type=Path, help="configuration that it was trained with")
+    parser.add_argument("name", help="under which users pick it")
+    parser.add_argument("--folder", type=Path, default=MODELS, help="of models.json")
+    arguments = parser.parse_args()
+    model = load_checkpoint(arguments.model)
+    config = make_config(read_values(arguments.config))
+    file = arguments.folder / f"{arguments.name}.safetensors"
+    save_checkpoint(file, model.network, make_card(config, volumes(config, model), None), half=True)
+    listed(arguments.folder / "models.json", arguments.name, load_checkpoint(file), file.stat().st_size)
+    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+
+
+def volumes(config: TrainingConfig, model: Model) -> list[Subject]:
+    """The training volumes of the configuration."""
+    cases = read_cases(config.csv, config.bids, config.test_share, config.seed)
+    chosen = [case for case in cases if case.base == TRAIN]
+    loaded = load_subjects(chosen, config.label, model.card.normalization, scaled(None, 0, 1), None)
+    return [subject for _, subject in loaded]
+
+
+def listed(path: Path, name: str, model: Model, size: int) -> None:
+    """Write the model's entry in models.json, the default model first; the other entries stay as they are."""
+    entries = [entry for entry in json.loads(path.read_text(encoding="utf-8"))["models"] if entry["name"] != name]
+    card = model.card
+    entry = {
+        "name": name,
+        "title": card.title,
+        "description": card.description,
+        "licence": card.licence,
+        "training_data": card.training_data,
+        "citation": card.citation,
+        "training_slices": list(card.training_slices),
+        "file": f"{name}.safetensors",
+        "size": size,
+        "sha256": model.sha256,
+    }
+    bundled = sum("file" in other for other in entries)
+    entries.insert(0 if name == DEFAULT_MODEL else bundled, entry)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps({"models": entries}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
