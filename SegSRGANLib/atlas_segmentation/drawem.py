@@ -14,13 +14,14 @@ j runs over the six neighbours at distance d_ij in mm, and G is 0 for one tissue
 atlases and 5 for tissues that do not. Between the iterations, `partial_volume` corrects the film of false white matter
 between CSF and cortex.
 
-Simplified against the original: one Gaussian per label of the atlases instead of 87 structures with several each and a
-hierarchy over them; the given atlases instead of the original's; no model averaging; the field is multiplicative on plain
-intensities; islands of CSF in white matter stay.
+Simplified against the original: one Gaussian per label of the atlases instead of 50 regions in a hierarchy of tissues;
+the given atlases instead of the original's; no model averaging; the field is multiplicative on plain intensities;
+islands of CSF in white matter stay.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ from .inputs import Evidence, WarpedAtlas, gather
 from .partial_volume import CORTEX, FLUID, OTHER, OUTSIDE, WHITE, Roles, correct_partial_volume
 from .priors import distances_between, tissue_priors
 
+_log = logging.getLogger(__name__)
 _ENERGY = np.array([0.0, 1.0, 5.0], np.float32)  # G of tissues that are the same, neighbours, distant
 _NARROWEST = 0.01  # sigma relative to the volume's 99th percentile, so that no Gaussian collapses
 
@@ -44,12 +46,13 @@ class DrawEmOptions:
     prior_width: FWHM in mm by which the atlases' labels are softened. similarity_width: FWHM in mm over which the
     atlases are compared with the volume. mrf: beta, mm. bias_degree: of the polynomial, 0 for no bias. iterations: at
     most. tolerance: of the log-likelihood per voxel, at which the iterations stop. white_matter, fluid: labels of the
-    atlases that the partial volume correction needs, outer CSF without the ventricles; none of one to leave it out.
+    atlases that the partial volume correction needs, outer CSF without the ventricles; empty to leave it out. It is
+    also left out where the atlases have no such tissue inside the mask.
     """
 
-    prior_width: float = 2.0
+    prior_width: float = 1.0
     similarity_width: float = 4.0
-    mrf: float = 1 / 3
+    mrf: float = 0.5
     bias_degree: int = 4
     iterations: int = 15
     tolerance: float = 1e-3
@@ -92,8 +95,7 @@ def segment(
         uint8, 0 or 1, on the image's grid: where the label is the most probable one.
 
     Raises:
-        ValueError: no atlas, another grid, an empty mask, or an atlas without the label, or without those of the
-            partial volume correction.
+        ValueError: no atlas, another grid, an empty mask, or no atlas with the label inside the mask.
         Cancelled: when `should_stop` says so.
     """
     evidence = gather(image, warped, label, mask, 1)
@@ -178,12 +180,11 @@ class _Model:
 
 def _roles(tissues: np.ndarray, label: int, options: DrawEmOptions) -> Roles | None:
     """What the partial volume correction needs to know; None when it is left out."""
-    if not options.white_matter or not options.fluid:
-        return None
     of = np.full(len(tissues), OTHER)
     for numbers, role in (((0,), OUTSIDE), (options.fluid, FLUID), ((label,), CORTEX), (options.white_matter, WHITE)):
         found = np.isin(tissues, numbers)
         if not found.any():
-            raise ValueError(f"No atlas has the label {numbers[0]} inside the mask, which DrawEmOptions names.")
+            _log.info("No partial volume correction: no atlas has the labels %s inside the mask.", numbers)
+            return None
         of[found] = role
     return Roles(of)

@@ -43,9 +43,9 @@ class ImapaOptions:
 
     patch: int = 1
     search: int = 1
-    neighbours: int = 15
+    neighbours: int = 20
     alphas: tuple[float, ...] = (0.0, 0.25)
-    ridge: float = 1e-3
+    ridge: float = 0.1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-_SWEEPS = 12
+_SWEEPS = 20
 
 
 def simplex_weights(gram: torch.Tensor, ridge: float) -> torch.Tensor:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from ..acquisition import FWHM_PER_SIGMA
 from .alignment import blurred
 from .inputs import Evidence
 from .intensity import matched_images
 
-_FLOOR = 1e-6  # relative to the volume's intensity: an exact copy does not get an infinite weight
+_FLOOR = 1e-3  # squared difference relative to the volume's intensity: an exact copy does not win alone
 _BORDERING = 0.05  # of the smaller surface: fewer common faces are errors of the labels
 
 
@@ -42,7 +41,7 @@ def _atlas_weights(evidence: Evidence, width: float) -> np.ndarray:
     """(atlas, z, y, x) float32 with sum 1."""
     scale = np.percentile(evidence.image[evidence.mask], 99)
     squares = [((image - evidence.image) / scale) ** 2 for image in matched_images(evidence)]
-    weights = np.stack([1 / (_smooth(square, evidence, width).clip(0) + _FLOOR + 1e-3) for square in squares])
+    weights = np.stack([1 / (_smooth(square, evidence, width).clip(0) + _FLOOR) for square in squares])
     return weights / weights.sum(0)
 
 

@@ -19,6 +19,7 @@ from .alignment import Alignment, align, coarsened, resampled
 from .atlases import Atlas
 from .deformation import deform, warp_labels
 from .inputs import WarpedAtlas, bounding_box
+from .outer_fluid import lacks_outer_fluid, without_outer_fluid
 
 _MARGIN = 4.0  # mm kept around a brain, for the deformation
 _AFFINE_SHARE = 0.2  # of the time
@@ -30,13 +31,15 @@ class RegistrationOptions:
 
     atlases: how many are kept, those that correlate best with the volume. affine_spacing: mm of the coarse copies.
     levels: of the demons, voxel size in mm and iterations, coarse to fine. smoothing: standard deviation in voxels of
-    the displacement's smoothing.
+    the displacement's smoothing. fluid: the atlases' labels of the CSF around the brain, which some brains (spina
+    bifida) and some masks do not have: the atlases of such a brain lose it too. See `outer_fluid`.
     """
 
     atlases: int = 5
     affine_spacing: float = 3.2
     levels: tuple[tuple[float, int], ...] = ((3.2, 40), (1.6, 15), (0.8, 5))
     smoothing: float = 1.0
+    fluid: tuple[int, ...] = (4,)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
@@ -80,40 +83,75 @@ def register_atlases(
     """
     if not atlases:
         raise ValueError("There is no atlas to register; give at least one.")
+    for atlas in atlases:
+        if not sitk.GetArrayViewFromImage(atlas.labels).any():
+            raise ValueError(f"The atlas {atlas.name} has no labels: every voxel is 0.")
     grid = Grid.of(image)
     brain = _brain(image, mask)
-    moving = [_atlas_brain(atlas) for atlas in atlases]
-    chosen = _best(brain, moving, options, scaled(progress, 0, _AFFINE_SHARE), should_stop)
+    chosen = _best(brain, atlases, options, scaled(progress, 0, _AFFINE_SHARE), should_stop)
     warped = []
     report = scaled(progress, _AFFINE_SHARE, 1)
-    for done, (index, alignment) in enumerate(chosen):
-        report(done / len(chosen), f"Registering {atlases[index].name}")
-        transform = deform(brain, moving[index], alignment.transform, options.levels, options.smoothing, should_stop)
-        stop_if(should_stop)
-        local = Grid.of(brain)
-        warped.append(
-            WarpedAtlas(
-                atlases[index].name,
-                _in_whole(resampled(moving[index], local, transform), grid),
-                _in_whole(warp_labels(atlases[index].labels, local, transform), grid),
-            )
-        )
+    for done, candidate in enumerate(chosen):
+        report(done / len(chosen), f"Registering {candidate.atlas.name}")
+        warped.append(_warp(candidate, brain, grid, options, should_stop))
     report(1.0, "Atlases registered")
     return warped
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """An atlas, its brain (float32, 0 outside) with or without outer CSF, and how it lies in the volume."""
+
+    atlas: Atlas
+    brain: sitk.Image
+    alignment: Alignment
+
+
 def _best(
-    brain: sitk.Image, moving: list[sitk.Image], options: RegistrationOptions, progress: Progress,
+    brain: sitk.Image,
+    atlases: Sequence[Atlas],
+    options: RegistrationOptions,
+    progress: Progress,
     should_stop: ShouldStop | None,
-) -> list[tuple[int, Alignment]]:  # fmt: skip
-    """The atlases that correlate best after the affine alignment, as index and alignment, the best first."""
+) -> list[_Candidate]:
+    """The atlases that correlate best after the affine alignment, the best first.
+
+    A brain without outer CSF is compared with atlases without it.
+    """
     fixed = coarsened(brain, options.affine_spacing)
-    found = []
-    for index, atlas in enumerate(moving):
-        stop_if(should_stop)
-        progress(index / len(moving), "Choosing atlases")
-        found.append((index, align(fixed, coarsened(atlas, options.affine_spacing))))
-    return sorted(found, key=lambda pair: -pair[1].correlation)[: options.atlases]
+
+    def aligned(some: Sequence[Atlas], low: float, high: float) -> list[_Candidate]:
+        found = []
+        for index, atlas in enumerate(some):
+            stop_if(should_stop)
+            progress(low + (high - low) * index / len(some), "Choosing atlases")
+            moving = _stripped(atlas.image, atlas.labels)
+            found.append(_Candidate(atlas, moving, align(fixed, coarsened(moving, options.affine_spacing))))
+        return sorted(found, key=lambda candidate: -candidate.alignment.correlation)[: options.atlases]
+
+    whole = aligned(atlases, 0, 0.5)
+    bare = without_outer_fluid(whole[0].atlas, options.fluid)
+    if not lacks_outer_fluid(brain, whole[0].brain, _stripped(bare.image, bare.labels)):
+        return whole
+    return aligned([without_outer_fluid(atlas, options.fluid) for atlas in atlases], 0.5, 1)
+
+
+def _warp(
+    candidate: _Candidate,
+    brain: sitk.Image,
+    grid: Grid,
+    options: RegistrationOptions,
+    should_stop: ShouldStop | None,
+) -> WarpedAtlas:
+    start = candidate.alignment.transform
+    transform = deform(brain, candidate.brain, start, options.levels, options.smoothing, should_stop)
+    stop_if(should_stop)
+    local = Grid.of(brain)
+    return WarpedAtlas(
+        candidate.atlas.name,
+        _in_whole(resampled(candidate.brain, local, transform), grid),
+        _in_whole(warp_labels(candidate.atlas.labels, local, transform), grid),
+    )
 
 
 def _brain(image: sitk.Image, mask: sitk.Image | None) -> sitk.Image:
@@ -129,13 +167,6 @@ def _foreground(image: sitk.Image) -> sitk.Image:
     """The largest part of a skull-stripped volume that is not air."""
     values = sitk.GetArrayViewFromImage(image)
     return Grid.of(image).image(largest_part(values > 0.1 * np.percentile(values, 99.5)))
-
-
-def _atlas_brain(atlas: Atlas) -> sitk.Image:
-    """The atlas where it has a tissue."""
-    if not (sitk.GetArrayViewFromImage(atlas.labels) > 0).any():
-        raise ValueError(f"The atlas {atlas.name} has no labels: every voxel is 0.")
-    return _stripped(atlas.image, atlas.labels)
 
 
 def _stripped(image: sitk.Image, mask: sitk.Image) -> sitk.Image:
