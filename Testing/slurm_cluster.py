@@ -22,6 +22,10 @@ PARTITION = "brains"
 _PATIENCE = 60  # s until the node is idle
 
 
+class NotStarted(RuntimeError):
+    """The daemons do not run here, as in a container that forbids what they need."""
+
+
 def missing() -> str | None:
     """Why no SLURM can be started here, or None."""
     absent = [name for name in PROGRAMS if _program(name) is None]
@@ -37,6 +41,9 @@ def running_cluster(folder: Path, cpus: int = 2) -> Iterator[None]:
     Args:
         folder: empty, for configuration, state and logs; a short path, as it holds sockets. cpus: of the node, as
             SLURM counts them, however many the machine has.
+
+    Raises:
+        NotStarted: with what the daemons say.
     """
     folder.chmod(0o755)
     _configure(folder, cpus)
@@ -110,7 +117,7 @@ def _start_munge(folder: Path, stack: ExitStack) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not (folder / "munge.socket").exists():
         if time.monotonic() > deadline:
-            raise RuntimeError((folder / "munged.out").read_text())
+            raise NotStarted((folder / "munged.out").read_text())
         time.sleep(0.05)
 
 
@@ -134,7 +141,7 @@ def _wait_for_node(folder: Path) -> None:
     while subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True).stdout.strip() != "idle":
         if time.monotonic() > deadline:
             logs = [path.read_text(errors="replace")[-2000:] for path in sorted(folder.glob("*.log"))]
-            raise RuntimeError("SLURM did not start:\n" + "\n".join(logs))
+            raise NotStarted("\n".join(logs))
         time.sleep(0.1)
 
 

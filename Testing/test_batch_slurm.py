@@ -4,6 +4,7 @@ import csv
 import shutil
 import subprocess
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,13 @@ from batch_cohort import OPTIONS, fingerprint, save_tiny_model, write_scan
 
 from SegSRGANLib.batch import slurm_array
 from SegSRGANLib.batch.allocation import Allocation
-from SegSRGANLib.batch.jobs import find_jobs
+from SegSRGANLib.batch.jobs import Job, find_jobs
 from SegSRGANLib.batch.slurm import run_on_slurm
-from SegSRGANLib.batch.work import BatchOptions
+from SegSRGANLib.batch.work import CANCELLED, BatchOptions, Outcome, process
 from SegSRGANLib.commands import build
 from SegSRGANLib.inference import EnhanceOptions
 from SegSRGANLib.prediction import PredictionOptions
+from SegSRGANLib.weights import load_model
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +28,13 @@ def cluster():
         pytest.skip(reason)
     pytest.importorskip("submitit")
     folder = Path(tempfile.mkdtemp(prefix="slurm"))  # short: SLURM's sockets are in it
-    with slurm_cluster.running_cluster(folder):
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
+        try:
+            stack.enter_context(slurm_cluster.running_cluster(folder))
+        except slurm_cluster.NotStarted as error:
+            pytest.skip(f"SLURM does not start on this machine: {error}")
         yield
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +174,12 @@ def test_slurm_and_shard_do_not_go_together(run, tmp_path):
 class _Given:
     """What a share needs of submitit's job."""
 
-    def __init__(self, folder):
-        self.job_id, self.paths = "7_0", self
-        self.result_pickle = folder / "result"
+    def __init__(self, folder, answer=()):
+        self.job_id, self.paths, self.stderr = "7_0", self, folder / "log.err"
+        self.result_pickle, self._answer = folder / "result", answer
+
+    def result(self):
+        return self._answer
 
 
 def test_a_share_is_over_when_it_answered_or_slurm_gave_it_up(tmp_path, monkeypatch):
@@ -188,3 +197,21 @@ def test_a_share_is_over_when_it_answered_or_slurm_gave_it_up(tmp_path, monkeypa
     share = slurm_array.Share([], "1/1", _Given(tmp_path))
     (tmp_path / "result").touch()
     assert share.is_over({"7_0": "RUNNING"}, 15)
+
+
+def test_what_slurm_stops_has_failed_and_a_finished_volume_of_a_dead_job_is_done(model, tmp_path):
+    """A time limit lets the job answer; a lost node does not, but the result of a volume may be there."""
+    jobs = [Job(write_scan(tmp_path / f"{name}.nii.gz"), name) for name in "abc"]
+    choice, loaded = asked(model, tmp_path / "out"), load_model(model, "cpu")
+    array = slurm_array.SlurmArray(jobs, choice, loaded)
+    answer = [process(jobs[0], choice, loaded), Outcome(jobs[1], CANCELLED, "stopped on request")]
+    share = slurm_array.Share(jobs, "1/1", _Given(tmp_path, answer))
+    array.shares = [share]
+    (tmp_path / "result").touch()
+    found = array.outcomes()
+    assert [found[job].status for job in jobs] == ["done", "failed", "failed"]
+    assert "time limit" in found[jobs[1]].reason and "gave no answer" in found[jobs[2]].reason
+    (tmp_path / "result").unlink()
+    found = array.outcomes()
+    assert [found[job].status for job in jobs] == ["done", "failed", "failed"]
+    assert found[jobs[0]].record["quality"] and str(tmp_path / "log.err") in found[jobs[1]].reason
