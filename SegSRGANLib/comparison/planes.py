@@ -27,7 +27,7 @@ class Cut:
         hr = sitk.GetArrayFromImage(_upright(volumes.hr))
         peak = float(hr.max())
         shown = next((image for image in (volumes.truth, volumes.mask) if image is not None), None)
-        inside = hr > 0.1 * peak if shown is None else sitk.GetArrayViewFromImage(_upright(shown)) != 0
+        inside = hr > 0.1 * peak if shown is None else sitk.GetArrayFromImage(_upright(shown)) != 0
         spacing, point, box = _upright(volumes.hr).GetSpacing(), [], []
         for axis in range(3):
             hits = np.flatnonzero(inside.any(axis=tuple(k for k in range(3) if k != 2 - axis)))
