@@ -1,4 +1,4 @@
-"""Put a trained model among the released ones: its card in full, its weights in half precision, its place in models.json.
+"""Put a trained model among the released ones: its card in full, its weights in half precision, listed in models.json.
 
     python benchmarks/release_model.py runs/segsrgan/model.safetensors benchmarks/configs/segsrgan.yaml segsrgan
 
