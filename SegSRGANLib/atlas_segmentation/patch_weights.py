@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-_SWEEPS = 20
+_SWEEPS = 15
 
 
 def simplex_weights(gram: torch.Tensor, ridge: float) -> torch.Tensor:
@@ -22,7 +22,7 @@ def simplex_weights(gram: torch.Tensor, ridge: float) -> torch.Tensor:
         (patches, neighbours), each row at least 0 and with sum 1.
     """
     count = gram.shape[-1]
-    matrix = gram.permute(1, 2, 0).contiguous()  # (neighbours, neighbours, patches): long rows are quick
+    matrix = gram.permute(1, 2, 0).clone(memory_format=torch.contiguous_format)  # long rows of patches are quick
     diagonal = torch.diagonal(matrix).T  # a view (neighbours, patches)
     diagonal += ridge * diagonal.sum(0) + 1e-12
     weights = (count / matrix.sum((0, 1))).expand(count, -1).clone()
