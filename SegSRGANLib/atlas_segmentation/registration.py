@@ -1,7 +1,7 @@
 """Registration of atlases to a volume: which of them fit, and where their tissues then lie.
 
-Every atlas is aligned affinely on coarse copies; those that correlate best with the volume go on to a deformable
-registration. The age of the brain need not be known: it shows in its size and folds, which the correlation sees.
+Every atlas is aligned affinely on coarse copies; those of about the same size that correlate best with the volume go on
+to a deformable registration. The age of the brain need not be known: it shows in its size and folds.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .inputs import WarpedAtlas, bounding_box
 from .outer_fluid import lacks_outer_fluid, without_outer_fluid
 
 _MARGIN = 4.0  # mm kept around a brain, for the deformation
+_SIZES = 0.2  # an atlas this much larger or smaller (logarithm of the length) is of another age
 _AFFINE_SHARE = 0.2  # of the time
 
 
@@ -127,13 +128,20 @@ def _best(
             progress(low + (high - low) * index / len(some), "Choosing atlases")
             moving = _stripped(atlas.image, atlas.labels)
             found.append(_Candidate(atlas, moving, align(fixed, coarsened(moving, options.affine_spacing))))
-        return sorted(found, key=lambda candidate: -candidate.alignment.correlation)[: options.atlases]
+        return sorted(found, key=_rank)[: options.atlases]
 
     whole = aligned(atlases, 0, 0.5)
     bare = without_outer_fluid(whole[0].atlas, options.fluid)
     if not lacks_outer_fluid(brain, whole[0].brain, _stripped(bare.image, bare.labels)):
         return whole
     return aligned([without_outer_fluid(atlas, options.fluid) for atlas in atlases], 0.5, 1)
+
+
+def _rank(candidate: _Candidate) -> tuple[float, float]:
+    """The smaller the better: first a size that is possible, then the correlation."""
+    determinant = np.linalg.det(np.array(candidate.alignment.transform.GetMatrix()).reshape(3, 3))
+    scaling = abs(np.log(max(determinant, 1e-6))) / 3
+    return max(scaling - _SIZES, 0.0), -candidate.alignment.correlation
 
 
 def _warp(
