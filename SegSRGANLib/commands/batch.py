@@ -100,12 +100,12 @@ def batch(
         if allocation is not None and part is not None:
             raise ValueError("--slurm and --shard do not go together: the jobs of SLURM are the shards.")
         jobs = shard(find_jobs(source, outdir, pattern, participant or ()), part)
-        with reported(progress, cancel_file) as callbacks:
-            watch = dict(zip(("progress", "should_stop"), callbacks, strict=True))
+        with reported(progress, cancel_file) as (show, should_stop):
+            common = {"workers": workers, "progress": show, "should_stop": should_stop}
             if allocation is None:
-                outcomes = run_batch(jobs, options, workers=workers, part=part, **watch)
+                outcomes = run_batch(jobs, options, part=part, **common)
             else:
-                outcomes = run_on_slurm(jobs, options, allocation, workers=workers, **watch)
+                outcomes = run_on_slurm(jobs, options, allocation, **common)
         table = summary_path(options.outdir, part)
         for outcome in outcomes:
             if outcome.status == FAILED:
