@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -49,9 +49,9 @@ def mr_series(image: sitk.Image, source: DicomSource, maker: Maker) -> list[Any]
         maker: see there.
 
     Returns:
-        Complete pydicom datasets. Their axes are right-handed; the third axis of a left-handed grid is reversed.
+        Complete pydicom datasets, in the order of the third axis. Each says its own place, so the slices of a
+        left-handed grid run against the normal, and readers, which sort them along it, reverse that axis.
     """
-    image = right_handed(image)
     grid, values = Grid.of(image), sitk.GetArrayViewFromImage(image)
     intercept, slope = _rescaling(values)
     common = _common(grid, source, maker)
@@ -63,17 +63,6 @@ def mr_series(image: sitk.Image, source: DicomSource, maker: Maker) -> list[Any]
         levels = np.rint((plane.astype(np.float64) - float(intercept)) / float(slope))
         datasets.append(_slice(common, grid, k, levels.clip(0, _LEVELS).astype("<u2")))
     return datasets
-
-
-def right_handed(image: sitk.Image) -> sitk.Image:
-    """The same voxels in the same places, with the third axis along the cross product of the others, as in DICOM."""
-    grid = Grid.of(image)
-    axes = np.array(grid.direction).reshape(3, 3)
-    if np.linalg.det(axes) > 0:
-        return image
-    last = np.array(grid.origin) + axes[:, 2] * grid.spacing[2] * (grid.size[2] - 1)
-    turned = replace(grid, origin=tuple(last.tolist()), direction=tuple((axes * [1, 1, -1]).ravel().tolist()))
-    return turned.image(np.ascontiguousarray(sitk.GetArrayViewFromImage(image)[::-1]))
 
 
 def derived_series_number(source: DicomSource, place: int) -> int:
@@ -133,15 +122,15 @@ def _common(grid: Grid, source: DicomSource, maker: Maker) -> Any:
 
 
 def _slice(common: Any, grid: Grid, k: int, levels: np.ndarray) -> Any:
-    """Slice k of a right-handed grid; levels (y, x) uint16."""
+    """Slice k of the grid; levels (y, x) uint16."""
     pydicom, uid = require("pydicom.dataset", extra="dicom"), require("pydicom.uid", extra="dicom")
     dataset = pydicom.Dataset()
     dataset.update(common)
-    normal = np.array(grid.direction).reshape(3, 3)[:, 2]
-    position = np.array(grid.origin) + k * grid.spacing[2] * normal
+    axis = np.array(grid.direction).reshape(3, 3)[:, 2]
+    position = np.array(grid.origin) + k * grid.spacing[2] * axis
     dataset.SOPInstanceUID, dataset.InstanceNumber = new_uid(), k + 1
     dataset.ImagePositionPatient = [_number(float(p)) for p in position]
-    dataset.SliceLocation = _number(float(position @ normal))
+    dataset.SliceLocation = _number(float(position @ axis))
     dataset.PixelData = levels.tobytes()
     dataset.file_meta = pydicom.FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from .dicom_image import MANUFACTURER, Maker, code, contributing_equipment, derived_series_number, new_uid, right_handed
+from .dicom_image import MANUFACTURER, Maker, code, contributing_equipment, derived_series_number, new_uid
 from .dicom_source import DicomSource
 from .optional import require
 from .provenance import RESEARCH_USE_ONLY
@@ -32,7 +32,7 @@ def cortex_segmentation(labels: sitk.Image, series: list[Any], source: DicomSour
         A complete pydicom dataset. Slices without cortex have no frame; without any cortex all slices have one.
     """
     highdicom = require("highdicom", extra="dicom")
-    pixels = (sitk.GetArrayFromImage(right_handed(labels)) > 0).astype(np.uint8)
+    pixels = (sitk.GetArrayViewFromImage(labels) > 0).astype(np.uint8)
     dataset = highdicom.seg.Segmentation(
         source_images=series,
         pixel_array=pixels,
