@@ -385,6 +385,7 @@ def test_tables_hold_the_figures(compare, model, tmp_path):
         compare(f"spline,tiny={model}", reference="nobody")
 
 
+@pytest.mark.slow
 def test_the_command_in_processes_of_its_own(data, model, tmp_path):
     """Two workers, real pictures, JSON for a parent process; a missing model makes the status 1."""
     command = [sys.executable, "-m", "SegSRGANLib", "compare", str(data), "-o", str(tmp_path), "--factors", "2"]
