@@ -164,7 +164,7 @@ def _draw_volume(axes: Any, panel: _Panel, view: _View) -> None:
 def _draw_outline(axis: Any, panel: _Panel, view: _View) -> None:
     """The detail of the true volume, with the true cortex and a system's."""
     view.show(axis, view.reference[view.box])
-    for labels, line, width in ((view.cortex, colour(HR), 1.0), (panel.planes[f"{_PLANE}_labels"], panel.colour, 0.8)):
+    for labels, line, width in ((view.cortex, colour(HR), 0.9), (panel.planes[f"{_PLANE}_labels"], panel.colour, 1.2)):
         _contour(axis, labels[view.box], line, width)
     axis.set_title(panel.title, fontsize=8, pad=3)
 
