@@ -169,6 +169,8 @@ def test_the_measures_of_simple_bodies():
     assert Brain.of(-values, ellipsoid, (1, 1, 1)).contrast == pytest.approx(-brain.contrast)
     box = Brain.of(values, np.ones(values.shape, bool), (1, 1, 1))
     assert box.cut == pytest.approx(1) and box.at_edge
+    for half in (slice(0, 20), slice(20, 40)):
+        assert Brain.of(values[half], ellipsoid[half], (1, 1, 1)).at_edge
     stretched = Brain.of(values, ellipsoid, (1.0, 1.0, 2.0))
     assert stretched.shape == pytest.approx(1, abs=0.01) and stretched.ml == pytest.approx(2 * brain.ml)
 
