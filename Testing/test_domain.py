@@ -1,6 +1,5 @@
 """The comparison with the training: a scan in range is left in peace, each oddity gets its own warning and no other."""
 
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from SegSRGANLib.batch.jobs import Job
 from SegSRGANLib.batch.summary import row
 from SegSRGANLib.batch.work import DONE, Outcome
 from SegSRGANLib.checkpoint import Model, ModelCard, load_checkpoint, save_checkpoint
-from SegSRGANLib.domain import Brain, Domain
+from SegSRGANLib.domain import Brain
 from SegSRGANLib.geometry import Grid, output_grid
 from SegSRGANLib.inference import EnhanceOptions, enhance
 from SegSRGANLib.networks import Generator, GeneratorConfig
@@ -224,31 +223,6 @@ def test_it_reaches_record_table_and_report(phantom, card, tmp_path):
 def test_names_and_values(name, low, high, words):
     found = contrast_warnings(name, low, high)
     assert found == [] if words is None else words in found[0]
-
-
-def test_older_models_get_it_by_a_command(tmp_path, monkeypatch, capsys):
-    """The weights stay, the card gains its domain, and models.json the new size and hash."""
-    training_brains.table(tmp_path)
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps(training_brains.values(tmp_path)))
-    file, network = tmp_path / "old.safetensors", Generator(GeneratorConfig(2, 1))
-    save_checkpoint(file, network, ModelCard(title="Old"))
-    before = load_checkpoint(file)
-    entry = {"name": "old", "file": file.name, "size": file.stat().st_size, "sha256": before.sha256}
-    (tmp_path / "models.json").write_text(json.dumps({"models": [entry]}))
-    path = Path(__file__).parents[1] / "benchmarks" / "model_domain.py"
-    spec = importlib.util.spec_from_file_location("model_domain", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr("sys.argv", ["model_domain.py", str(file), str(config)])
-    module.main()
-    after = load_checkpoint(file)
-    assert isinstance(after.card.domain, Domain) and replace(after.card, domain=None) == before.card
-    for old, new in zip(before.network.parameters(), after.network.parameters(), strict=True):
-        assert torch.equal(old, new)
-    (listed,) = json.loads((tmp_path / "models.json").read_text())["models"]
-    assert listed == {**entry, "size": file.stat().st_size, "sha256": after.sha256}
-    assert "brain_ml" in capsys.readouterr().out
 
 
 def _millilitres(mask: sitk.Image) -> float:
