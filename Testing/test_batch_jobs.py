@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import fuzz
+from hypothesis import given
 from hypothesis import strategies as st
 
 from SegSRGANLib.batch.claims import Claim, sweep
@@ -83,7 +84,7 @@ def test_bad_tables(tmp_path, text, message):
         find_jobs(tmp_path / "list.csv", tmp_path)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@fuzz
 @given(st.one_of(st.binary(max_size=300), st.text(alphabet='input,mask/.\\"\n\r$~ \0', max_size=120).map(str.encode)))
 def test_any_table_is_jobs_or_one_sentence(tmp_path, content):
     (tmp_path / "list.csv").write_bytes(content)
