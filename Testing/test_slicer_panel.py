@@ -1,4 +1,4 @@
-"""The Enhance tab as a user works with it: real MRML, real Qt, a stand-in child."""
+"""The panel and its parameters: real MRML, real Qt, a stand-in child."""
 
 import json
 import pathlib
@@ -11,7 +11,6 @@ from harness.fixtures import (  # noqa: F401
     panel,
     slicer,
     standIn,
-    waitFor,
     writeModelFile,
 )
 
@@ -189,152 +188,6 @@ def test_a_plain_volume_gives_no_warning(panel):  # noqa: F811
     assert "does not hold a whole brain" in panel.ui.warningLabel.text
 
 
-def test_apply_makes_nodes_and_the_panel_shows_them(panel, standIn):  # noqa: F811
-    source = phantoms.node()
-    panel.enter()
-    parameters = panel.logic.getParameterNode()
-    parameters.spacing = 0.8
-    applied(panel)
-    assert "Done" in panel.ui.statusLabel.text
-    assert parameters.outputVolume.GetName() == "T2w enhanced"
-    assert panel.ui.outputSegmentationSelector.currentNode().GetName() == "T2w cortex"
-    assert parameters.outputProbability is None  # it was not asked for
-    assert panel.ui.applyButton.enabled and not panel.ui.cancelButton.enabled
-    first = parameters.outputVolume
-    applied(panel)  # again, into the same nodes
-    assert parameters.outputVolume is first
-    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 2
-    assert parameters.inputVolume is source
-
-
-def test_probability_map_is_filled_when_a_node_is_chosen(panel, standIn):  # noqa: F811
-    phantoms.node()
-    panel.enter()
-    node = panel.ui.outputProbabilitySelector.addNode()
-    applied(panel)
-    assert panel.logic.getParameterNode().outputProbability is node
-    assert slicer.util.arrayFromVolume(node).max() == 1
-
-
-def test_the_options_reach_the_child(panel, standIn, monkeypatch):  # noqa: F811
-    from SegSRGANModule import EnhanceJob
-
-    seen = []
-    real = EnhanceJob.ChildProcess
-    monkeypatch.setattr(
-        EnhanceJob, "ChildProcess", lambda arguments, *rest: seen.append(arguments) or real(arguments, *rest)
-    )
-    phantoms.node()
-    panel.enter()
-    parameters = panel.logic.getParameterNode()
-    for name in ("spacing", "device", "patch", "overlap", "threshold", "biasCorrection", "mixedPrecision"):
-        setattr(parameters, name, OTHER_VALUES[name])
-    applied(panel)
-    line = " ".join(seen[0])
-    for option in (
-        "--spacing 0.75",
-        "--device cpu",
-        "--patch 96",
-        "--overlap 0.25",
-        "--threshold 0.4",
-        "--model stand-in",
-    ):
-        assert option in line
-    assert "--bias-correction" in line and "--no-mixed-precision" in line
-
-
-def test_progress_and_remaining_time_are_shown(panel, standIn):  # noqa: F811
-    standIn("slow")
-    phantoms.node()
-    panel.enter()
-    ui = panel.ui
-    panel.parent.show()
-    ui.applyButton.click()
-    assert not ui.applyButton.enabled and ui.cancelButton.enabled
-    waitFor(lambda: ui.progressBar.value == 100)
-    assert ui.progressBar.visible
-    assert "2 s left" in ui.progressBar.format
-    assert ui.statusLabel.text == "Reading"
-    ui.cancelButton.click()
-    waitFor(lambda: panel.enhanceTab.run is None)
-    assert "Cancelled" in ui.statusLabel.text
-    assert not ui.progressBar.visible
-    assert not slicer.util.getNodes("*enhanced*")
-    assert ui.applyButton.enabled
-    panel.parent.hide()
-
-
-def test_an_error_is_one_sentence_with_details_on_demand(panel, standIn):  # noqa: F811
-    standIn("fail")
-    phantoms.node()
-    panel.enter()
-    panel.parent.show()
-    applied(panel)
-    ui = panel.ui
-    assert ui.statusLabel.text == "The volume is made of cheese; choose one of a brain."
-    assert not ui.detailsText.visible
-    ui.detailsButton.click()
-    assert ui.detailsText.visible
-    assert "a line of details" in ui.detailsText.toPlainText()
-    assert not slicer.util.getNodes("*enhanced*")
-    panel.parent.hide()
-
-
-def test_a_child_that_dies_is_survived(panel, standIn):  # noqa: F811
-    standIn("crash")
-    phantoms.node()
-    panel.enter()
-    applied(panel)
-    assert "ended unexpectedly" in panel.ui.statusLabel.text
-    standIn("")
-    applied(panel)
-    assert "Done" in panel.ui.statusLabel.text
-
-
-def test_results_that_cannot_be_read_are_an_error(panel, standIn, monkeypatch):  # noqa: F811
-    from SegSRGANModule import Results
-
-    monkeypatch.setattr(Results, "setVolumeFromImage", lambda node, image: 1 / 0 if False else _raise())
-    phantoms.node()
-    panel.enter()
-    applied(panel)
-    assert "could not be loaded" in panel.ui.statusLabel.text
-
-
-def _raise():
-    raise OSError("the disk is gone")
-
-
-def test_closing_the_scene_during_a_run(panel, standIn):  # noqa: F811
-    standIn("slow")
-    phantoms.node()
-    panel.enter()
-    panel.ui.applyButton.click()
-    waitFor(lambda: panel.ui.progressBar.value > 0)
-    slicer.mrmlScene.Clear(False)
-    waitFor(lambda: panel.enhanceTab.run is None)
-    assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    assert not panel.ui.applyButton.enabled
-    standIn("")
-    phantoms.node()
-    panel.enter()
-    applied(panel)
-    assert "Done" in panel.ui.statusLabel.text
-
-
-def test_deleting_input_and_output_during_a_run(panel, standIn):  # noqa: F811
-    source = phantoms.node()
-    panel.enter()
-    parameters = panel.logic.getParameterNode()
-    parameters.outputVolume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "target")
-    panel.ui.applyButton.click()
-    slicer.mrmlScene.RemoveNode(source)
-    slicer.mrmlScene.RemoveNode(parameters.outputVolume)
-    waitFor(lambda: panel.enhanceTab.run is None)
-    assert "Done" in panel.ui.statusLabel.text
-    assert parameters.outputVolume.GetName() == "T2w enhanced"
-
-
 def test_a_saved_scene_brings_the_panel_back(panel, standIn, tmp_path):  # noqa: F811
     phantoms.node()
     panel.enter()
@@ -352,27 +205,6 @@ def test_a_saved_scene_brings_the_panel_back(panel, standIn, tmp_path):  # noqa:
     assert ui.outputSegmentationSelector.currentNode().GetName() == "T2w cortex"
     applied(panel)
     assert "Done" in ui.statusLabel.text
-
-
-def test_brain_mask_reaches_the_child(panel, standIn):  # noqa: F811
-    import numpy as np
-    import SimpleITK as sitk
-    from SegSRGANModule import Nodes
-
-    phantoms.node()
-    half = phantoms.image()
-    values = np.zeros(phantoms.SHAPE, np.uint8)
-    values[:, :, 20:] = 1
-    mask = sitk.GetImageFromArray(values)
-    mask.CopyInformation(half)
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Mask")
-    Nodes.setVolumeFromImage(node, mask)
-    panel.enter()
-    parameters = panel.logic.getParameterNode()
-    parameters.brainMask, parameters.spacing = node, 0.8
-    applied(panel)
-    drawn = slicer.util.arrayFromSegmentBinaryLabelmap(parameters.outputSegmentation, "cortex", parameters.inputVolume)
-    assert drawn[:, :, 21:].any() and not drawn[:, :, :19].any()
 
 
 def test_import_of_a_model(panel, tmp_path):  # noqa: F811
@@ -406,17 +238,6 @@ def test_a_model_that_is_gone_or_not_downloaded_keeps_apply_off(panel, models): 
     panel.enhanceTab.refreshModels(select="")
     assert ui.applyButton.enabled and not ui.downloadModelButton.visible
     panel.parent.hide()
-
-
-def test_closing_the_module_ends_the_child(panel, standIn):  # noqa: F811
-    standIn("stubborn")
-    phantoms.node()
-    panel.enter()
-    panel.ui.applyButton.click()
-    run = panel.enhanceTab.run
-    waitFor(lambda: run._pid is not None)
-    panel.enhanceTab.close()
-    waitFor(lambda: not run.isRunning)
 
 
 def test_research_use_only_is_said(panel):  # noqa: F811
