@@ -26,6 +26,8 @@ _SAME_SPACING = 1e-4  # headers are rounded
 _WINDOW = 4.0  # mm, FWHM over which residuals are averaged: noise averages out, anatomy does not
 _FOREGROUND = 0.1  # of the intensity range: below lies air
 _NORMAL = 1.4826  # standard deviations per median absolute deviation
+# Chosen on two volumes of Fidon et al. (2021) with noise of 0 to 4 %: never worse than the network alone, see docs.
+_LEAST_RIDGE, _RIDGE_PER_NOISE = 0.2, 25.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Consistency:
 
 
 class Observation:
-    """The operator A = H B from a result's grid to the comparison grid, its adjoint and its pseudo-inverse."""
+    """The operator A = H B from a result's grid to the comparison grid, its adjoint and its damped inverse."""
 
     def __init__(self, scan: Grid, result: Grid) -> None:
         """Build one matrix per coarsened axis.
@@ -94,15 +96,26 @@ class Observation:
         """A^T Y: comparison shape to result's shape, the exact transpose."""
         return self._along_axes(volume, {axis: matrix.T for axis, matrix in self._matrices.items()})
 
-    def inverse(self, volume: torch.Tensor) -> torch.Tensor:
-        """A^+ Y, the smallest volume with A X = Y: A^T (A A^T)^-1 Y, axis by axis because A is separable."""
-        return self._along_axes(volume, {axis: np.linalg.pinv(matrix) for axis, matrix in self._matrices.items()})
+    def inverse(self, volume: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
+        """A^T (A A^T + (ridge s)^2)^-1 Y, axis by axis because A is separable; s is A's largest singular value.
+
+        Without a ridge it is A^+ Y, the smallest volume with A X = Y. What A hardly lets through, s_k < ridge s, comes
+        back damped, and with it the noise (Tikhonov).
+        """
+        return self._along_axes(volume, {axis: _damped(matrix, ridge) for axis, matrix in self._matrices.items()})
 
     @staticmethod
     def _along_axes(volume: torch.Tensor, matrices: dict[int, np.ndarray]) -> torch.Tensor:
         for axis, matrix in matrices.items():
             volume = apply_along(volume, as_tensor(np.ascontiguousarray(matrix), volume), 2 - axis)
         return volume
+
+
+def _damped(matrix: np.ndarray, ridge: float) -> np.ndarray:
+    if ridge == 0:
+        return np.linalg.pinv(matrix)
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    return (right.T * (values / (values**2 + (ridge * values[0]) ** 2))) @ left.T
 
 
 def _comparison_grid(scan: Grid, result: Grid, coarse: list[bool]) -> Grid:
@@ -149,15 +162,16 @@ def acquisition_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image |
     )
 
 
-def make_consistent(scan: sitk.Image, sr: sitk.Image) -> sitk.Image:
-    """The volume nearest to a result that agrees with the scan: X + A^+ (Y - A X).
+def make_consistent(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = None) -> sitk.Image:
+    """Bring a result to agreement with the scan, as far as the scan's noise allows: X + A^T (A A^T + r^2)^-1 (Y - A X).
 
-    It is the limit of iterative back-projection (Irani and Peleg, 1991). Because A is separable it is reached in one
-    step. The details that the scan cannot tell stay as the network made them; the scan's noise comes back with its
-    signal.
+    Without noise that is nearly the limit of iterative back-projection (Irani and Peleg, 1991), reached in one step
+    because A is separable. The ridge r grows with the noise that `noise_level` finds, so that the scan's signal comes
+    back and its noise does not. Details that the scan cannot tell stay as the network made them.
 
     Args:
         scan: the volume that was super-resolved. sr: the result.
+        mask: on any grid; outside, the result stays as it is.
 
     Returns:
         float32, on the result's grid.
@@ -165,11 +179,38 @@ def make_consistent(scan: sitk.Image, sr: sitk.Image) -> sitk.Image:
     Raises:
         ValueError: other axes.
     """
-    operator = Observation(Grid.of(scan), Grid.of(sr))
+    grid = Grid.of(sr)
+    operator = Observation(Grid.of(scan), grid)
     measured = torch.from_numpy(sitk.GetArrayFromImage(upsample(scan, operator.grid))).double()
-    volume = torch.from_numpy(_floats(sr)).double()
-    volume += operator.inverse(measured - operator.apply(volume))
-    return Grid.of(sr).image(volume.float().numpy())
+    before = _floats(sr)
+    volume = torch.from_numpy(before).double()
+    ridge = max(_LEAST_RIDGE, _RIDGE_PER_NOISE * noise_level(scan))
+    volume += operator.inverse(measured - operator.apply(volume), ridge)
+    after = volume.float().numpy()
+    if mask is not None:
+        inside = sitk.GetArrayFromImage(resample_labels(sitk.Cast(mask != 0, sitk.sitkUInt8), grid)) > 0
+        after = np.where(inside, after, before)
+    return grid.image(after)
+
+
+def noise_level(scan: sitk.Image) -> float:
+    """Standard deviation of the noise, relative to the 99.5th percentile of the scan; 0 where nothing can be measured.
+
+    The median absolute diagonal difference of 2 x 2 voxels inside the slices, where neighbours are nearest (Donoho and
+    Johnstone, 1994): smooth anatomy cancels in it, edges are few. Of the foreground only.
+    """
+    values = sitk.GetArrayFromImage(scan)
+    values = np.moveaxis(values, 2 - int(np.argmax(scan.GetSpacing())), 0)
+    corners = [values[:, y, x] for y in (slice(-1), slice(1, None)) for x in (slice(-1), slice(1, None))]
+    positive = values[values > 0]
+    if positive.size == 0 or corners[0].size == 0:
+        return 0.0
+    scale = float(np.percentile(positive, 99.5))
+    foreground = np.minimum.reduce(corners) > _FOREGROUND * scale
+    if not foreground.any():
+        return 0.0
+    difference = (corners[0] - corners[1] - corners[2] + corners[3])[foreground] / 2
+    return _NORMAL * float(np.median(np.abs(difference))) / scale
 
 
 def _floats(image: sitk.Image) -> np.ndarray:

@@ -44,7 +44,7 @@ class EnhanceOptions:
     bias_correction: N4 before anything else.
     threshold: probability from which a voxel is cortex.
     prediction: patches, device and precision.
-    consistency: make the result agree with the scan, see `consistency.make_consistent`.
+    consistency: bring the intensities to agreement with the scan, see `consistency.make_consistent`.
     uncertainty: number of runs on mirrored and shifted copies, see `uncertainty`; 0 for none.
     """
 
@@ -53,7 +53,7 @@ class EnhanceOptions:
     bias_correction: bool = False
     threshold: float = 0.5
     prediction: PredictionOptions = PredictionOptions()
-    consistency: bool = False
+    consistency: bool = True
     uncertainty: int = 0
 
     def __post_init__(self) -> None:
@@ -143,12 +143,14 @@ def enhance(
     with _timed(timings, "composition"):
         images = _compose(predicted, interpolated, region, inside, output, scale, options.threshold)
         brain = _brain(predicted, region, output)
-        if options.consistency:
-            images = (make_consistent(measured, images[0]), *images[1:])
     with _timed(timings, "quality"):
         report(0.95, "Measuring the quality")
         spread = None if spread is None else _whole(spread, region, output, scale)
+        # of what the network made: once it agrees with the scan, nothing would show where it did not
         quality = assess(measured, images[0], images[1:], inside, spread, scale)
+    with _timed(timings, "consistency"):
+        if options.consistency:
+            images = (make_consistent(measured, images[0], inside), *images[1:])
     timings["total"] = time.perf_counter() - started
     report(0.97, "Finished the computation")
     run = describe_run(image, model, device, warnings + quality.warnings, timings)

@@ -15,7 +15,7 @@ from .checkpoint import CheckpointError, Model, ModelCard, load_checkpoint
 from .device import choose_device
 from .downloads import Fingerprint
 
-DEFAULT_MODEL = "segsrgan-paper"
+DEFAULT_MODEL = "segsrgan"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def load_model(name_or_file: str | Path = DEFAULT_MODEL, device: str | torch.dev
     """Load a model by its name in the list, or from a .safetensors file. Nothing is downloaded.
 
     Args:
-        name_or_file: for instance "segsrgan-paper", or a path.
+        name_or_file: for instance "segsrgan", or a path.
         device: "auto", "cpu", "cuda" or "mps".
 
     Raises:

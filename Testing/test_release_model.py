@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 import training_brains
 
+from SegSRGANLib.cascade import Cascade, CascadeConfig
 from SegSRGANLib.checkpoint import ModelCard, load_checkpoint, save_checkpoint
 from SegSRGANLib.networks import Generator, GeneratorConfig
 
@@ -41,3 +42,22 @@ def test_a_release_has_its_card_its_weights_and_its_entry(tmp_path, monkeypatch)
     assert [first, last] == others
     assert entry["name"] == "ours" and entry["file"] == file.name and entry["licence"] == "CC0"
     assert entry["sha256"] == released.sha256 and entry["size"] == file.stat().st_size
+
+
+def test_calibration_moves_the_border_of_the_cortex(tmp_path, monkeypatch):
+    training_brains.table(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(training_brains.values(tmp_path)))
+    torch.manual_seed(0)
+    trained, network = tmp_path / "trained.safetensors", Cascade(CascadeConfig(4, 1, 1)).eval()
+    save_checkpoint(trained, network, ModelCard(title="unnamed"))
+    (tmp_path / "models.json").write_text('{"models": []}')
+    _release(monkeypatch, trained, config, "ours", "--folder", tmp_path, "--cortex-from", "0.2")
+    released = load_checkpoint(tmp_path / "ours.safetensors").network
+    x = torch.rand(1, 1, 8, 8, 8)
+    with torch.no_grad():
+        before, after = network(x), released(x)
+    border = (before[:, 1] - 0.2).abs() < 0.01  # rounding of the weights
+    assert torch.equal((before[:, 1] > 0.2)[~border], (after[:, 1] > 0.5)[~border])
+    assert 0 < (after[:, 1] > 0.5).float().mean() < 1
+    torch.testing.assert_close(before[:, 0], after[:, 0], rtol=0, atol=1e-3)

@@ -16,7 +16,10 @@ Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to
 Patch = Annotated[int, typer.Option(help="Side of a patch, voxels; 0: the whole volume at once.")]
 Overlap = Annotated[float, typer.Option(help="Share of a patch in common with the next one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Consistency = Annotated[bool, typer.Option("--consistency", help="Make the result agree with the scan.")]
+Consistency = Annotated[
+    bool,
+    typer.Option("--consistency/--no-consistency", help="Bring the intensities to agreement with the scan."),
+]
 Uncertainty = Annotated[
     int, typer.Option(metavar="N", help="Runs on mirrored and shifted copies, to show what the model is unsure of.")
 ]

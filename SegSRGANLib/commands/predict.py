@@ -57,7 +57,7 @@ def predict(
     bias_correction: Annotated[
         bool, typer.Option("--bias-correction", help="Correct the bias field (N4) first.")
     ] = False,
-    consistency: Consistency = False,
+    consistency: Consistency = True,
     uncertainty: Uncertainty = 0,
     maps: Maps = False,
     report: Report = False,
