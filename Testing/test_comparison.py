@@ -81,7 +81,8 @@ def test_names_of_systems_are_understood():
     assert models["spline"] == "" and models["segsrgan"] == "segsrgan" and models["srrecnn"] == "a/b.safetensors"
     assert models["segsrgan+consistency"] == "segsrgan" and models["mine"] == "c.safetensors"
     assert [r.name for r in systems.restorers if r.consistency] == ["segsrgan+consistency"]
-    assert systems.segmenters == SEGMENTERS and systems.best == "segsrgan"
+    assert systems.segmenters == SEGMENTERS and systems.best == "segsrgan+consistency"
+    assert parse_systems("spline,segsrgan-paper,segsrgan").best == "segsrgan"
     assert parse_systems("imapa").best is None and parse_systems("spline,mine=a.safetensors").best == "mine"
 
 

@@ -194,7 +194,7 @@ def catalogue(server, tmp_path, monkeypatch):
     name = hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
     entry = {"name": "original", "title": "Original", "licence": "CeCILL-B", "url": server.url, "git_blob_sha1": name}
     save_checkpoint(tmp_path / "bundled.safetensors", Generator(GeneratorConfig(2, 1)), ModelCard(title="Bundled"))
-    bundled = {"name": "segsrgan-paper", "title": "Bundled", "file": "bundled.safetensors"}
+    bundled = {"name": "segsrgan", "title": "Bundled", "file": "bundled.safetensors"}
     (tmp_path / "models.json").write_text(json.dumps({"models": [entry, bundled]}))
     monkeypatch.setattr(weights, "models_folder", lambda: tmp_path)
     monkeypatch.setenv("SEGSRGAN_HOME", str(tmp_path / "home"))
@@ -205,7 +205,7 @@ def catalogue(server, tmp_path, monkeypatch):
 class TestModels:
     def test_listing_and_loading_download_nothing(self, catalogue):
         assert [(entry.name, entry.installed) for entry in list_models()] == [
-            ("segsrgan-paper", True),
+            ("segsrgan", True),
             ("original", False),
         ]
         with pytest.raises(CheckpointError, match="segsrgan models download original"):
@@ -249,7 +249,7 @@ class TestModels:
         import_model(tmp_path / "mine.safetensors", name="other")
         assert load_model("other", "cpu").card.title == "My own"
 
-    @pytest.mark.parametrize("name", ["../evil", "a/b", "", "original", "segsrgan-paper", ".hidden"])
+    @pytest.mark.parametrize("name", ["../evil", "a/b", "", "original", "segsrgan", ".hidden"])
     def test_names_that_cannot_be(self, name, tmp_path):
         save_checkpoint(tmp_path / "mine.safetensors", Generator(GeneratorConfig(2, 1)), ModelCard())
         if name == "":
@@ -268,7 +268,7 @@ class TestModels:
 
     def test_bundled_models_stay(self):
         with pytest.raises(CheckpointError, match="came with the software"):
-            remove_model("segsrgan-paper")
+            remove_model("segsrgan")
 
     def test_a_damaged_own_model_does_not_spoil_the_list(self):
         user_models_folder().mkdir(parents=True)
@@ -286,7 +286,7 @@ class TestModels:
 
         assert run("download", "original", "--progress", "none")[0] == 0
         status, listing = run("list")
-        assert status == 0 and "original        installed" in listing
+        assert status == 0 and "original  installed" in listing
         assert json.loads(run("info", "original", "--json")[1])["architecture"] == "OriginalGenerator"
         assert run("remove", "original") == (0, "Removed original.\n")
         assert run("remove", "original")[0] == 1

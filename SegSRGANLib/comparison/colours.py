@@ -8,6 +8,7 @@ _COLOURS = {
     "srrecnn": "#56B4E9",
     "segsrgan-paper": "#E69F00",
     "segsrgan": "#D55E00",
+    "segsrgan+consistency": "#882255",
     "majority": "#F0E442",
     "imapa": "#0072B2",
     "drawem": "#CC79A7",
@@ -18,4 +19,5 @@ _OTHER = "#000000"
 
 def colour(title: str) -> str:
     """The colour of a row of the tables, for instance of "imapa on spline"; black for a user's own system."""
-    return _COLOURS.get(title.split(" on ")[0].removesuffix("+consistency"), _OTHER)
+    name = title.split(" on ")[0]
+    return _COLOURS.get(name, _COLOURS.get(name.removesuffix("+consistency"), _OTHER))

@@ -21,6 +21,7 @@ _DETAIL, _DETAIL_LEFT, _DETAIL_TOP = 0.44, 0.53, 0.15  # width and place of the 
 _MOST_ERROR = 0.15  # of the largest intensity: the end of the error maps' colours
 _WIDTH, _COLUMNS = 2.1, 5  # inches of a panel; panels in a row
 _NAMES = {SPLINE: "spline", "srrecnn": "SRReCNN", "segsrgan-paper": "SegSRGAN (paper)", "segsrgan": "SegSRGAN"}
+_NAMES |= {"segsrgan+consistency": "SegSRGAN, consistent"}
 _NAMES |= {"majority": "majority", "imapa": "IMAPA", "drawem": "DrawEM"}
 
 

@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass
 
 SPLINE, HR = "spline", "HR"
-MODELS = ("srrecnn", "segsrgan-paper", "segsrgan")
 SEGMENTERS = ("majority", "imapa", "drawem")
 ALL = "all"
-_PREFERRED = ("segsrgan", "segsrgan-paper")  # whose volume the segmenters get, when it is there
 _CONSISTENCY = "+consistency"
+RESTORERS = (SPLINE, "srrecnn", "segsrgan-paper", "segsrgan", f"segsrgan{_CONSISTENCY}")  # of all
+_PREFERRED = RESTORERS[:1:-1]  # whose volume the segmenters get, when it is there
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -60,7 +60,7 @@ def parse_systems(text: str) -> Systems:
     segmenters: list[str] = []
     for item in filter(None, (part.strip() for part in text.split(","))):
         if item == ALL:
-            restorers = {name: Restorer(name, "" if name == SPLINE else name) for name in (SPLINE, *MODELS)} | restorers
+            restorers = {name: _restorer(name) for name in RESTORERS} | restorers
             segmenters += [name for name in SEGMENTERS if name not in segmenters]
         elif item in SEGMENTERS:
             segmenters += [item] if item not in segmenters else []
