@@ -22,7 +22,8 @@ from .geometry import Grid
 from .resampling import resample_labels, upsample
 from .separable import apply_along, as_tensor
 
-_SAME_SPACING = 1e-4  # headers are rounded
+_SAME_SPACING = 1.0001  # headers are rounded
+_THICK = 1.5  # times the result's spacing: below, the blur is not that of a slice, and undoing it would add edges
 _WINDOW = 4.0  # mm, FWHM over which residuals are averaged: noise averages out, anatomy does not
 _FOREGROUND = 0.1  # of the intensity range: below lies air
 _NORMAL = 1.4826  # standard deviations per median absolute deviation
@@ -69,18 +70,19 @@ class Consistency:
 class Observation:
     """The operator A = H B from a result's grid to the comparison grid, its adjoint and its damped inverse."""
 
-    def __init__(self, scan: Grid, result: Grid) -> None:
+    def __init__(self, scan: Grid, result: Grid, coarser: float = _SAME_SPACING) -> None:
         """Build one matrix per coarsened axis.
 
         Args:
             scan: the measured grid. result: the super-resolved grid, with the same axes and near faces.
+            coarser: spacing, relative to the result's, from which an axis counts as coarsened.
 
         Raises:
             ValueError: other axes.
         """
         if not scan.same_direction(result):
             raise ValueError("The scan and its result must have the same axes to be compared.")
-        self.coarse = [s > r * (1 + _SAME_SPACING) for s, r in zip(scan.spacing, result.spacing, strict=True)]
+        self.coarse = [s > r * coarser for s, r in zip(scan.spacing, result.spacing, strict=True)]
         self.grid = _comparison_grid(scan, result, self.coarse)
         self._matrices = {
             axis: sampling_matrix(result.size[axis], scan.size[axis], step, step)
@@ -167,7 +169,8 @@ def make_consistent(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = 
 
     Without noise that is nearly the limit of iterative back-projection (Irani and Peleg, 1991), reached in one step
     because A is separable. The ridge r grows with the noise that `noise_level` finds, so that the scan's signal comes
-    back and its noise does not. Details that the scan cannot tell stay as the network made them.
+    back and its noise does not. Details that the scan cannot tell stay as the network made them. Only axes with thick
+    slices count; along the others the scan says it all. Without any the result stays as it is.
 
     Args:
         scan: the volume that was super-resolved. sr: the result.
@@ -180,9 +183,11 @@ def make_consistent(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = 
         ValueError: other axes.
     """
     grid = Grid.of(sr)
-    operator = Observation(Grid.of(scan), grid)
-    measured = torch.from_numpy(sitk.GetArrayFromImage(upsample(scan, operator.grid))).double()
+    operator = Observation(Grid.of(scan), grid, _THICK)
     before = _floats(sr)
+    if not any(operator.coarse):
+        return grid.image(before)
+    measured = torch.from_numpy(sitk.GetArrayFromImage(upsample(scan, operator.grid))).double()
     volume = torch.from_numpy(before).double()
     ridge = max(_LEAST_RIDGE, _RIDGE_PER_NOISE * noise_level(scan))
     volume += operator.inverse(measured - operator.apply(volume), ridge)

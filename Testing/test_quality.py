@@ -159,6 +159,24 @@ def test_outside_the_mask_nothing_changes(scan, truth):
     assert np.array_equal(made[inside == 1], whole[inside == 1])
 
 
+def test_without_thick_slices_nothing_changes(truth):
+    scan = upsample(truth, output_grid(Grid.of(truth), 2.0))
+    made = make_consistent(scan, truth)
+    assert np.array_equal(sitk.GetArrayFromImage(made), sitk.GetArrayFromImage(truth))
+
+
+def test_inside_the_slices_the_scan_is_not_sharpened(truth):
+    """A blur that is not a slice's stays: only along z the result gains."""
+    grid = Grid.of(truth)
+    scan = acquire(truth, (2.0, 2.0, 4.5))
+    spline = upsample(scan, grid)
+    made = make_consistent(scan, spline)
+    change = np.abs(np.fft.fftn(sitk.GetArrayFromImage(made) - sitk.GetArrayFromImage(spline)))
+    signal = np.abs(np.fft.fftn(sitk.GetArrayFromImage(spline)))
+    assert change[0].sum() < 0.02 * signal[0].sum()
+    assert change[4:8].sum() > 0.2 * signal[4:8].sum()
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
 @pytest.mark.parametrize("percent", [1.0, 4.0])
 def test_the_noise_is_measured_inside_the_slices(truth, order, percent):
