@@ -1,6 +1,6 @@
 """Do the measures of quality, which know no truth, tell good results from bad ones?
 
-    python benchmarks/quality_measures.py -o docs/quality [--model segsrgan-paper] [--factors 3,6] [--runs 4]
+    python benchmarks/quality_measures.py -o docs/quality [--model segsrgan] [--factors 3,6] [--runs 4]
 
 HR volume -> observation model with noise -> model -> measures, beside the true error. Then failures are planted into
 the result: an erased lesion (also drawn into the truth, so that the scan shows it), slices that changed places, a
@@ -47,10 +47,10 @@ def main() -> None:
     """Measure, and write the rows as they come, so that a broken run can be read."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True, help="path of the tables, without extension")
-    parser.add_argument("--model", default="segsrgan-paper")
+    parser.add_argument("--model", default="segsrgan")
     parser.add_argument("--factors", default="3,6")
     parser.add_argument("--runs", type=int, default=4, help="of the uncertainty")
-    parser.add_argument("--patch", type=int, default=0, help="0 predicts whole volumes")
+    parser.add_argument("--patch", type=int, default=128, help="0 predicts whole volumes")
     parser.add_argument("--subjects", default="", help="names separated by commas; default: all")
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
@@ -61,7 +61,9 @@ def main() -> None:
         parser.error(f"no subjects in {root / 'fidon2021'}; set SEGSRGAN_DATA")
     model = load_model(arguments.model, arguments.device)
     options = EnhanceOptions(
-        uncertainty=arguments.runs, prediction=PredictionOptions(arguments.patch, device=arguments.device)
+        uncertainty=arguments.runs,
+        consistency=False,  # the measures judge what the network made
+        prediction=PredictionOptions(arguments.patch, device=arguments.device),
     )
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
