@@ -143,14 +143,13 @@ def enhance(
     with _timed(timings, "composition"):
         images = _compose(predicted, interpolated, region, inside, output, scale, options.threshold)
         brain = _brain(predicted, region, output)
-    with _timed(timings, "quality"):
-        report(0.95, "Measuring the quality")
-        spread = None if spread is None else _whole(spread, region, output, scale)
-        # of what the network made: once it agrees with the scan, nothing would show where it did not
-        quality = assess(measured, images[0], images[1:], inside, spread, scale)
     with _timed(timings, "consistency"):
         if options.consistency:
             images = (make_consistent(measured, images[0], inside), *images[1:])
+    with _timed(timings, "quality"):
+        report(0.95, "Measuring the quality")
+        spread = None if spread is None else _whole(spread, region, output, scale)
+        quality = assess(measured, images[0], images[1:], inside, spread, scale)
     timings["total"] = time.perf_counter() - started
     report(0.97, "Finished the computation")
     run = describe_run(image, model, device, warnings + quality.warnings, timings)

@@ -62,7 +62,6 @@ def main() -> None:
     model = load_model(arguments.model, arguments.device)
     options = EnhanceOptions(
         uncertainty=arguments.runs,
-        consistency=False,  # the measures judge what the network made
         prediction=PredictionOptions(arguments.patch, device=arguments.device),
     )
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
