@@ -21,6 +21,8 @@ class AugmentationConfig:
     background: chance that something surrounds the brain.
     synthetic: chance that the contrast is made from the label map alone (domain randomization, Billot et al., 2023).
     deformation: chance of a rotation and elastic deformation, up to `rotation` degrees and `elastic` voxels.
+    stripping: chance that the fluid around the brain is cut away, wholly or in part, as tight brain masks do; `fluid`
+        names its labels.
     """
 
     orientations: float = 1.0
@@ -33,9 +35,11 @@ class AugmentationConfig:
     deformation: float = 0.0
     rotation: float = 12.0
     elastic: float = 3.0
+    stripping: float = 0.0
+    fluid: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("orientations", "background", "synthetic", "deformation"):
+        for name in ("orientations", "background", "synthetic", "deformation", "stripping"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"augmentation.{name} is a chance from 0 to 1, not {getattr(self, name)}.")
         for name in ("gamma", "scale"):
@@ -46,6 +50,8 @@ class AugmentationConfig:
             raise ValueError("The strengths of the augmentation must not be negative.")
         if self.rotation > 15:
             raise ValueError(f"augmentation.rotation is at most 15 degrees, not {self.rotation}.")
+        if self.stripping > 0 and not self.fluid:
+            raise ValueError("augmentation.stripping needs augmentation.fluid, the labels of what is stripped.")
 
 
 def random_orientation(
@@ -93,6 +99,30 @@ def deform(
         return F.grid_sample(volume.float()[None, None], grid, mode=mode, align_corners=False)[0, 0]
 
     return sample(image, "bilinear"), sample(labels, "nearest").to(labels.dtype)
+
+
+def strip_fluid(
+    image: torch.Tensor, labels: torch.Tensor, fluid: tuple[int, ...], rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cut the fluid around a brain away, up to a random depth: a brain mask may end anywhere between skull and cortex.
+
+    Args:
+        image: (z, y, x) float32.
+        labels: (z, y, x) uint8, 0 outside the brain.
+        fluid: labels of the fluid.
+        rng: the source of randomness.
+
+    Returns:
+        Image and labels, both 0 where the fluid was cut away.
+    """
+    table = torch.ones(256)
+    table[[0, *fluid]] = 0
+    tissue = table[labels.long()]
+    near = tissue
+    for _ in range(int(rng.integers(0, 4))):  # times a voxel of fluid is kept around the tissue
+        near = F.max_pool3d(near[None, None], 3, stride=1, padding=1)[0, 0]
+    kept = (near > 0) & (labels > 0)
+    return image * kept, labels * kept
 
 
 def synthetic_intensity(labels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -14,7 +14,14 @@ import torch
 from ..acquisition import sampling_matrix
 from ..resampling import spline_matrix
 from ..separable import apply_along, as_tensor
-from .augmentation import AugmentationConfig, deform, random_contrast, random_orientation, synthetic_intensity
+from .augmentation import (
+    AugmentationConfig,
+    deform,
+    random_contrast,
+    random_orientation,
+    strip_fluid,
+    synthetic_intensity,
+)
 from .subject import Subject
 
 _TRIES = 20  # draws of a crop before the one with the most brain is taken
@@ -119,6 +126,8 @@ def _random_scene(
     image, tissue = torch.from_numpy(crop), torch.from_numpy(labels)
     if warp:
         image, tissue = deform(image, tissue, int(size.max()), augmentation, rng)
+    if augmentation.stripping > 0 and rng.random() < augmentation.stripping:
+        image, tissue = strip_fluid(image, tissue, augmentation.fluid, rng)
     if rng.random() < augmentation.synthetic:
         image = synthetic_intensity(tissue, rng)
     image = random_contrast(image, tissue, augmentation, rng)
