@@ -46,6 +46,8 @@ class ModelCard:
 
     training_spacing: voxel spacing in mm, from and to, of the volumes it was trained to make.
     training_slices: slice thickness in mm, from and to, of the low resolution it was trained on.
+    consistent_input: whether the network gets interpolated slices that `consistency.make_consistent` brought to
+        agreement with the scan, so that it need not guess how thick they were; else the interpolated slices alone.
     domain: what else its training covered; None where that was not measured.
     parent: name and SHA-256 of the model that a fine-tuning started from, or "".
     """
@@ -56,6 +58,7 @@ class ModelCard:
     training_data: str = ""
     training_spacing: tuple[float, float] = (0.4, 1.2)
     training_slices: tuple[float, float] = (1.0, 6.0)
+    consistent_input: bool = False
     domain: Domain | None = None
     licence: str = ""
     citation: str = ""

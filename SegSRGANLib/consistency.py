@@ -23,7 +23,7 @@ from .resampling import resample_labels, upsample
 from .separable import apply_along, as_tensor
 
 _SAME_SPACING = 1.0001  # headers are rounded
-_THICK = 1.5  # times the result's spacing: below, the blur is not that of a slice, and undoing it would add edges
+THICK = 1.5  # times the result's spacing: below, the blur is not that of a slice, and undoing it would add edges
 _WINDOW = 4.0  # mm, FWHM over which residuals are averaged: noise averages out, anatomy does not
 _FOREGROUND = 0.1  # of the intensity range: below lies air
 # Of the local contrast: a result that agrees nearly everywhere is not accused of trifles. Sound results on Fidon et al.
@@ -107,7 +107,9 @@ class Observation:
         Without a ridge it is A^+ Y, the smallest volume with A X = Y. What A hardly lets through, s_k < ridge s, comes
         back damped, and with it the noise (Tikhonov).
         """
-        return self._along_axes(volume, {axis: _damped(matrix, ridge) for axis, matrix in self._matrices.items()})
+        return self._along_axes(
+            volume, {axis: damped_inverse(matrix, ridge) for axis, matrix in self._matrices.items()}
+        )
 
     @staticmethod
     def _along_axes(volume: torch.Tensor, matrices: dict[int, np.ndarray]) -> torch.Tensor:
@@ -116,7 +118,8 @@ class Observation:
         return volume
 
 
-def _damped(matrix: np.ndarray, ridge: float) -> np.ndarray:
+def damped_inverse(matrix: np.ndarray, ridge: float) -> np.ndarray:
+    """M^T (M M^T + (ridge s)^2)^-1 of a matrix (m, n), as (n, m); s is its largest singular value. See `inverse`."""
     if ridge == 0:
         return np.linalg.pinv(matrix)
     left, values, right = np.linalg.svd(matrix, full_matrices=False)
@@ -186,19 +189,23 @@ def make_consistent(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = 
         ValueError: other axes.
     """
     grid = Grid.of(sr)
-    operator = Observation(Grid.of(scan), grid, _THICK)
+    operator = Observation(Grid.of(scan), grid, THICK)
     before = _floats(sr)
     if not any(operator.coarse):
         return grid.image(before)
     measured = torch.from_numpy(sitk.GetArrayFromImage(upsample(scan, operator.grid))).double()
     volume = torch.from_numpy(before).double()
-    ridge = max(_LEAST_RIDGE, _RIDGE_PER_NOISE * noise_level(scan))
-    volume += operator.inverse(measured - operator.apply(volume), ridge)
+    volume += operator.inverse(measured - operator.apply(volume), damping(noise_level(scan)))
     after = volume.float().numpy()
     if mask is not None:
         inside = sitk.GetArrayFromImage(resample_labels(sitk.Cast(mask != 0, sitk.sitkUInt8), grid)) > 0
         after = np.where(inside, after, before)
     return grid.image(after)
+
+
+def damping(noise: float) -> float:
+    """The ridge for a scan with noise of this standard deviation, relative to its 99.5th percentile."""
+    return max(_LEAST_RIDGE, _RIDGE_PER_NOISE * noise)
 
 
 def noise_level(scan: sitk.Image) -> float:

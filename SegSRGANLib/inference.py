@@ -127,13 +127,17 @@ def enhance(
     with _timed(timings, "interpolation"):
         report(0.02, "Interpolating")
         scale = model.card.normalization.scale(_array(measured), None if inside is None else _array(inside))
-        interpolated = _array(upsample(measured, output, options.interpolator)) / np.float32(scale)
+        upsampled = upsample(measured, output, options.interpolator)
+        interpolated = _array(upsampled) / np.float32(scale)
         region = _region(inside, interpolated, output)
+        given = interpolated[region]
+        if model.card.consistent_input:
+            given = _array(make_consistent(measured, upsampled))[region] / np.float32(scale)
     stop_if(should_stop)
     with _timed(timings, "prediction"):
         counted = _counted(inside, output, region)
         # the training volumes are brains without surroundings
-        volume = torch.from_numpy(np.where(True if counted is None else counted, interpolated[region], np.float32(0)))
+        volume = torch.from_numpy(np.where(True if counted is None else counted, given, np.float32(0)))
         how: dict[str, Any] = {}
         callbacks = (scaled(progress, 0.05, 0.95), should_stop)
         predict = _predictor(model, options, CanonicalAxes.of(output), callbacks, how)

@@ -172,12 +172,13 @@ _BASES = ("original, patch 64 step 20", "MONAI, patch 64 overlap 0.5")
 
 def quality(arguments: argparse.Namespace) -> None:
     from SegSRGANLib.metrics import dice, psnr
-    from SegSRGANLib.normalization import Normalization
     from SegSRGANLib.training.validation import prepare_exam
 
     model = load_checkpoint(arguments.model)
-    normalization = model.card.normalization if model.card else Normalization()
-    exams = [prepare_exam(_subject(name), arguments.thickness, normalization) for name in arguments.subjects]
+    normalization, consistent = model.card.normalization, model.card.consistent_input
+    exams = [
+        prepare_exam(_subject(name), arguments.thickness, normalization, consistent) for name in arguments.subjects
+    ]
     print(f"\nSubjects: {', '.join(arguments.subjects)}; slices of {arguments.thickness} mm; mean over subjects.\n")
     print("| strategy | seconds | PSNR in the brain, dB | PSNR, dB | Dice of the cortex |\n|---|---|---|---|---|")
     rows: dict[str, list] = {"spline": []}
@@ -190,7 +191,7 @@ def quality(arguments: argparse.Namespace) -> None:
             if strategy.name in arguments.leave_out:
                 continue
             start = time.perf_counter()
-            result = strategy.predict(model.network, exam.interpolated, plain=False).numpy()
+            result = strategy.predict(model.network, exam.given, plain=False).numpy()
             seconds = time.perf_counter() - start
             estimate = result[0] * np.float32(exam.scale)
             figures = psnr(reference, estimate, mask), psnr(reference, estimate), dice(wanted, result[1] >= 0.5)

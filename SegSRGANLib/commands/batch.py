@@ -20,6 +20,7 @@ from ..optional import require
 from ..prediction import PredictionOptions
 from ..weights import DEFAULT_MODEL
 from .options import (
+    BiasCorrection,
     CancelFile,
     Consistency,
     Debug,
@@ -32,6 +33,8 @@ from .options import (
     Patch,
     ProgressMode,
     Report,
+    Spacing,
+    Threshold,
     Uncertainty,
 )
 
@@ -45,7 +48,7 @@ def batch(
     participant: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="Of a BIDS dataset only this one; may be repeated.")
     ] = None,
-    spacing: Annotated[float, typer.Option(help="Isotropic output spacing, mm.")] = 0.5,
+    spacing: Spacing = EnhanceOptions.spacing,
     model: ModelName = DEFAULT_MODEL,
     workers: Annotated[int, typer.Option(help="Processes at a time; with several GPUs, one each.")] = 1,
     part: Annotated[
@@ -60,10 +63,8 @@ def batch(
     device: Device = "auto",
     patch: Patch = PredictionOptions.patch,
     overlap: Overlap = PredictionOptions.overlap,
-    threshold: Annotated[float, typer.Option(help="Probability from which a voxel is cortex.")] = 0.5,
-    bias_correction: Annotated[
-        bool, typer.Option("--bias-correction", help="Correct the bias field (N4) first.")
-    ] = False,
+    threshold: Threshold = EnhanceOptions.threshold,
+    bias_correction: BiasCorrection = False,
     consistency: Consistency = True,
     uncertainty: Uncertainty = 0,
     maps: Maps = False,

@@ -15,6 +15,9 @@ ModelName = Annotated[str, typer.Option("--model", "-m", help="Name of a listed 
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
 Patch = Annotated[int, typer.Option(help="Side of a patch, voxels; 0: the whole volume at once.")]
 Overlap = Annotated[float, typer.Option(help="Share of a patch in common with the next one.")]
+Spacing = Annotated[float, typer.Option(help="Isotropic output spacing, mm.")]
+Threshold = Annotated[float, typer.Option(help="Probability from which a voxel is cortex.")]
+BiasCorrection = Annotated[bool, typer.Option("--bias-correction", help="Correct the bias field (N4) first.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Consistency = Annotated[
     bool,

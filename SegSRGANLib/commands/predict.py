@@ -22,6 +22,7 @@ from ..results import check_writable, result_name, result_paths, save_enhancemen
 from ..volume_io import read_labels, read_volume
 from ..weights import DEFAULT_MODEL, load_model
 from .options import (
+    BiasCorrection,
     CancelFile,
     Consistency,
     Debug,
@@ -34,6 +35,8 @@ from .options import (
     Patch,
     ProgressMode,
     Report,
+    Spacing,
+    Threshold,
     Uncertainty,
 )
 
@@ -41,7 +44,7 @@ from .options import (
 def predict(
     volume: Annotated[Path, typer.Argument(help="T2-weighted volume: NIfTI, NRRD, MetaImage or a DICOM folder.")],
     outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
-    spacing: Annotated[float, typer.Option(help="Isotropic output spacing, mm.")] = 0.5,
+    spacing: Spacing = EnhanceOptions.spacing,
     model: ModelName = DEFAULT_MODEL,
     mask: Annotated[Path | None, typer.Option(help="Brain mask; outside it the volume is only interpolated.")] = None,
     series: Annotated[str | None, typer.Option(help="Which DICOM series, when the folder holds several.")] = None,
@@ -53,10 +56,8 @@ def predict(
         typer.Option(metavar="PATCH:STEP,...", help="Several runs, voxels; each into a folder patch-PATCH_step-STEP."),
     ] = None,
     interpolator: Annotated[str, typer.Option(metavar="|".join(INTERPOLATORS), help="Of the upsampling.")] = "bspline",
-    threshold: Annotated[float, typer.Option(help="Probability from which a voxel is cortex.")] = 0.5,
-    bias_correction: Annotated[
-        bool, typer.Option("--bias-correction", help="Correct the bias field (N4) first.")
-    ] = False,
+    threshold: Threshold = EnhanceOptions.threshold,
+    bias_correction: BiasCorrection = False,
     consistency: Consistency = True,
     uncertainty: Uncertainty = 0,
     maps: Maps = False,

@@ -48,6 +48,7 @@ def make_card(config: TrainingConfig, subjects: list[Subject], parent: Model | N
         training_data=config.training_data or f"{count} of the user's own",
         training_spacing=(round(made[0], 3), round(made[1], 3)),
         training_slices=(round(slices[0], 3), round(slices[1], 3)),
+        consistent_input=bool(config.simulation.consistent_input),
         domain=training_domain(subjects, config.simulation, config.seed),
         licence=config.licence or inherited.licence,
         citation=config.citation or inherited.citation,

@@ -30,12 +30,16 @@ _FREE_KEYS |= {"validation", "title", "description", "training_data", "licence",
 
 
 def with_architecture(config: TrainingConfig, parent: Model | None) -> TrainingConfig:
-    """The configuration with the architecture of the model that it starts from."""
+    """The configuration with the architecture, and unless it says otherwise the input, of the model it starts from."""
     if parent is None:
         return config
     name = next(key for key, (_, kind) in ARCHITECTURES.items() if type(parent.network) is kind)
     options = asdict(parent.network.config)  # type: ignore[call-overload]
-    return replace(config, network=replace(config.network, architecture=name, options=options))
+    simulation = config.simulation
+    if simulation.consistent_input is None:
+        simulation = replace(simulation, consistent_input=parent.card.consistent_input)
+    network = replace(config.network, architecture=name, options=options)
+    return replace(config, network=network, simulation=simulation)
 
 
 def make_network(config: TrainingConfig, parent: Model | None) -> nn.Module:
@@ -89,7 +93,9 @@ def load_data(
             _check_tissues(subject, case.where, config)
     subjects = [subject for case, subject in loaded if case.base == TRAIN]
     thickness = _exam_thickness(config, subjects)
-    exams = [prepare_exam(subject, thickness, normalization) for case, subject in loaded if case.base == TEST]
+    consistent = bool(config.simulation.consistent_input)
+    tests = [subject for case, subject in loaded if case.base == TEST]
+    exams = [prepare_exam(subject, thickness, normalization, consistent) for subject in tests]
     return subjects, exams
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..acquisition import sampling_matrix
+from ..consistency import THICK, damped_inverse, damping
 from ..resampling import spline_matrix
 from ..separable import apply_along, as_tensor
 from .augmentation import (
@@ -41,6 +42,8 @@ class SimulationConfig:
     noise: largest standard deviation of the noise of the acquisition.
     label_share: share of the patches around a voxel of the wanted tissue; the others are around any tissue.
     mask_overlap: smallest share of the patch inside the brain.
+    consistent_input: the network gets interpolated slices that were brought to agreement with the scan, see
+        `checkpoint.ModelCard`; None does what the model does that the training starts from, else does not.
     """
 
     patch: int = 64
@@ -54,6 +57,7 @@ class SimulationConfig:
     noise: float = 0.03
     label_share: float = 0.75
     mask_overlap: float = 0.0
+    consistent_input: bool | None = None
     augmentation: AugmentationConfig = AugmentationConfig()
 
     def __post_init__(self) -> None:
@@ -167,7 +171,7 @@ def _box(volume: np.ndarray, start: np.ndarray, size: np.ndarray) -> np.ndarray:
 def _observe(
     intensity: torch.Tensor, factor: float, config: SimulationConfig, rng: np.random.Generator
 ) -> torch.Tensor:
-    """Eq. 1 and S-up on one box: thick slices along one axis, noise, spline interpolation back."""
+    """Eq. 1 and S-up on one box: thick slices along one axis, noise, spline interpolation back to what a model gets."""
     side = intensity.shape[0]
     ratio = rng.uniform(*config.thickness_ratio)
     steps = [(factor, ratio)]
@@ -177,10 +181,24 @@ def _observe(
     for axis, (step, width) in enumerate(steps):
         if step > 1:
             low = apply_along(low, as_tensor(sampling_matrix(side, round(side / step), step, step * width), low), axis)
-    noise = rng.standard_normal(tuple(low.shape), np.float32) * rng.uniform(0, config.noise)
+    deviation = rng.uniform(0, config.noise)
+    noise = rng.standard_normal(tuple(low.shape), np.float32) * deviation
     low = (low + torch.from_numpy(noise.astype(np.float32))).clamp_(min=0)
-    for axis, (step, _) in enumerate(steps):
+    for axis in sorted(range(3), key=lambda axis: steps[axis][0]):  # the thick axis last
+        step = steps[axis][0]
         if step > 1:
-            positions = (np.arange(side) + 0.5) / step - 0.5
-            low = apply_along(low, as_tensor(spline_matrix(low.shape[axis], positions), low), axis)
+            agree = damping(deviation) if config.consistent_input and step > THICK else None
+            low = _interpolate(low, axis, step, side, agree)
     return low
+
+
+def _interpolate(low: torch.Tensor, axis: int, step: float, side: int, ridge: float | None) -> torch.Tensor:
+    """Splines along one axis, to `side` voxels; with a ridge the result agrees with the slices, see `consistency`."""
+    slices = low.shape[axis]
+    positions = (np.arange(side) + 0.5) / step - 0.5
+    fine = apply_along(low, as_tensor(spline_matrix(slices, positions), low), axis)
+    if ridge is None:
+        return fine
+    observe = sampling_matrix(side, slices, step, step)
+    rest = low - apply_along(fine, as_tensor(observe, low), axis)
+    return fine + apply_along(rest, as_tensor(np.ascontiguousarray(damped_inverse(observe, ridge)), low), axis)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ..acquisition import acquire
+from ..consistency import make_consistent
 from ..geometry import Grid
 from ..metrics import dice, psnr, ssim
 from ..normalization import Normalization
@@ -44,12 +45,13 @@ class Scores:
 class Exam:
     """One test volume with its simulated acquisition.
 
-    interpolated: (z, y, x) float32 on the network's scale. scale: from that scale to the subject's, divided by the
-    subject's maximum.
+    interpolated, given: (z, y, x) float32, the spline and what the network gets, on the network's scale. scale: from
+    that scale to the subject's, divided by the subject's maximum. spline: PSNR and SSIM of the spline.
     """
 
     subject: Subject
     interpolated: torch.Tensor
+    given: torch.Tensor
     scale: float
     spline: tuple[float, float]
 
@@ -59,23 +61,29 @@ class Exam:
         return self.subject.intensity / self.subject.intensity.max()
 
 
-def prepare_exam(subject: Subject, thickness: float, normalization: Normalization) -> Exam:
+def prepare_exam(
+    subject: Subject, thickness: float, normalization: Normalization, consistent_input: bool = False
+) -> Exam:
     """Simulate thick slices along z and interpolate them back.
 
     Args:
         subject: see `loading.load_subject`.
         thickness: of the slices, mm; at least the subject's spacing.
         normalization: the network's intensity scale, as at prediction time taken from the acquisition.
+        consistent_input: what the network gets, see `checkpoint.ModelCard`.
     """
     size = tuple(reversed(subject.intensity.shape))
     grid = Grid(size, (subject.spacing,) * 3, (0.0,) * 3, _IDENTITY)  # type: ignore[arg-type]
     low = acquire(grid.image(subject.intensity), (subject.spacing, subject.spacing, max(thickness, subject.spacing)))
     scale = normalization.scale(sitk.GetArrayFromImage(low))
-    interpolated = sitk.GetArrayFromImage(upsample(low, grid))
+    interpolated = upsample(low, grid)
+    given = make_consistent(low, interpolated) if consistent_input else interpolated
+    on_scale = [torch.from_numpy(sitk.GetArrayFromImage(image) / np.float32(scale)) for image in (interpolated, given)]
     peak = float(subject.intensity.max())
     mask, reference = subject.labels > 0, subject.intensity / peak
-    spline = psnr(reference, interpolated / peak, mask), ssim(reference, interpolated / peak, mask)
-    return Exam(subject, torch.from_numpy(interpolated / np.float32(scale)), scale / peak, spline)
+    estimate = on_scale[0].numpy() * (scale / peak)
+    spline = psnr(reference, estimate, mask), ssim(reference, estimate, mask)
+    return Exam(subject, *on_scale, scale / peak, spline)
 
 
 def examine(
@@ -114,7 +122,7 @@ def predict_exam(
     """The network's output (C, z, y, x) on one test volume, on the network's scale."""
     patch = max(network.minimum, config.patch // network.multiple * network.multiple)  # type: ignore[operator]
     options = PredictionOptions(patch=int(patch), overlap=config.overlap)
-    return predict_volume(network, exam.interpolated, options, progress, should_stop).numpy()
+    return predict_volume(network, exam.given, options, progress, should_stop).numpy()
 
 
 def mean_scores(scores: list[Scores]) -> Scores:
