@@ -1,6 +1,7 @@
 """`enhance` from end to end, with networks whose answer is known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from grids import awkward_grids, blob, centroid
 
 from SegSRGANLib import EnhanceOptions, enhance
 from SegSRGANLib.checkpoint import Model, ModelCard
+from SegSRGANLib.consistency import make_consistent
 from SegSRGANLib.geometry import Grid, output_grid
 from SegSRGANLib.networks import Generator, GeneratorConfig
 from SegSRGANLib.normalization import Normalization
@@ -51,6 +53,19 @@ def test_identity_network_returns_the_interpolation_and_nothing_moves(grid):
     assert np.linalg.norm(centroid(result.labels) - centroid(scan)) < 0.2  # a thresholded blob, on voxels
     agreeing = enhance(scan, _model(), EnhanceOptions(spacing=0.6, prediction=PREDICTION))
     assert np.linalg.norm(centroid(agreeing.sr) - centroid(scan)) < 0.01
+
+
+def test_a_model_that_starts_from_agreement_gets_what_agrees_with_the_scan():
+    scan = blob(GRIDS["oblique"], sigma=1.5) * 900.0
+    model = _model()
+    model.card = replace(model.card, consistent_input=True)
+    result = enhance(scan, model, EnhanceOptions(spacing=0.6, prediction=PREDICTION, consistency=False))
+    expected = make_consistent(scan, upsample(scan, output_grid(GRIDS["oblique"], 0.6)))
+    region = sitk.GetArrayFromImage(result.probability) > 0  # of the identity, far from air, which is not predicted
+    assert region.any()
+    np.testing.assert_allclose(
+        sitk.GetArrayFromImage(result.sr)[region], sitk.GetArrayFromImage(expected)[region], atol=900e-5
+    )
 
 
 def test_oblique_volume_gives_what_the_canonical_one_gives():

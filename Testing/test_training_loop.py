@@ -255,6 +255,15 @@ def test_fine_tuning_starts_from_a_model_and_compares(folder):
     assert (folder / "tuned" / "log.csv").read_text().splitlines()[1].startswith("0,0,")
 
 
+def test_fine_tuning_goes_on_with_the_input_of_its_parent(folder):
+    parent = train(_config(folder, epochs=1, simulation={"patch": 16, "factor": [2.0, 3.0], "consistent_input": True}))
+    assert load_checkpoint(parent).card.consistent_input
+    tuned = train(_config(folder, epochs=1, init=str(parent), output=str(folder / "tuned"), network={}))
+    assert load_checkpoint(tuned).card.consistent_input
+    before, after = (json.loads((folder / run / "result.json").read_text()) for run in ("run", "tuned"))
+    assert after["before"]["psnr"] == before["after"]["psnr"]  # examined on the same input
+
+
 def test_a_worse_fine_tuning_keeps_the_parent(folder):
     parent = train(_config(folder, epochs=1))
     ruin = {"rate": 5.0, "warmup": 1, "batch": 2, "clip": None}

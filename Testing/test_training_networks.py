@@ -89,6 +89,17 @@ def test_srrecnn_is_the_papers():
     assert network.segments is False
 
 
+def test_srrecnn_begins_nearly_linear_and_keeps_the_scale():
+    torch.manual_seed(0)
+    features = SRReCNN(SRReCNNConfig(12, 16)).layers
+    x, y = torch.rand(2, 1, 1, 12, 12, 12)
+    with torch.no_grad():
+        both, first, second = features(x + y), features(x), features(y)
+    odd = [f[:, :8] - f[:, 8:] for f in (both, first, second)]  # relu(a) - relu(-a) = a
+    assert (odd[0] - odd[1] - odd[2]).norm() < 1e-4 * odd[0].norm()
+    assert 0.1 < odd[0].std() / (x + y).std() < 10  # neither blown up nor gone after eleven layers
+
+
 def test_srrecnn_predicts_intensity_alone_and_sees_its_surroundings():
     network = _trained_looking(SRReCNN(SRReCNNConfig(3, 4)))
     x = torch.rand(1, 1, 12, 12, 12)

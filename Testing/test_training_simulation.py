@@ -5,7 +5,13 @@ import pytest
 import torch
 from training_brains import brain
 
-from SegSRGANLib.training.augmentation import AugmentationConfig, deform, random_orientation, synthetic_intensity
+from SegSRGANLib.training.augmentation import (
+    AugmentationConfig,
+    deform,
+    random_orientation,
+    strip_fluid,
+    synthetic_intensity,
+)
 from SegSRGANLib.training.simulation import SimulationConfig, simulate_patch
 from SegSRGANLib.training.stream import PatchDataset, batches
 from SegSRGANLib.training.subject import Subject
@@ -142,6 +148,28 @@ def test_synthetic_contrast_knows_the_labels_alone():
     assert {-1.0, 1.0} == set(order.ravel())  # either tissue can be the brighter one
 
 
+def test_stripping_cuts_fluid_away_from_outside():
+    image, labels = (torch.from_numpy(v) for v in brain(0, 32))
+    shares = []
+    for seed in range(12):
+        stripped, left = strip_fluid(image, labels, (4,), _rng(seed))
+        tissue = (labels != 4) & (labels > 0)
+        assert torch.equal(left[tissue], labels[tissue]) and torch.equal(stripped[tissue], image[tissue])
+        assert set(left[labels == 4].unique().tolist()) <= {0, 4} and torch.all(stripped[left == 0] == 0)
+        shares.append((left == 4).sum().item() / (labels == 4).sum().item())
+    assert min(shares) == 0 and max(shares) > 0.2  # sometimes to the cortex, sometimes not
+
+
+def test_input_in_agreement_with_the_slices_is_nearer_to_the_truth():
+    def error(consistent, noise=0.0):
+        config = _config(consistent_input=consistent, noise=noise, zoom=(1.0, 1.0), factor=(3.0, 3.0), patch=24)
+        pairs = [simulate_patch(_subject(), config, _rng(seed)) for seed in range(6)]
+        return np.mean([(x[0] - target[0]).square().mean() for x, target in pairs])
+
+    assert error(True) < 0.8 * error(False)
+    assert error(True, 0.03) < error(False, 0.03)
+
+
 def test_the_stream_is_the_same_for_any_share_and_start():
     dataset = PatchDataset([_subject(0), _subject(1)], _config(), None, seed=7)
     whole = batches(dataset, 0, 4, workers=0)
@@ -168,7 +196,7 @@ def test_impossible_simulations_are_refused(values):
         SimulationConfig(**values)
 
 
-@pytest.mark.parametrize("values", [{"synthetic": 2.0}, {"gamma": (0.0, 1.0)}, {"rotation": 40.0}, {"bias": -0.1}])
+@pytest.mark.parametrize("values", [{"synthetic": 2.0}, {"gamma": (0.0, 1.0)}, {"rotation": 40.0}, {"stripping": 0.5}])
 def test_impossible_augmentations_are_refused(values):
     with pytest.raises(ValueError, match="augmentation"):
         AugmentationConfig(**values)
