@@ -79,6 +79,23 @@ def test_cells_put_neighbours_side_by_side():
     assert torch.equal(_to_voxels(_to_cells(volume)), volume)
 
 
+def test_cascade_of_three_classes_has_eight_filters_for_each():
+    """What it shares with the cascade of one class gives the same; a class of its own weights gives its own."""
+    one, three = _trained_looking(Cascade(CascadeConfig(4, 1, 2))), Cascade(CascadeConfig(4, 1, 2, classes=3)).eval()
+    shared, head = one.state_dict(), {}
+    for kind in ("weight", "bias"):
+        key = f"segmentation.head.{kind}"
+        head[key] = torch.cat([shared[key], torch.randn(16, *shared[key].shape[1:])])
+    three.load_state_dict({**shared, **head})
+    x = torch.rand(1, 1, 16, 8, 24)
+    with torch.no_grad():
+        y = three(x)
+        assert y.shape == (1, 4, 16, 8, 24)
+        torch.testing.assert_close(y[:, :2], one(x), rtol=0, atol=1e-5)
+        one.load_state_dict({**shared, **{key: values[16:] for key, values in head.items()}})
+        torch.testing.assert_close(y[:, [0, 3]], one(x), rtol=0, atol=1e-5)
+
+
 def test_srrecnn_is_the_papers():
     network = SRReCNN()
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv3d)]
@@ -139,9 +156,9 @@ def test_model_files_bring_the_network_back(tmp_path, network):
     assert torch.equal(loaded(x), network.eval()(x))
 
 
-@pytest.mark.parametrize("values", [{"filters": 1}, {"levels": 0}, {"blocks": 0}])
+@pytest.mark.parametrize("values", [{"filters": 1}, {"levels": 0}, {"blocks": 0}, {"classes": 0}])
 def test_impossible_cascades_are_refused(values):
-    with pytest.raises(ValueError, match="cascade has"):
+    with pytest.raises(ValueError, match="cascade (has|segments)"):
         CascadeConfig(**values)
 
 
