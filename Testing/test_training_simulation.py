@@ -19,12 +19,13 @@ from SegSRGANLib.training.subject import Subject
 PLAIN = AugmentationConfig(
     gamma=(1.0, 1.0), tissue_shift=0.0, bias=0.0, scale=(1.0, 1.0), background=0.0, synthetic=0.0, deformation=0.0
 )
+WANTED = {"cortex": (5,)}
 EVERYTHING = AugmentationConfig(synthetic=0.5, deformation=0.5, background=0.5)
 
 
 def _subject(seed=0, side=32, spacing=0.8):
     intensity, labels = brain(seed, side)
-    return Subject("brain", intensity / 100, labels, (5,), spacing)
+    return Subject("brain", intensity / 100, labels, WANTED, spacing)
 
 
 def _config(**changes):
@@ -181,7 +182,10 @@ def test_the_stream_is_the_same_for_any_share_and_start():
 
 
 def test_heavier_subjects_are_drawn_more_often():
-    light, heavy = _subject(0), Subject("dark", np.zeros_like(brain()[0]), brain()[1], (5,), 0.8, weight=9.0)
+    light, heavy = (
+        _subject(0),
+        Subject("dark", np.zeros_like(brain()[0]), brain()[1], WANTED, 0.8, weight=9.0),
+    )
     config = _config(augmentation=PLAIN, label_share=0.0)
     dataset = PatchDataset([light, heavy], config, None, seed=0)
     dark = sum(bool(dataset[k][1][0].max() == 0) for k in range(40))
