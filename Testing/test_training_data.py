@@ -208,3 +208,12 @@ def test_thick_slices_are_no_training_volumes(tmp_path):
         sitk.WriteImage(image, str(tmp_path / name))
     with pytest.raises(DataError, match="has voxels of 0.8 x 0.8 x 3 mm; train on isotropic volumes"):
         _load(path)
+
+
+def test_tissues_of_each_class_by_its_name(tmp_path):
+    path, labels = table(tmp_path), brain(0, 28)[1]
+    subject = load_subject(_cases(path)[0], {"white matter": (1,), "grey and fluid": (CORTEX, 4)}, Normalization())
+    expected = np.select([labels == 1, np.isin(labels, (CORTEX, 4))], [1, 2])
+    np.testing.assert_array_equal(subject.class_table[subject.labels], expected)
+    assert len(subject.wanted_voxels) == np.count_nonzero(expected)
+    np.testing.assert_array_equal(subject.labels > 0, labels > 0)  # a map of several tissues is complete

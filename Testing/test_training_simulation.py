@@ -44,6 +44,17 @@ def test_patches_have_their_shape_and_range(seed):
     assert torch.isfinite(x).all() and target.min() >= 0 and target[1].max() <= 1
 
 
+def test_each_class_has_its_channel():
+    """In an untouched contrast every tissue has its own brightness: cortex 0.40, white matter 0.65, fluid 0.90."""
+    intensity, labels = brain(0, 32)
+    subject = Subject("brain", intensity / 100, labels, {"white matter": (1,), "fluid": (4,), "cortex": (5,)}, 0.8)
+    _, target = simulate_patch(subject, _config(patch=32, augmentation=PLAIN), _rng(1))
+    assert target.shape == (4, 32, 32, 32)
+    for share, level in zip(target[1:], (0.65, 0.90, 0.40), strict=True):
+        inside = target[0][share > 0.99]
+        assert len(inside) > 100 and (inside.median() - level).abs() < 0.05
+
+
 def test_the_same_seed_draws_the_same_patch():
     first, again, other = (simulate_patch(_subject(), _config(), _rng(seed)) for seed in (3, 3, 4))
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
