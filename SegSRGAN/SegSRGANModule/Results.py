@@ -7,6 +7,7 @@ beside it in the subject hierarchy; the segmentation knows the grid it was drawn
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -65,30 +66,38 @@ class ResultFiles:
     def path(self, suffix: str) -> Path:
         return self.folder / f"{self.name}_{suffix}"
 
+    def keepForQualityControl(self) -> None:
+        """Delete what is in the scene now: only the record, the pictures and the consistency map stay."""
+        shutil.rmtree(self.folder / "input", ignore_errors=True)
+        for kind in ("sr", "cortex", "cortex-probability"):
+            self.path(f"{kind}.nii.gz").unlink(missing_ok=True)
+
     @property
     def record(self) -> dict:
         return json.loads(self.path("record.json").read_text(encoding="utf-8"))
 
 
 def load(files: ResultFiles, traits: InputTraits, nodes: Nodes, wantProbability: bool) -> Nodes:
-    """Fill the nodes with the files of a run, making those that are not given or were deleted meanwhile."""
+    """Fill the nodes with the files of a run, making those that are not given or were deleted meanwhile.
+
+    Raises:
+        OSError, RuntimeError, ValueError: a file cannot be read; the scene is as it was then.
+    """
+    record, images = files.record, _images(files, wantProbability)
     slicer.mrmlScene.SaveStateForUndo()
-    record = files.record
-    volume = _volume(nodes.volume, f"{traits.name} enhanced", files.path("sr.nii.gz"), traits)
+    volume = _volume(nodes.volume, f"{traits.name} enhanced", images["sr"], traits)
     _showAs(volume, traits)
-    outputs = [volume]
     segmentation = probability = None
-    if files.path("cortex.nii.gz").is_file():  # a model may enhance only
-        segmentation = _segmentation(nodes.segmentation, traits, files.path("cortex.nii.gz"), volume)
-        outputs.append(segmentation)
-        if wantProbability:
-            path = files.path("cortex-probability.nii.gz")
-            probability = _volume(nodes.probability, f"{traits.name} cortex probability", path, traits)
-            _showProbability(probability)
-            outputs.append(probability)
-    for node in outputs:
+    if "cortex" in images:
+        segmentation = _segmentation(nodes.segmentation, traits, images["cortex"], volume)
+    if "cortex-probability" in images:
+        name = f"{traits.name} cortex probability"
+        probability = _volume(nodes.probability, name, images["cortex-probability"], traits)
+        _showProbability(probability)
+    outputs = Nodes(volume, segmentation, probability)
+    for node in filter(None, outputs):
         _annotate(node, record, files.folder, traits)
-    return Nodes(volume, segmentation, probability)
+    return outputs
 
 
 def recordOf(node) -> dict | None:
@@ -107,18 +116,26 @@ def isInScene(node) -> bool:
     return node is not None and node.GetScene() is not None
 
 
-def _volume(node, name: str, path: Path, traits: InputTraits):
+def _images(files: ResultFiles, wantProbability: bool) -> dict:
+    """All images that become nodes, read before any node is made."""
     import SimpleITK as sitk
 
+    kinds = ["sr"]
+    if files.path("cortex.nii.gz").is_file():  # a model may enhance only
+        kinds += ["cortex", "cortex-probability"] if wantProbability else ["cortex"]
+    return {kind: sitk.ReadImage(str(files.path(f"{kind}.nii.gz"))) for kind in kinds}
+
+
+def _volume(node, name: str, image, traits: InputTraits):
     node = _existingOrNew(node, "vtkMRMLScalarVolumeNode", name)
-    setVolumeFromImage(node, sitk.ReadImage(str(path)))
+    setVolumeFromImage(node, image)
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     _place(node, traits)
     return node
 
 
-def _segmentation(node, traits: InputTraits, path: Path, volume):
+def _segmentation(node, traits: InputTraits, image, volume):
     import SimpleITK as sitk
 
     node = _existingOrNew(node, "vtkMRMLSegmentationNode", f"{traits.name} cortex")
@@ -130,7 +147,7 @@ def _segmentation(node, traits: InputTraits, path: Path, volume):
         segmentation.AddEmptySegment(Terminology.SEGMENT_ID, Terminology.SEGMENT_NAME, Terminology.SEGMENT_COLOR)
         segmentation.GetSegment(Terminology.SEGMENT_ID).SetTerminology(Terminology.TERMINOLOGY_ENTRY)
     _place(node, traits)  # before the voxels: they are brought from the volume's space to the segmentation's
-    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    labels = sitk.GetArrayFromImage(image)
     slicer.util.updateSegmentBinaryLabelmapFromArray(labels, node, Terminology.SEGMENT_ID, volume)
     node.CreateClosedSurfaceRepresentation()
     return node
