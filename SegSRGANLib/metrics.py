@@ -257,7 +257,8 @@ def _binary(segmentation: sitk.Image, label: int | None, name: str) -> np.ndarra
     listed = ", ".join(map(str, values)) or "none"
     if label is None:
         if len(values) > 1:
-            raise ValueError(f"The segmentation of the {name} holds the labels {listed}; say which one to compare.")
+            advice = "say which one is the cortex with --truth-label" if name == "truth" else "it must hold one"
+            raise ValueError(f"The segmentation of the {name} holds the labels {listed}; {advice}.")
         return array != 0
     if label not in values:
         raise ValueError(f"The segmentation of the {name} has no label {label}; its labels are: {listed}.")

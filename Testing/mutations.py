@@ -71,8 +71,8 @@ MUTATIONS = [
     Mutation(
         "mirrored labels",
         f"{MODULE}/Results.py",
-        "labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))",
-        "labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[:, :, ::-1].copy()",
+        "labels = sitk.GetArrayFromImage(image)",
+        "labels = sitk.GetArrayFromImage(image)[:, :, ::-1].copy()",
         "test_slicer_overlay.py",
         "where_the_cortex",
     ),

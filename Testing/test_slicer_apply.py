@@ -1,5 +1,7 @@
 """Apply, from the press of the button to the nodes: real MRML, real Qt, a stand-in child."""
 
+import os
+
 from harness.fixtures import (  # noqa: F401
     applied,
     cleanScene,
@@ -118,15 +120,30 @@ def test_a_child_that_dies_is_survived(panel, standIn):  # noqa: F811
 def test_results_that_cannot_be_read_are_an_error(panel, standIn, monkeypatch):  # noqa: F811
     from SegSRGANModule import Results
 
-    monkeypatch.setattr(Results, "setVolumeFromImage", lambda node, image: 1 / 0 if False else _raise())
-    phantoms.node()
+    real = Results.ResultFiles.path
+
+    def path(files, suffix):
+        found = real(files, suffix)
+        if suffix == "cortex.nii.gz" and found.is_file():
+            found.write_bytes(b"the disk is gone")
+        return found
+
+    monkeypatch.setattr(Results.ResultFiles, "path", path)
+    source = phantoms.node()
     panel.enter()
     applied(panel)
     assert "could not be loaded" in panel.ui.statusLabel.text
+    assert slicer.util.getNodesByClass("vtkMRMLVolumeNode") == [source]  # no half of a result
 
 
-def _raise():
-    raise OSError("the disk is gone")
+def test_only_what_the_quality_control_reads_stays_on_disk(panel, standIn):  # noqa: F811
+    before = set(os.listdir(slicer.app.temporaryPath))
+    phantoms.node()
+    panel.enter()
+    panel.ui.outputProbabilitySelector.addNode()
+    applied(panel)
+    (folder,) = set(os.listdir(slicer.app.temporaryPath)) - before
+    assert sorted(os.listdir(os.path.join(slicer.app.temporaryPath, folder))) == ["T2w_qc.png", "T2w_record.json"]
 
 
 def test_closing_the_scene_during_a_run(panel, standIn):  # noqa: F811
@@ -139,11 +156,14 @@ def test_closing_the_scene_during_a_run(panel, standIn):  # noqa: F811
     waitFor(lambda: panel.enhanceTab.run is None)
     assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     assert not panel.ui.applyButton.enabled
+    assert "Cancelled" in panel.ui.statusLabel.text
     standIn("")
     phantoms.node()
     panel.enter()
     applied(panel)
     assert "Done" in panel.ui.statusLabel.text
+    slicer.mrmlScene.Clear(False)
+    assert panel.ui.statusLabel.text == ""  # what was done is gone
 
 
 def test_deleting_input_and_output_during_a_run(panel, standIn):  # noqa: F811
@@ -189,3 +209,24 @@ def test_closing_the_module_ends_the_child(panel, standIn):  # noqa: F811
     waitFor(lambda: run._pid is not None)
     panel.enhanceTab.close()
     waitFor(lambda: not run.isRunning)
+
+
+def test_a_panel_that_goes_away_during_a_run_leaves_nothing(models, standIn, monkeypatch):  # noqa: F811
+    from SegSRGANModule.RunDisplay import RunDisplay
+    from SegSRGANModule.Widget import SegSRGANWidget
+
+    standIn("stubborn")
+    before = set(os.listdir(slicer.app.temporaryPath))
+    source = phantoms.node()
+    widget = SegSRGANWidget()
+    widget.setup()
+    widget.ui.applyButton.click()
+    run = widget.enhanceTab.run
+    waitFor(lambda: run._pid is not None)
+    widget.cleanup()
+    touched = []
+    monkeypatch.setattr(RunDisplay, "ended", lambda *arguments: touched.append(arguments))
+    waitFor(lambda: not run.isRunning)
+    assert not touched  # in the application its widgets are destroyed by now
+    assert set(os.listdir(slicer.app.temporaryPath)) == before
+    assert slicer.util.getNodesByClass("vtkMRMLVolumeNode") == [source]

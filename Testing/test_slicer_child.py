@@ -11,6 +11,7 @@ from harness.fixtures import HARNESS, cleanScene, logic, models, slicer, standIn
 import phantoms  # isort: skip
 from SegSRGANModule import ChildProcess  # isort: skip
 from SegSRGANModule.ChildProcess import Outcome  # isort: skip
+from SegSRGANModule.Results import Nodes  # isort: skip
 from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
 
 
@@ -53,15 +54,9 @@ def test_errors_reach_the_console_as_one_sentence(logic, standIn):  # noqa: F811
     standIn("fail")
     with pytest.raises(RuntimeError, match="^The volume is made of cheese; choose one of a brain.$"):
         logic.enhance(phantoms.node())
+    source = phantoms.node("other")
     with pytest.raises(ValueError, match="another node"):
-        source = phantoms.node("other")
-        logic.enhance(source, outputs=(source, None, None) and _nodes(source))
-
-
-def _nodes(volume):
-    from SegSRGANModule.Results import Nodes
-
-    return Nodes(volume=volume)
+        logic.enhance(source, outputs=Nodes(volume=source))
 
 
 def test_nothing_stays_in_the_temporary_folder_after_failure(logic, standIn):  # noqa: F811
@@ -140,13 +135,19 @@ def test_folder_of_files(logic, standIn, tmp_path):  # noqa: F811
     logic.enhanceFolder(source, target, EnhanceSettings(spacing=0.8))
     assert results[0].stat().st_mtime_ns == stamp and results[1].is_file()  # done work is not done again
     assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    (source / "a.mha").write_bytes((source / "b.nrrd").read_bytes())
+    with pytest.raises(ValueError, match="a.mha, a.nii.gz would have the same results"):  # none is left out in silence
+        logic.enhanceFolder(source, target)
 
 
 def test_the_launcher_runs_the_library(tmp_path):
     import subprocess
 
+    import SegSRGANLib
+
     *start, script = ChildProcess.command()
     done = subprocess.run([*start, script, "--version"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     first, *rest = done.stdout.splitlines()
     assert json.loads(first)["pid"] > 0
-    assert done.returncode in (0, 2), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert SegSRGANLib.__version__ in rest[0]

@@ -57,6 +57,7 @@ def test_without_the_extension_apply_explains(panel, missing, monkeypatch):  # n
     panel.enter()
     panel.ui.applyButton.click()
     assert "Extensions Manager" in panel.ui.statusLabel.text
+    assert "try again" in panel.ui.statusLabel.text  # the Training tab has no Apply
     assert panel.enhanceTab.run is None and panel.ui.applyButton.enabled
 
 

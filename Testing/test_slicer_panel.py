@@ -16,7 +16,7 @@ from harness.fixtures import (  # noqa: F401
 
 import phantoms  # isort: skip
 import qt  # isort: skip
-from SegSRGANModule import ParameterNode, Preflight, SliceViews  # isort: skip
+from SegSRGANModule import Models, ParameterNode, Preflight, SliceViews  # isort: skip
 
 OTHER_VALUES = {
     "spacing": 0.75,
@@ -229,6 +229,10 @@ def test_a_model_that_is_gone_or_not_downloaded_keeps_apply_off(panel, models): 
     panel.parent.show()
     parameters.model = "lost"
     assert not ui.applyButton.enabled and "not there any more" in ui.warningLabel.text
+    panel.enhanceTab.refreshModels()
+    assert parameters.model == "lost"  # no other model in silence
+    ui.modelSelector.currentIndex = 0  # the only one can be picked
+    assert parameters.model == "" and ui.applyButton.enabled
     listed = json.loads((models / "models.json").read_text())
     listed["models"].append({"name": "far", "title": "Far away", "url": "http://127.0.0.1:9/x", "size": 5_000_000})
     (models / "models.json").write_text(json.dumps(listed))
@@ -276,14 +280,60 @@ def test_nothing_is_cut_off(panel, width, tab):  # noqa: F811
 def test_layouts_are_well_formed():
     import xml.etree.ElementTree as ElementTree
 
-    for text in (SliceViews.sideBySideLayout(), SliceViews.fadeLayout()):
+    for text, views in ((SliceViews.sideBySideLayout(), 4), (SliceViews.fadeLayout(), 3)):
         root = ElementTree.fromstring(text)
-        assert len(list(root.iter("view"))) in (3, 4)
+        assert len(list(root.iter("view"))) == views
         node = slicer.vtkMRMLLayoutNode()
         assert node.AddLayoutDescription(4711, text)
 
 
-def test_module_files_load_neither_torch_nor_numpy():
-    for path in pathlib.Path(slicer.modules.segsrgan.path).parent.rglob("*.py"):
-        for line in path.read_text().splitlines():
-            assert not line.startswith(("import torch", "import numpy", "from torch", "from numpy", "import SimpleITK"))
+def test_a_damaged_model_file_does_not_keep_the_panel_from_opening(panel, models):  # noqa: F811
+    listed = json.loads((models / "models.json").read_text())
+    listed["models"].append({"name": "far", "title": "Far away", "url": "http://127.0.0.1:9/x", "size": 5_000_000})
+    (models / "models.json").write_text(json.dumps(listed))
+    Models.userFolder().mkdir(parents=True)
+    (Models.userFolder() / "far.safetensors").write_bytes(b"half of it")
+    panel.enhanceTab.refreshModels(select="far")
+    assert "not a SegSRGAN model" in panel.ui.modelInfoLabel.text
+
+
+def test_an_import_that_breaks_off_adds_no_model(panel, tmp_path, monkeypatch):  # noqa: F811
+    def copyHalf(source, target):
+        pathlib.Path(target).write_bytes(pathlib.Path(source).read_bytes()[:20])
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Models.shutil, "copyfile", copyHalf)
+    writeModelFile(tmp_path / "ours.safetensors", "Ours")
+    panel.enhanceTab.importModel(tmp_path / "ours.safetensors")
+    assert "no space left" in panel.ui.statusLabel.text
+    assert not list(Models.userFolder().iterdir())
+
+
+def test_without_any_model_apply_says_so(panel, models):  # noqa: F811
+    (models / "models.json").write_text(json.dumps({"models": []}))
+    phantoms.node()
+    panel.enter()
+    panel.enhanceTab.refreshModels()
+    assert not panel.ui.applyButton.enabled
+    assert "press Import" in panel.ui.warningLabel.text
+
+
+def test_the_offered_input_is_the_shown_volume_and_no_label_map(panel):  # noqa: F811
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+    first, second = phantoms.node("high_resolution"), phantoms.node("T2w")
+    parameters = panel.logic.getParameterNode()
+    panel.enter()
+    assert parameters.inputVolume is first
+    parameters.inputVolume = None
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode").SetLayoutName("Red")
+    slicer.util.setSliceViewerLayers(background=second)
+    panel.enter()
+    assert parameters.inputVolume is second
+
+
+def test_every_control_says_what_it_does(panel):  # noqa: F811
+    classes = "QPushButton QCheckBox QComboBox QSpinBox QDoubleSpinBox QLineEdit"
+    classes += " ctkSliderWidget ctkPathLineEdit qMRMLNodeComboBox"
+    controls = [w for w in vars(panel.ui).values() if w.className() in classes.split() and w.name[:3] != "qt_"]
+    assert len(controls) > 35
+    assert not [widget.name for widget in controls if not widget.toolTip]

@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 from harness.fixtures import applied, cleanScene, models, panel, slicer, standIn, waitFor  # noqa: F401
 
 import phantoms  # isort: skip
@@ -17,6 +19,14 @@ def result(panel, standIn):  # noqa: F811
     panel.logic.getParameterNode().spacing = 0.8
     applied(panel)
     return panel.logic.getParameterNode()
+
+
+def _makeMap(panel, value: float = 1.0) -> None:  # noqa: F811
+    """What `--maps` leaves in the folder of the shown result."""
+    image = sitk.GetImageFromArray(np.full((4, 5, 6), value, np.float32))
+    folder = Results.folderOf(panel.logic.getParameterNode().outputVolume)
+    sitk.WriteImage(image, str(folder / "T2w_consistency.nii.gz"))
+    panel.qualityTab.update()
 
 
 def test_without_a_result_it_says_so(panel):  # noqa: F811
@@ -49,17 +59,66 @@ def test_flicker_switches_and_stops_where_the_slider_is(panel, result):  # noqa:
 def test_consistency_map_when_the_run_made_one(panel, result):  # noqa: F811
     ui = panel.ui
     assert not ui.consistencyCheckBox.enabled
-    folder = Results.folderOf(result.outputVolume)
-    sr = next(folder.glob("*_sr.nii.gz"))
-    (folder / "T2w_consistency.nii.gz").write_bytes(sr.read_bytes())
-    panel.qualityTab.update()
+    _makeMap(panel)
     assert ui.consistencyCheckBox.enabled
     ui.consistencyCheckBox.click()
     composite = SliceViews.composites()[0]
     shown = slicer.mrmlScene.GetNodeByID(composite.GetForegroundVolumeID())
     assert shown.GetName() == "T2w enhanced consistency"
+
+
+@pytest.mark.parametrize("end", ["the box", "the slider", "flicker"])
+def test_the_comparison_is_back_when_the_map_goes(panel, result, end):  # noqa: F811
+    ui, composite = panel.ui, SliceViews.composites()[0]
+    _makeMap(panel)
     ui.consistencyCheckBox.click()
+    assert composite.GetBackgroundVolumeID() == result.outputVolume.GetID()
+    if end == "the box":
+        ui.consistencyCheckBox.click()
+    elif end == "the slider":
+        ui.fadeSlider.value = 0.25
+    else:
+        ui.flickerButton.click()
+    assert not ui.consistencyCheckBox.checked
+    assert composite.GetBackgroundVolumeID() == result.inputVolume.GetID()
+    assert composite.GetForegroundVolumeID() == result.outputVolume.GetID()
+    assert composite.GetForegroundOpacity() == (0.25 if end == "the slider" else 1.0)
+
+
+def test_views_of_the_input_show_no_map(panel, result):  # noqa: F811
+    composite = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    composite.SetLayoutName("SegSRGANInputAxial")
+    result.comparison = ParameterNode.SIDE_BY_SIDE
+    _makeMap(panel)
+    panel.ui.consistencyCheckBox.click()
+    assert composite.GetBackgroundVolumeID() == result.inputVolume.GetID()
     assert composite.GetForegroundVolumeID() is None
+
+
+def test_the_map_is_that_of_the_shown_run(panel, result, standIn):  # noqa: F811
+    box = panel.ui.consistencyCheckBox
+    for value in (1.0, 2.0):
+        _makeMap(panel, value)
+        box.click()
+        node = slicer.mrmlScene.GetNodeByID(SliceViews.composites()[0].GetForegroundVolumeID())
+        assert slicer.util.arrayFromVolume(node).max() == value
+        applied(panel)  # this run makes none
+        assert not box.checked and not box.enabled
+    assert len(slicer.util.getNodes("*consistency*")) == 1
+
+
+def test_an_empty_output_is_no_result(panel):  # noqa: F811
+    phantoms.node()
+    panel.enter()
+    panel.ui.outputVolumeSelector.addNode()
+    assert "No result yet" in panel.ui.qualityLabel.text
+    assert not panel.ui.compareButton.enabled
+
+
+def test_leaving_the_module_ends_the_flicker(panel, result):  # noqa: F811
+    panel.ui.flickerButton.checked = True
+    panel.exit()
+    assert not panel.ui.flickerButton.checked and not panel.qualityTab._timer.isActive()
 
 
 def test_report_is_one_page_with_everything(panel, result, tmp_path):  # noqa: F811
@@ -75,6 +134,8 @@ def test_report_is_one_page_with_everything(panel, result, tmp_path):  # noqa: F
     ):
         assert words in text
     assert 'src="http' not in text
+    label = panel.ui.recordLabel.text
+    assert "r.html" in label and "Only a stand-in." in label  # the warnings of the run stay in sight
     panel.qualityTab.saveReport(tmp_path / "r.png")
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
     panel.qualityTab.saveReport(tmp_path / "r.pdf")

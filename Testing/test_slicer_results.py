@@ -187,7 +187,8 @@ def test_results_survive_saving_the_scene(results, tmp_path):
     assert volume.GetNodeReference(Results.INPUT_ROLE) is slicer.util.getNode("T2w")
 
 
-def test_undo_takes_a_run_back(logic, standIn):  # noqa: F811
+def test_a_run_is_one_step_of_undo(logic, standIn):  # noqa: F811
+    """Which nodes a step takes back is Slicer's setting: none of them unless undo was enabled for their class."""
     source = phantoms.node()
     scene = slicer.mrmlScene
     scene.SetUndoOn()

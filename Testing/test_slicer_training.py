@@ -72,6 +72,11 @@ def test_the_same_volume_twice_is_refused(panel, ready):  # noqa: F811
     panel.ui.addPairButton.click()
     assert "in the list already" in panel.ui.trainingStatusLabel.text
     assert panel.ui.pairsTable.rowCount == 2
+    panel.ui.pairsTable.selectRow(0)
+    panel.ui.removePairButton.click()
+    panel.ui.addPairButton.click()  # also where there is more to say
+    assert "in the list already" in panel.ui.trainingStatusLabel.text
+    assert "for Train" in panel.ui.trainingStatusLabel.text
 
 
 def test_pairs_survive_saving_the_scene(panel, ready, tmp_path):  # noqa: F811
@@ -148,9 +153,43 @@ def test_stop_and_resume(panel, ready, standIn):  # noqa: F811
     assert "Resume goes on" in ui.trainingStatusLabel.text
     assert ui.resumeTrainingButton.enabled
     standIn("")
+    TrainingPairs.write(ready.parameterNode, [])  # what it learns from is in its folder
     _trained(panel, ui.resumeTrainingButton)
     assert json.loads((folder / "panel.json").read_text())["resume"] is True
     assert "Trained" in ui.trainingStatusLabel.text
+
+
+def test_start_leaves_the_data_of_an_earlier_training_alone(panel, ready, standIn):  # noqa: F811
+    _trained(panel, panel.ui.startTrainingButton)
+    table = TrainingJob.outputFolder(ready) / "subjects.csv"
+    before = table.read_text()
+    TrainingPairs.write(ready.parameterNode, TrainingPairs.read(ready.parameterNode)[::-1])
+    panel.ui.startTrainingButton.click()
+    assert panel.trainingTab.run is None
+    assert "press Resume" in panel.ui.trainingStatusLabel.text
+    assert table.read_text() == before
+
+
+def test_a_lost_model_to_start_from_is_said(panel, ready):  # noqa: F811
+    ready.baseModel = "lost"
+    assert not panel.ui.startTrainingButton.enabled
+    assert "lost is not there any more" in panel.ui.trainingStatusLabel.text
+    assert panel.ui.baseModelSelector.currentText == ""
+    panel.ui.baseModelSelector.currentIndex = 0
+    assert ready.baseModel == "" and panel.ui.startTrainingButton.enabled
+
+
+def test_an_imported_model_can_be_fine_tuned(panel, tmp_path):  # noqa: F811
+    writeModelFile(tmp_path / "theirs.safetensors", "Theirs")
+    panel.enhanceTab.importModel(tmp_path / "theirs.safetensors")
+    selector = panel.ui.baseModelSelector
+    assert "Theirs (theirs)" in [selector.itemText(index) for index in range(selector.count)]
+
+
+def test_curves_come_into_the_scene_when_they_are_asked_for(panel, ready, standIn):  # noqa: F811
+    _trained(panel, panel.ui.startTrainingButton)
+    assert not slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+    assert not slicer.util.getNodesByClass("vtkMRMLTableNode")
 
 
 def test_an_error_of_the_engine_is_shown(panel, ready, standIn):  # noqa: F811
@@ -164,12 +203,18 @@ def test_the_new_model_appears_in_the_selector(panel, ready, standIn):  # noqa: 
     _trained(panel, ui.startTrainingButton)
     assert not ui.useModelButton.enabled
     writeModelFile(TrainingJob.outputFolder(ready) / "model.safetensors", "Our hospital")
-    _trained(panel, ui.startTrainingButton)
+    _trained(panel, ui.resumeTrainingButton)
     ui.useModelButton.click()
     assert ready.model == "ours"
     assert ui.modelSelector.currentText == "Our hospital (ours)"
     titles = [ui.baseModelSelector.itemText(index) for index in range(ui.baseModelSelector.count)]
     assert titles == ["Random weights", "Stand-in model", "Our hospital (ours)"]
+    writeModelFile(TrainingJob.outputFolder(ready) / "model.safetensors", "Longer")
+    _trained(panel, ui.resumeTrainingButton)
+    for _time in (1, 2):  # the first one stays, and the same one is not added twice
+        ui.useModelButton.click()
+        assert ready.model == "ours-2"
+        assert ui.modelSelector.currentText == "Longer (ours-2)"
 
 
 def test_a_table_replaces_the_pairs(panel, tmp_path, standIn):  # noqa: F811

@@ -89,6 +89,7 @@ class ChildProcess:
         """End the child at once: the computing process itself first, then the launcher that Slicer knows."""
         if not self.isRunning:
             return
+        self._cancelRequested = True
         if self._pid is not None:
             try:
                 os.kill(self._pid, getattr(signal, "SIGKILL", signal.SIGTERM))

@@ -38,6 +38,11 @@ def update(rows: list[dict[str, float]]) -> None:
         _chart(name, axis, series, table)
 
 
+def areShown() -> bool:
+    """Whether the curves are in the scene; a training does not put them into one where nobody asked for them."""
+    return slicer.mrmlScene.GetFirstNodeByName(_TABLE) is not None
+
+
 def show(name: str = "SegSRGAN PSNR") -> None:
     """Show a chart in a layout with a plot view."""
     chart = slicer.mrmlScene.GetFirstNodeByName(name)

@@ -89,14 +89,13 @@ class EnhanceJob:
             try:
                 self.nodes = Results.load(self._files, self._traits, self._outputs, self._wantProbability)
                 self._learnSpeed()
+                self._files.keepForQualityControl()
             except (OSError, RuntimeError, ValueError, KeyError) as error:
                 logging.exception("SegSRGAN results could not be loaded")
                 problem = _("The results could not be loaded: {error}").format(error=error)
                 self.outcome = replace(outcome, succeeded=False, error=problem)
         if self.nodes is None:
             shutil.rmtree(self._files.folder, ignore_errors=True)
-        else:  # the pictures and the record stay for the report, the copy of the input need not
-            shutil.rmtree(self._files.folder / "input", ignore_errors=True)
         self._completed(self.outcome, self.nodes)
 
     def _learnSpeed(self) -> None:

@@ -22,10 +22,12 @@ _MASK_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 
 
 class EnhanceTab:
-    """onResults: called after results were loaded."""
+    """onResults: called after results were loaded. onModels: called after the list of models was read again."""
 
-    def __init__(self, ui, logic, onResults: Callable[[], None] = lambda: None) -> None:
-        self.ui, self.logic, self.onResults = ui, logic, onResults
+    def __init__(self, ui, logic) -> None:
+        self.ui, self.logic = ui, logic
+        self.onResults: Callable[[], None] = lambda: None
+        self.onModels: Callable[[], None] = lambda: None
         self.run = None
         self._parameters = None
         self._choices: list[Models.ModelChoice] = []
@@ -58,6 +60,8 @@ class EnhanceTab:
         self._parameters = parameters
         for link in self._links:
             link.setParameters(parameters)
+        if parameters is None and not isRunning(self.run):
+            self._display.idle()  # what it said was about a scene that is gone
         self.update()
 
     def update(self) -> None:
@@ -71,13 +75,15 @@ class EnhanceTab:
         self.ui.cancelButton.enabled = running
         choice = self._choice()
         self.ui.modelSelector.toolTip = choice.title if choice else ""
-        self.ui.modelInfoLabel.text = choice.details() if choice else _("No model is installed.")
+        self.ui.modelInfoLabel.text = choice.details() if choice else ""
         self.ui.downloadModelButton.visible = bool(choice and not choice.isInstalled)
         self.ui.downloadModelButton.enabled = not running
 
     def close(self) -> None:
-        if isRunning(self.run):
-            self.run.kill()
+        """End the run. The widgets may go before the child does, so they do not hear of it any more."""
+        run, self.run = self.run, None
+        if isRunning(run):
+            run.kill()
 
     def refreshModels(self, select: str | None = None) -> None:
         """Read the list of models again; `select` is the key of the one to choose."""
@@ -87,11 +93,12 @@ class EnhanceTab:
         self.ui.modelSelector.blockSignals(True)
         self.ui.modelSelector.clear()
         self.ui.modelSelector.addItems([choice.title for choice in self._choices])
-        self.ui.modelSelector.blockSignals(False)
         self._selectModel(selected)
+        self.ui.modelSelector.blockSignals(False)
         if select is not None and self._parameters:
             self._parameters.model = select
         self.update()
+        self.onModels()
 
     def importModel(self, path: Path) -> None:
         """Add a model file to the list and choose it; a file that is no model is refused in the panel.
@@ -120,8 +127,9 @@ class EnhanceTab:
         return "" if choice is None or choice.key == self._defaultKey else choice.key
 
     def _selectModel(self, key: str) -> None:
+        """Choose by key, the first for ""; nothing for a model that is gone, so that any other can be picked."""
         keys = [choice.key for choice in self._choices]
-        self.ui.modelSelector.currentIndex = keys.index(key) if key in keys else 0 if keys else -1
+        self.ui.modelSelector.currentIndex = keys.index(key) if key in keys else -1 if key or not keys else 0
 
     def _showPreflight(self) -> str:
         """Fill the lines above Apply; returns what keeps Apply from working, or ""."""
@@ -149,7 +157,10 @@ class EnhanceTab:
             return _("The enhanced volume and the probability map must be different nodes.")
         if self._parameters.model and self._parameters.model not in [choice.key for choice in self._choices]:
             return _("The model {name} is not there any more; choose another.").format(name=self._parameters.model)
-        if (choice := self._choice()) and not choice.isInstalled:
+        choice = self._choice()
+        if choice is None:
+            return _("No model is installed; press Import to add one.")
+        if not choice.isInstalled:
             return _("This model is not on this computer yet; press Download to fetch it.")
         return ""
 
@@ -173,6 +184,8 @@ class EnhanceTab:
             self._display.progress(message)
 
         def onCompleted(outcome: Outcome) -> None:
+            if self.run is None:  # closed
+                return
             self.run = None
             self._display.ended(outcome, _("The model is ready."))
             self.refreshModels(select=names[-1] if names else None)
@@ -202,6 +215,8 @@ class EnhanceTab:
         self.run.cancel()
 
     def _onCompleted(self, outcome: Outcome, nodes: Nodes | None) -> None:
+        if self.run is None:  # closed
+            return
         self.run = None
         self._display.ended(outcome, _("Done. The Quality control tab compares result and input."))
         if nodes:

@@ -90,20 +90,22 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
             The enhanced volumes.
 
         Raises:
-            ValueError: no volume in the folder.
+            ValueError: no volume in the folder, or two whose results would have one name.
             RuntimeError: a run failed; the results before it are kept.
         """
         inputs = [path for path in sorted(Path(inputFolder).iterdir()) if path.name.lower().endswith(_VOLUME_ENDINGS)]
         if not inputs:
             raise ValueError(_("There is no volume file in {folder}.").format(folder=inputFolder))
-        Packages.ensure()
-        results = []
+        targets = {path: Path(outputFolder) / f"{_withoutEnding(path)}_sr.nii.gz" for path in inputs}
         for path in inputs:
-            result = Path(outputFolder) / f"{_withoutEnding(path)}_sr.nii.gz"
+            if twins := [other.name for other in inputs if other != path and targets[other] == targets[path]]:
+                text = _("{names} would have the same results; rename one of them.")
+                raise ValueError(text.format(names=", ".join([path.name, *twins])))
+        Packages.ensure()
+        for path, result in targets.items():
             if not result.is_file():
                 self._enhanceFile(path, outputFolder, self.resolved(settings), progress)
-            results.append(result)
-        return results
+        return list(targets.values())
 
     @staticmethod
     def resolved(settings: EnhanceSettings) -> EnhanceSettings:

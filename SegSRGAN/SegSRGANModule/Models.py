@@ -79,8 +79,17 @@ def addFile(path: Path, name: str | None = None) -> str:
         raise ValueError(_("There is a model named {name} already; rename the file.").format(name=name))
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.is_file():
-        shutil.copyfile(path, target)
+        _copyWhole(path, target)
     return name
+
+
+def freeName(name: str, path: Path) -> str:
+    """`name`, or with a number after it when another model than the file `path` is called so."""
+    taken, number, free = [choice.key for choice in choices()], 1, name
+    while free in taken and not _isSameFile(path, userFolder() / f"{free}.safetensors"):
+        number += 1
+        free = f"{name}-{number}"
+    return free
 
 
 def userFolder() -> Path:
@@ -107,7 +116,10 @@ def _fromEntry(entry: dict, folder: Path) -> ModelChoice:
     bundled, own = entry.get("file"), userFolder() / f"{entry['name']}.safetensors"
     path = folder / bundled if bundled else own
     isInstalled = path.is_file()
-    card = _readCard(path) if isInstalled else {}
+    try:
+        card = _readCard(path) if isInstalled else {}
+    except ValueError as error:  # a damaged file does not keep the panel from opening
+        return ModelChoice(entry["name"], entry["title"], str(error))
     return ModelChoice(
         key=entry["name"],
         title=entry["title"],
@@ -134,6 +146,16 @@ def _ownChoice(path: Path) -> ModelChoice:
         trainingSpacing=_pair(card.get("training_spacing")),
         trainingSlices=_pair(card.get("training_slices")),
     )
+
+
+def _copyWhole(path: Path, target: Path) -> None:
+    """Under another name first: a copy that breaks off does not become a model of the list."""
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        shutil.copyfile(path, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _isSameFile(path: Path, other: Path) -> bool:

@@ -50,7 +50,7 @@ def _installTorch() -> None:
     except ImportError:
         message = _(
             "PyTorch is not installed: install the extension PyTorch in the Extensions Manager, restart Slicer, "
-            "and press Apply again."
+            "and try again."
         )
         raise PackagesError(message) from None
     logic = PyTorchUtils.PyTorchUtilsLogic()

@@ -14,10 +14,11 @@ FOUR_UP, SIDE_BY_SIDE, FADE = COMPARISONS = ["Four views with 3D", "Side by side
 class SegSRGANParameterNode:
     """One attribute a parameter; the .ui binds widgets to them by name.
 
-    Enhance: `model` and `baseModel` are a name of the model list or the path of a file; "" is the default model.
-    `brainMask` is a segmentation or a label map. `spacing` in mm.
+    Enhance: `model` is a name of the model list; "" is the default model. `brainMask` is a segmentation or a label
+    map. `spacing` in mm.
     Quality control: `fade` is 0 for the input, 1 for the result.
-    Training: thickness in mm. The pairs of volume and segmentation are node references, see `TrainingPairs`.
+    Training: `baseModel` is a name of the model list; "" is random weights. Thickness in mm. The pairs of volume and
+    segmentation are node references, see `TrainingPairs`.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode

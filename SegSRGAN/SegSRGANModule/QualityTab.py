@@ -16,6 +16,7 @@ from .Volumes import stampOf, volumesOf
 
 _FLICKER_MILLISECONDS = 500
 _CONSISTENCY_NAME = "consistency"
+_CONSISTENCY_ROLE = "SegSRGAN.consistency"
 _SHOWN_DEVIATIONS = 6.0  # range of the map's colours, in standard deviations
 
 
@@ -44,12 +45,14 @@ class QualityTab:
         self.update()
 
     def close(self) -> None:
+        """Leave the views alone."""
+        self.ui.flickerButton.checked = False
         self._timer.stop()
 
     def update(self) -> None:
         """Follow the parameters: texts, views and overlay."""
         parameters = self._parameters
-        volume = parameters.outputVolume if parameters else None
+        volume = self._result()
         segmentation = parameters.outputSegmentation if parameters else None
         self._showTexts(volume, segmentation)
         for button in (self.ui.compareButton, self.ui.overlayButton, self.ui.measuresButton):
@@ -69,10 +72,13 @@ class QualityTab:
         self.update()
 
     def _viewState(self) -> tuple | None:
-        parameters = self._parameters
-        if not parameters or not parameters.outputVolume:
-            return None
-        return parameters.comparison, parameters.outputVolume.GetID(), parameters.fade
+        volume = self._result()
+        return (self._parameters.comparison, volume.GetID(), self._parameters.fade) if volume else None
+
+    def _result(self):
+        """The output volume, once it holds something."""
+        volume = self._parameters.outputVolume if self._parameters else None
+        return volume if volume and volume.GetImageData() else None
 
     def _updateViews(self) -> None:
         """Change the views only where a parameter was changed: users and scenes arrange them by other means too."""
@@ -83,9 +89,11 @@ class QualityTab:
         if state[:2] != shown[:2]:
             self._arrange()
         elif state != shown:
+            self.ui.consistencyCheckBox.checked = False
             SliceViews.fade(self._parameters.fade)
 
     def _arrange(self) -> None:
+        self.ui.consistencyCheckBox.checked = False
         SliceViews.arrange(self._parameters.comparison, self._input(), self._parameters.outputVolume)
         SliceViews.fade(self._parameters.fade)
 
@@ -110,7 +118,9 @@ class QualityTab:
         self.ui.qualityLabel.text = _("Result: {name}").format(name=volume.GetName()) if volume else empty
         self.ui.recordLabel.text = Report.summary(record) if record else ""
         folder = Results.folderOf(volume)
-        self.ui.consistencyCheckBox.enabled = bool(folder and _consistencyFile(folder))
+        hasMap = bool(folder and _consistencyFile(folder))
+        self.ui.consistencyCheckBox.enabled = hasMap
+        self.ui.consistencyCheckBox.checked = hasMap and self.ui.consistencyCheckBox.checked
         self._showVolumes(segmentation)
 
     def _showVolumes(self, segmentation) -> None:
@@ -128,6 +138,7 @@ class QualityTab:
         if isOn and self._parameters and self._parameters.comparison == SIDE_BY_SIDE:
             self._parameters.comparison = FADE
         if isOn:
+            self.ui.consistencyCheckBox.checked = False
             self._timer.start()
         else:
             self._timer.stop()
@@ -139,28 +150,37 @@ class QualityTab:
         SliceViews.fade(0.0 if self._flickerToInput else 1.0)
 
     def _onConsistency(self, isOn: bool) -> None:
-        volume = self._parameters.outputVolume if self._parameters else None
+        volume = self._result()
         if volume is None:
             return
-        for composite in SliceViews.composites():
-            node = self._consistencyNode(volume) if isOn else None
-            SliceViews.setLayers(composite, background=volume, foreground=node, opacity=0.5)
+        if isOn:
+            self.ui.flickerButton.checked = False
+            SliceViews.showMap(volume, self._consistencyNode(volume))
+        else:
+            SliceViews.showVolumes(self._parameters.comparison, self._input(), volume)
+            SliceViews.fade(self._parameters.fade)
 
     @staticmethod
     def _consistencyNode(volume):
-        """The map as a volume node: how far the result, acquired again, is from the scan (z-score)."""
-        name = f"{volume.GetName()} {_CONSISTENCY_NAME}"
-        node = slicer.mrmlScene.GetFirstNodeByName(name)
-        if node is None:
-            import SimpleITK as sitk
+        """The map as a volume node: how far the result, acquired again, is from the scan (z-score).
 
+        Each volume has one node for it, filled anew when another run has made the volume.
+        """
+        import SimpleITK as sitk
+
+        node, folder = volume.GetNodeReference(_CONSISTENCY_ROLE), Results.folderOf(volume)
+        if node is None:
+            name = f"{volume.GetName()} {_CONSISTENCY_NAME}"
             node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-            setVolumeFromImage(node, sitk.ReadImage(str(_consistencyFile(Results.folderOf(volume)))))
             node.CreateDefaultDisplayNodes()
             node.GetDisplayNode().SetAutoWindowLevel(False)
             node.GetDisplayNode().SetWindowLevelMinMax(-_SHOWN_DEVIATIONS, _SHOWN_DEVIATIONS)
             node.GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeRainbow")
-            node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+            volume.SetNodeReferenceID(_CONSISTENCY_ROLE, node.GetID())
+        if node.GetAttribute(Results.FOLDER_ATTRIBUTE) != str(folder):
+            setVolumeFromImage(node, sitk.ReadImage(str(_consistencyFile(folder))))
+            node.SetAttribute(Results.FOLDER_ATTRIBUTE, str(folder))
+        node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
         return node
 
     def _onSaveReport(self) -> None:
@@ -175,9 +195,11 @@ class QualityTab:
             Report.save(path, self._parameters.outputVolume, self._parameters.outputSegmentation)
         except (OSError, ValueError) as error:
             logging.exception("SegSRGAN report")
-            self.ui.recordLabel.text = str(error)
+            message = str(error)
         else:
-            self.ui.recordLabel.text = _("Saved {path}.").format(path=path)
+            message = _("Saved {path}.").format(path=path)
+        self.update()
+        self.ui.recordLabel.text = f"{self.ui.recordLabel.text}\n{message}".strip()
 
 
 def _consistencyFile(folder: Path) -> Path | None:

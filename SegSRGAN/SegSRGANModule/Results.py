@@ -7,6 +7,7 @@ beside it in the subject hierarchy; the segmentation knows the grid it was drawn
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -69,11 +70,18 @@ class ResultFiles:
         """The label map: 1 for the first class, 2 for the second."""
         return self.path("cortex.nii.gz" if classes == [Terminology.SEGMENT_ID] else "segmentation.nii.gz")
 
-    def probability(self, classes: list[str]) -> Path:
-        """Of the first class."""
+    def probability(self, name: str) -> Path:
+        """Of a class."""
         from SegSRGANLib.classes import file_part
 
-        return self.path(f"{file_part(classes[0])}-probability.nii.gz")
+        return self.path(f"{file_part(name)}-probability.nii.gz")
+
+    def keepForQualityControl(self) -> None:
+        """Delete what is in the scene now: only the record, the pictures and the consistency map stay."""
+        classes = classesOf(self.record)
+        shutil.rmtree(self.folder / "input", ignore_errors=True)
+        for path in (self.path("sr.nii.gz"), self.labels(classes), *map(self.probability, classes)):
+            path.unlink(missing_ok=True)
 
     @property
     def record(self) -> dict:
@@ -81,25 +89,28 @@ class ResultFiles:
 
 
 def load(files: ResultFiles, traits: InputTraits, nodes: Nodes, wantProbability: bool) -> Nodes:
-    """Fill the nodes with the files of a run, making those that are not given or were deleted meanwhile."""
-    slicer.mrmlScene.SaveStateForUndo()
+    """Fill the nodes with the files of a run, making those that are not given or were deleted meanwhile.
+
+    Raises:
+        OSError, RuntimeError, ValueError: a file cannot be read; the scene is as it was then.
+    """
     record = files.record
-    volume = _volume(nodes.volume, f"{traits.name} enhanced", files.path("sr.nii.gz"), traits)
-    _showAs(volume, traits)
-    outputs = [volume]
-    segmentation = probability = None
     classes = classesOf(record)
-    if files.labels(classes).is_file():  # a model may enhance only
-        segmentation = _segmentation(nodes.segmentation, traits, files.labels(classes), volume, classes)
-        outputs.append(segmentation)
-        if wantProbability:
-            name = f"{traits.name} {classes[0]} probability"
-            probability = _volume(nodes.probability, name, files.probability(classes), traits)
-            _showProbability(probability)
-            outputs.append(probability)
-    for node in outputs:
+    images = _images(files, classes, wantProbability)
+    slicer.mrmlScene.SaveStateForUndo()
+    volume = _volume(nodes.volume, f"{traits.name} enhanced", images.volume, traits)
+    _showAs(volume, traits)
+    segmentation = probability = None
+    if images.segmentation is not None:
+        segmentation = _segmentation(nodes.segmentation, traits, images.segmentation, volume, classes)
+    if images.probability is not None:
+        name = f"{traits.name} {classes[0]} probability"
+        probability = _volume(nodes.probability, name, images.probability, traits)
+        _showProbability(probability)
+    outputs = Nodes(volume, segmentation, probability)
+    for node in filter(None, outputs):
         _annotate(node, record, files.folder, traits)
-    return Nodes(volume, segmentation, probability)
+    return outputs
 
 
 def classesOf(record: dict) -> list[str]:
@@ -123,18 +134,29 @@ def isInScene(node) -> bool:
     return node is not None and node.GetScene() is not None
 
 
-def _volume(node, name: str, path: Path, traits: InputTraits):
+def _images(files: ResultFiles, classes: list[str], wantProbability: bool) -> Nodes:
+    """All images that become nodes, read before any node is made; None for what a model does not make."""
     import SimpleITK as sitk
 
+    segments = files.labels(classes).is_file()  # a model may enhance only
+    wanted = Nodes(
+        files.path("sr.nii.gz"),
+        files.labels(classes) if segments else None,
+        files.probability(classes[0]) if segments and wantProbability else None,
+    )
+    return Nodes(*(None if path is None else sitk.ReadImage(str(path)) for path in wanted))
+
+
+def _volume(node, name: str, image, traits: InputTraits):
     node = _existingOrNew(node, "vtkMRMLScalarVolumeNode", name)
-    setVolumeFromImage(node, sitk.ReadImage(str(path)))
+    setVolumeFromImage(node, image)
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     _place(node, traits)
     return node
 
 
-def _segmentation(node, traits: InputTraits, path: Path, volume, classes: list[str]):
+def _segmentation(node, traits: InputTraits, image, volume, classes: list[str]):
     import SimpleITK as sitk
 
     content = classes[0] if len(classes) == 1 else "segmentation"
@@ -147,7 +169,7 @@ def _segmentation(node, traits: InputTraits, path: Path, volume, classes: list[s
         for name in set(classesOf(earlier)) - set(classes):  # another model made them; the user's own segments stay
             segmentation.RemoveSegment(name)
     _place(node, traits)  # before the voxels: they are brought from the volume's space to the segmentation's
-    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    labels = sitk.GetArrayFromImage(image)
     for index, name in enumerate(classes):
         Terminology.ensureSegment(segmentation, name, index)
         inside = (labels == index + 1).astype(labels.dtype)

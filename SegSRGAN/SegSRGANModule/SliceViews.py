@@ -23,6 +23,12 @@ SIDE_BY_SIDE_VIEWS = {
 def arrange(comparison: str, inputVolume, resultVolume) -> None:
     """Set layout and layers for one of `ParameterNode.COMPARISONS`."""
     _setLayout(comparison)
+    showVolumes(comparison, inputVolume, resultVolume)
+    fit()
+
+
+def showVolumes(comparison: str, inputVolume, resultVolume) -> None:
+    """Set the layers alone."""
     if comparison == SIDE_BY_SIDE:
         shown = {
             name: (inputVolume if what == "input" else resultVolume) for name, (what, _) in SIDE_BY_SIDE_VIEWS.items()
@@ -33,7 +39,14 @@ def arrange(comparison: str, inputVolume, resultVolume) -> None:
     else:
         for composite in composites():
             setLayers(composite, background=inputVolume, foreground=resultVolume, opacity=1.0)
-    fit()
+
+
+def showMap(resultVolume, mapVolume) -> None:
+    """A map half-transparent over the result, in every view but those that are the input's."""
+    for composite in composites():
+        what, _orientation = SIDE_BY_SIDE_VIEWS.get(composite.GetLayoutName(), ("result", ""))
+        if what == "result":
+            setLayers(composite, background=resultVolume, foreground=mapVolume, opacity=0.5)
 
 
 def composites() -> list:

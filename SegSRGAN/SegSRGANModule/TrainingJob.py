@@ -50,13 +50,18 @@ def prepare(parameters, pairs: list[Pair], resume: bool = False) -> Path:
     """Write everything; returns the configuration file.
 
     Raises:
-        ValueError: a volume or segmentation that cannot be used. OSError: the folder cannot be written.
+        ValueError: a volume or segmentation that cannot be used, or the folder holds a training and `resume` is False.
+        OSError: the folder cannot be written.
     """
-    check(parameters, pairs)
     output = outputFolder(parameters)
-    output.mkdir(parents=True, exist_ok=True)
+    if not resume and canResume(parameters):
+        text = _("{folder} holds a training already: press Resume to go on with it, or choose another name.")
+        raise ValueError(text.format(folder=output))
     table = Path(parameters.trainingCsv) if parameters.trainingCsv else output / "subjects.csv"
-    if not parameters.trainingCsv and not (resume and table.is_file()):
+    if not (resume and table.is_file()):  # a training that goes on has its data
+        check(parameters, pairs)
+    output.mkdir(parents=True, exist_ok=True)
+    if not table.is_file() or not (resume or parameters.trainingCsv):
         _writeTable(table, output / "data", pairs, parameters.label)
     configuration = output / "panel.json"
     values = {

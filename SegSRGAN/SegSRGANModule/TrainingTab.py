@@ -93,27 +93,34 @@ class TrainingTab:
         )
         ui.removePairButton.enabled = ui.toggleBaseButton.enabled = bool(pairs)
         if not running:
-            ui.trainingStatusLabel.text = problem or self._message
+            ui.trainingStatusLabel.text = " ".join(text for text in (self._message, problem) if text)
 
     def close(self) -> None:
-        if isRunning(self.run):
-            self.run.kill()
+        """End the run. The widgets may go before the child does, so they do not hear of it any more."""
+        run, self.run = self.run, None
+        if isRunning(run):
+            run.kill()
 
     def refreshModels(self) -> None:
+        """Read the list of models again."""
         self._models = [choice for choice in Models.choices() if choice.isInstalled]
         self.ui.baseModelSelector.blockSignals(True)
         self.ui.baseModelSelector.clear()
         self.ui.baseModelSelector.addItems([_("Random weights"), *(choice.title for choice in self._models)])
-        self.ui.baseModelSelector.blockSignals(False)
         self._selectBase(self._parameters.baseModel if self._parameters else "")
+        self.ui.baseModelSelector.blockSignals(False)
+        self.update()
 
     def _selectedBase(self) -> str:
-        index = self.ui.baseModelSelector.currentIndex
-        return self._models[index - 1].key if index > 0 else ""
+        return self._baseKeys()[max(0, self.ui.baseModelSelector.currentIndex)]
 
     def _selectBase(self, key: str) -> None:
-        keys = ["", *(choice.key for choice in self._models)]
-        self.ui.baseModelSelector.currentIndex = keys.index(key) if key in keys else 0
+        """Choose by key, "" for random weights; nothing for a model that is gone, so that any other can be picked."""
+        keys = self._baseKeys()
+        self.ui.baseModelSelector.currentIndex = keys.index(key) if key in keys else -1
+
+    def _baseKeys(self) -> list[str]:
+        return ["", *(choice.key for choice in self._models)]
 
     def _pairs(self) -> list[TrainingPairs.Pair]:
         return TrainingPairs.read(self._parameters.parameterNode) if self._parameters else []
@@ -125,6 +132,9 @@ class TrainingTab:
             TrainingJob.check(self._parameters, pairs)
         except ValueError as error:
             return str(error)
+        if self._parameters.baseModel not in self._baseKeys():
+            text = _("The model {name} is not there any more; choose another one to start from.")
+            return text.format(name=self._parameters.baseModel)
         return ""
 
     def _showPairs(self, pairs) -> None:
@@ -194,6 +204,8 @@ class TrainingTab:
             self._showCurves()
 
     def _onCompleted(self, outcome: Outcome) -> None:
+        if self.run is None:  # closed
+            return
         self.run = None
         self._display.ended(outcome, _("Trained. Use this model selects it in the Enhance tab."))
         if outcome.cancelled:
@@ -203,26 +215,30 @@ class TrainingTab:
         self.update()
 
     def _showCurves(self) -> None:
-        """Charts, the line before/after, and the buttons of the result."""
+        """Charts if they were asked for, the line before/after, and the buttons of the result."""
         rows = TrainingJob.readLog(self._folder)
-        if rows:
+        if rows and Curves.areShown():
             Curves.update(rows)
         self.ui.beforeAfterLabel.text = TrainingJob.beforeAfter(rows)
         self.ui.showCurvesButton.enabled = bool(rows)
         self.ui.useModelButton.enabled = (self._folder / "model.safetensors").is_file()
 
     def _onShowCurves(self) -> None:
+        Curves.update(TrainingJob.readLog(self._folder))
         Curves.show()
 
     def _onUseModel(self) -> None:
-        """Put the trained model into the user's models, under the name of its folder, and choose it."""
+        """Put the trained model into the user's models, under the name of its folder, and choose it.
+
+        A model of that name stays: after Resume the new one is NAME-2.
+        """
+        path = self._folder / "model.safetensors"
         try:
-            name = Models.addFile(self._folder / "model.safetensors", self._folder.name)
+            name = Models.addFile(path, Models.freeName(self._folder.name, path))
         except (OSError, ValueError) as error:
             self._message = str(error)
             self.update()
             return
-        self.refreshModels()
         self._onNewModel(name)
 
 

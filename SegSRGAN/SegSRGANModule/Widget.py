@@ -35,6 +35,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.qualityTab = QualityTab(self.ui)
         self.trainingTab = TrainingTab(self.ui, onNewModel=self.enhanceTab.refreshModels)
         self.enhanceTab.onResults = self._onResults
+        self.enhanceTab.onModels = self.trainingTab.refreshModels
         self.tabs = [self.enhanceTab, self.qualityTab, self.trainingTab]
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
@@ -53,6 +54,10 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self) -> None:
         self.initializeParameterNode()
 
+    def exit(self) -> None:
+        """Another module is chosen: its views do not flicker."""
+        self.qualityTab.close()
+
     def onReload(self) -> None:
         """Developer mode: reload the whole module and the library, not this file alone."""
         for name in [name for name in sys.modules if name.split(".")[0] in ("SegSRGANModule", "SegSRGANLib")]:
@@ -60,12 +65,10 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.onReload(self)
 
     def initializeParameterNode(self) -> None:
-        """Follow the scene's parameter node; a first volume is offered as the input."""
+        """Follow the scene's parameter node; a volume is offered as the input."""
         self.setParameterNode(self.logic.getParameterNode())
-        if not self._parameterNode.inputVolume:
-            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if first:
-                self._parameterNode.inputVolume = first
+        if not self._parameterNode.inputVolume and (offered := _offeredVolume()):
+            self._parameterNode.inputVolume = offered
 
     def setParameterNode(self, parameterNode) -> None:
         if self._parameterNode:
@@ -93,3 +96,11 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onResults(self) -> None:
         """A run has ended well: the quality control tab shows it."""
         self.qualityTab.showResult()
+
+
+def _offeredVolume():
+    """The volume in the slice views, else the first of the scene; label maps, which derive from volumes, are none."""
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    shown = [slicer.mrmlScene.GetNodeByID(composite.GetBackgroundVolumeID() or "") for composite in composites]
+    volumes = [*shown, *slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
+    return next((node for node in volumes if node and node.GetClassName() == "vtkMRMLScalarVolumeNode"), None)

@@ -44,7 +44,7 @@ def batch(
         Path, typer.Argument(metavar="INPUT", help="Folder, BIDS dataset, or .csv list (input[,mask,output]).")
     ],
     outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
-    pattern: Annotated[str, typer.Option(help="Names to take, for instance '*T2w*'.")] = "*",
+    pattern: Annotated[str, typer.Option(help="Names to take, for instance '*_T2w.nii.gz'.")] = "*",
     participant: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="Of a BIDS dataset only this one; may be repeated.")
     ] = None,

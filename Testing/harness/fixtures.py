@@ -79,6 +79,7 @@ def panel(models):
     widget.enhanceTab._display.idle()
     widget.trainingTab._display.idle()
     widget.ui.flickerButton.checked = False
+    widget.ui.tabs.currentIndex = 0
 
 
 @pytest.fixture
