@@ -122,6 +122,24 @@ def test_bids_takes_t2w_images_and_keeps_all_entities(tmp_path):
     assert layout.record(jobs[0]).parent == tmp_path / "out" / "sub-01" / "ses-2" / "anat"
 
 
+def test_images_of_a_derived_dataset_have_results_of_their_own(tmp_path):
+    """As in the dHCP: what differs in entities that our results have, too, must not be taken for one image."""
+    anat = tmp_path / "dhcp" / "sub-01" / "anat"
+    for middle in ("", "_desc-restore", "_space-T1w", "_res-high_desc-restore"):
+        _touch(anat / f"sub-01{middle}_T2w.nii.gz")
+    layout = Layout(tmp_path / "out", 0.5)
+    names = [layout.path(job, "sr").name for job in find_jobs(tmp_path / "dhcp", tmp_path / "out")]
+    assert len(set(names)) == 4
+    assert "sub-01_space-orig_res-0p5mm_desc-restoreSegsrgan_T2w.nii.gz" in names
+
+
+def test_one_bids_image_in_two_formats_is_one_sentence(tmp_path):
+    anat = tmp_path / "raw" / "sub-01" / "anat"
+    _touch(anat / "sub-01_T2w.nii.gz", anat / "sub-01_T2w.nii")
+    with pytest.raises(ValueError, match="one result"):
+        find_jobs(tmp_path / "raw", tmp_path / "out")
+
+
 def test_shards_share_everything(tmp_path):
     (tmp_path / "list.csv").write_text("".join(f"v{k:02}.nii\n" for k in range(11)))
     jobs = find_jobs(tmp_path / "list.csv", tmp_path)

@@ -201,7 +201,8 @@ def _into_folders(same: list[Job]) -> list[Job]:
 
 
 def _with_extensions(same: list[Job]) -> list[Job]:
-    return [replace(job, name=job.source.name) for job in same]
+    # in a BIDS name there is no place for the extension
+    return [job if job.dataset is not None else replace(job, name=job.source.name) for job in same]
 
 
 def _by_key(jobs: list[Job]) -> list[list[Job]]:
