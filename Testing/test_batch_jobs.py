@@ -38,6 +38,22 @@ def test_folder_with_everything_in_it(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs links")
+def test_results_are_no_jobs_however_their_folder_is_named(tmp_path):
+    _touch(tmp_path / "data" / "a.nii.gz", tmp_path / "data" / "s" / "b.nii", tmp_path / "data" / "out" / "a_sr.nii.gz")
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    for outdir in ("data/out", "data/s/../out", "link/out"):
+        assert _keys(find_jobs(tmp_path / "data", tmp_path / outdir)) == ["a", "s/b"]
+
+
+@pytest.mark.parametrize("scan", ["s/b.nii.gz", "sub-01/anat/sub-01_T2w.nii.gz"])
+def test_results_do_not_go_among_the_scans(tmp_path, scan):
+    """The next run would take them for scans."""
+    _touch(tmp_path / "data" / scan)
+    with pytest.raises(ValueError, match="another folder"):
+        find_jobs(tmp_path / "data", tmp_path / "data")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links")
 def test_links_of_an_annex_keep_their_names(tmp_path):
     _touch(tmp_path / "annex" / "MD5E-s1--ab.nii.gz")
     anat = tmp_path / "raw" / "sub-01" / "anat"
