@@ -17,6 +17,7 @@ import pytest
 import SimpleITK as sitk
 from batch_cohort import OPTIONS, fingerprint, save_tiny_model, write_scan
 
+from SegSRGANLib import results
 from SegSRGANLib.batch import run as batch_run
 from SegSRGANLib.batch import work
 from SegSRGANLib.batch.claims import Claim
@@ -184,6 +185,17 @@ def test_a_result_is_whole_only_with_all_its_files(tmp_path, model, loaded):
     assert len(list((tmp_path / "out").iterdir())) == 5 + 1  # the claims' folder is the batch's to remove
 
 
+def test_the_picture_is_titled_like_its_volume(tmp_path, model, loaded, monkeypatch):
+    titles = []
+    draw = results.draw_enhancement
+    monkeypatch.setattr(results, "draw_enhancement", lambda *drawn: (titles.append(drawn[-1]), draw(*drawn)))
+    scan = write_scan(tmp_path / "raw" / "sub-01" / "anat" / "sub-01_T2w.nii.gz")
+    (job,) = find_jobs(tmp_path / "raw", tmp_path / "out")
+    assert process(job, options(tmp_path / "out", model, report=True), loaded).status == "done"
+    assert process(Job(scan, "b"), options(tmp_path / "out", model), loaded).status == "done"
+    assert titles == ["sub-01", "b"]
+
+
 def test_a_result_of_predict_counts(run, capfd, tmp_path, model):
     scan = write_scan(tmp_path / "scans" / "a.nii.gz")
     with pytest.raises(SystemExit) as end:
@@ -235,7 +247,7 @@ def test_a_kill_between_two_files_is_not_a_result(tmp_path, model, loaded, monke
         moved.append(target)
         move(source, target)
 
-    monkeypatch.setattr(work.os, "replace", lambda s, t: killed(s, t) if "result" in Path(s).name else move(s, t))
+    monkeypatch.setattr(work.os, "replace", lambda s, t: killed(s, t) if Path(t).parent == tmp_path / "out" else move(s, t))
     monkeypatch.setattr(work, "save_enhancement", _saved_before(work.save_enhancement, move, monkeypatch))
     with pytest.raises(KeyboardInterrupt):
         process(job, choice, loaded)
