@@ -22,6 +22,7 @@ from SegSRGANLib.batch import run as batch_run
 from SegSRGANLib.batch import work
 from SegSRGANLib.batch.claims import Claim
 from SegSRGANLib.batch.jobs import Job, find_jobs
+from SegSRGANLib.batch.pool import run_pool
 from SegSRGANLib.batch.run import run_batch
 from SegSRGANLib.batch.work import BatchOptions, process
 from SegSRGANLib.commands import build
@@ -284,6 +285,16 @@ def test_a_crashed_worker_takes_only_its_volume_with_it(tmp_path, model):
     rows = {o.job.name: o for o in run_batch(jobs, options(tmp_path / "out", model), should_stop=kill_once)}
     assert [rows[name].status for name in ("a", "b")] == ["failed", "done"]
     assert "SIGKILL" in rows["a"].reason and leftovers(tmp_path / "out") == []
+
+
+def _no_room(number, workers):
+    raise RuntimeError("CUDA out of memory:\n the model does not fit")
+
+
+def test_a_worker_that_cannot_start_says_why():
+    outcomes = list(run_pool(["a", "b"], _no_room, 1))
+    assert [(o.job, o.status) for o in outcomes] == [("a", "failed"), ("b", "failed")]
+    assert {o.reason for o in outcomes} == {"CUDA out of memory: the model does not fit"}
 
 
 def test_cancel_ends_with_status_three_and_keeps_what_is_done(run, tmp_path, model):
