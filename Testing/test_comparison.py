@@ -117,6 +117,18 @@ def test_sessions_of_one_subject_have_names_of_their_own(tmp_path):
     assert [case.name for case in find_cases(tmp_path)] == ["sub-1_ses-1_T2w", "sub-1_ses-2_T2w"]
 
 
+@pytest.mark.parametrize("content", ["HR_image\nbébé.nii\n".encode("latin-1"), b'HR_image\n"' + b"x" * 140_000])
+def test_a_table_that_is_no_text_is_one_sentence(tmp_path, content):
+    (tmp_path / "list.csv").write_bytes(content)
+    with pytest.raises(DataError, match="list.csv .* UTF-8"):
+        find_cases(tmp_path / "list.csv")
+    (tmp_path / "sub-1" / "anat").mkdir(parents=True)
+    (tmp_path / "sub-1" / "anat" / "sub-1_T2w.nii").touch()
+    (tmp_path / "participants.tsv").write_bytes(content)
+    with pytest.raises(DataError, match="participants.tsv .* UTF-8"):
+        find_cases(tmp_path)
+
+
 def test_volumes_are_cut_to_what_the_slices_cover(data):
     """28 slices and a factor of 5.6 or 5: with 5 the last slices are not covered."""
     volumes = load_volumes(find_cases(data)[0], CORTEX)
