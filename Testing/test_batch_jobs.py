@@ -10,6 +10,7 @@ from fuzzing import fuzz
 from hypothesis import given
 from hypothesis import strategies as st
 
+from SegSRGANLib.batch import claims
 from SegSRGANLib.batch.claims import Claim, sweep
 from SegSRGANLib.batch.jobs import find_jobs, shard
 from SegSRGANLib.batch.layout import Layout
@@ -179,6 +180,15 @@ def test_a_claim_is_held_by_one_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_a_file_system_without_locks_is_one_sentence(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(claims, "_try_lock", refuse)
+    with pytest.raises(ValueError, match=f"{tmp_path.name}.*cannot lock"), Claim(tmp_path, "a").held():
+        pass
+
+
 def test_the_claim_of_a_killed_process_is_stale_at_once(tmp_path):
     code = (
         "import sys, time; from pathlib import Path; from SegSRGANLib.batch.claims import Claim\n"
