@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +97,8 @@ def predict(
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
                 options = replace(common, prediction=prediction)
                 result = enhance(image, loaded, options, mask=brain, progress=part, should_stop=should_stop)
-                result.record["input"]["file"] = volume.name
+                result.record["input"] |= {"file": os.path.basename(os.path.abspath(volume))}  # "." is no name
+                result.record["input"] |= {"mask_file": None if mask is None else mask.name}
                 result.record["warnings"] += contrast_warnings(name, 0, 1)
                 part(0.98, "Writing")
                 paths = save_enhancement(result, image, folder, name, overwrite, maps, source=source)
