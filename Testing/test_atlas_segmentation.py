@@ -314,6 +314,8 @@ def test_registration_says_what_is_wrong(atlases):
         register_atlases(phantom.t2w, phantom.mask * 0, atlases)
     with pytest.raises(ValueError, match="another grid"):
         register_atlases(phantom.t2w, phantom.mask[1:], atlases)
+    with pytest.raises(ValueError, match="cannot be aligned"):
+        register_atlases(phantom.t2w * 0, phantom.mask, atlases[:1])
     with pytest.raises(ValueError, match="sub-B has no labels"):
         register_atlases(phantom.t2w, None, [Atlas("sub-B", phantom.t2w, phantom.labels * 0)])
     with pytest.raises(Cancelled):
