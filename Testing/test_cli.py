@@ -98,6 +98,13 @@ def test_demo_of_a_model_that_does_not_segment(tmp_path, monkeypatch):
     assert result.picture.is_file() and "Dice of cortex" in result.table()
 
 
+def test_a_map_that_is_already_there_is_found_before_the_work(capfd, scan, tmp_path, model):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sub-01_T2w_consistency.nii.gz").touch()
+    status, out, error = predict(capfd, scan, tmp_path / "out", model, "--maps", "--progress", "json")
+    assert (status, out) == (1, "") and "consistency.nii.gz is already there" in error
+
+
 def test_json_progress_for_a_parent_process(capfd, scan, tmp_path, model):
     status, out, _ = predict(capfd, scan, tmp_path / "out", model, "--progress", "json")
     lines = [json.loads(line) for line in out.splitlines()]

@@ -11,6 +11,7 @@ from typing import Any
 from .. import __version__
 from ..atomic import atomic_path
 from ..provenance import RESEARCH_USE_ONLY
+from ..quality import MAP_NAMES
 from ..results import result_paths
 from .jobs import Job
 
@@ -40,8 +41,7 @@ class Layout:
         if job.dataset is None:
             if role == "report":
                 return folder / f"{job.name}_report.html"
-            maps = ("consistency", "sr-deviation", "cortex-entropy")
-            return result_paths(folder, job.name, brain=True, maps=maps, dicom=True)[role]
+            return result_paths(folder, job.name, brain=True, maps=MAP_NAMES, dicom=True)[role]
         if role in _SUFFIXES:
             extra = {"probability": {"label": "CGM"}, "brain": {"label": "brain"}}.get(role, {})
             return folder / f"{self._prefix(job, extra)}_{_SUFFIXES[role]}.nii.gz"

@@ -17,6 +17,7 @@ from ..optional import require
 from ..prediction import PredictionOptions
 from ..preflight import contrast_warnings
 from ..progress import scaled
+from ..quality import MAP_NAMES
 from ..reports.subject import write_subject_report
 from ..resampling import INTERPOLATORS
 from ..results import check_writable, result_name, result_paths, save_enhancement
@@ -85,8 +86,10 @@ def predict(
         }
         for folder in runs:
             page = [folder / f"{name}_report.html"] if report else []
-            check_writable([*result_paths(folder, name, dicom=dicom).values(), *page], overwrite)
+            files_to_be = result_paths(folder, name, brain=True, maps=MAP_NAMES if maps else (), dicom=dicom)
+            check_writable([*files_to_be.values(), *page], overwrite)
         files: dict[str, str] = {}
+        warnings: dict[str, None] = {}  # each once, in their order
         with reported(progress, cancel_file) as (show, should_stop):
             show(0.0, "Reading")
             source = read_source(volume, series) if dicom else None
@@ -100,6 +103,7 @@ def predict(
                 result.record["input"] |= {"file": os.path.basename(os.path.abspath(volume))}  # "." is no name
                 result.record["input"] |= {"mask_file": None if mask is None else mask.name}
                 result.record["warnings"] += contrast_warnings(name, 0, 1)
+                warnings |= dict.fromkeys(result.record["warnings"])
                 part(0.98, "Writing")
                 paths = save_enhancement(result, image, folder, name, overwrite, maps, source=source)
                 if report:
@@ -109,7 +113,7 @@ def predict(
                     role if len(runs) == 1 else f"{folder.name}/{role}": str(path) for role, path in paths.items()
                 }
             show(1.0, "Done")
-        for warning in result.record["warnings"]:
+        for warning in warnings:
             typer.echo(f"Warning: {warning}", err=True)
         if progress != "json":
             typer.echo("\n".join(files.values()))
