@@ -248,7 +248,8 @@ def test_a_kill_between_two_files_is_not_a_result(tmp_path, model, loaded, monke
         moved.append(target)
         move(source, target)
 
-    monkeypatch.setattr(work.os, "replace", lambda s, t: killed(s, t) if Path(t).parent == tmp_path / "out" else move(s, t))
+    outdir = tmp_path / "out"
+    monkeypatch.setattr(work.os, "replace", lambda s, t: killed(s, t) if Path(t).parent == outdir else move(s, t))
     monkeypatch.setattr(work, "save_enhancement", _saved_before(work.save_enhancement, move, monkeypatch))
     with pytest.raises(KeyboardInterrupt):
         process(job, choice, loaded)

@@ -68,7 +68,7 @@ def find_jobs(
             raise ValueError(f"{source.name} is one file; give a folder or a .csv list, or use  segsrgan predict.")
         jobs = _from_table(source)
     elif source.resolve() == Path(outdir).resolve():
-        raise ValueError(f"Results in the folder of the scans, {source}, would be taken for scans; give another folder.")
+        raise ValueError(f"Results in the folder of the scans, {source}, would be taken for scans: use another folder.")
     elif _is_bids(source):
         jobs = _from_bids(source)
     else:
