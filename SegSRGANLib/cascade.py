@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .classes import MOST_CLASSES
 from .layers import InstanceNorm, UpsampleConv
 
 _SLOPE = 0.1  # of the leaky activations
@@ -35,11 +36,13 @@ class CascadeConfig:
     filters: channels at half resolution, of both parts; the U-Net has 2 x at a quarter and 4 x below.
     blocks: residual blocks of the super-resolving part.
     levels: resolutions of the segmenting U-Net, from one half down.
+    classes: to segment, one probability channel each.
     """
 
     filters: int = 32
     blocks: int = 4
     levels: int = 4
+    classes: int = 1
 
     def __post_init__(self) -> None:
         if not 2 <= self.filters <= 256:
@@ -48,6 +51,8 @@ class CascadeConfig:
             raise ValueError(f"A cascade has 1 to 64 blocks, not {self.blocks}.")
         if not 1 <= self.levels <= 5:
             raise ValueError(f"A cascade has 1 to 5 levels, not {self.levels}.")
+        if not 1 <= self.classes <= MOST_CLASSES:
+            raise ValueError(f"A cascade segments 1 to {MOST_CLASSES} classes, not {self.classes}.")
 
 
 class LinearBlock(nn.Module):
@@ -82,9 +87,9 @@ class NormalizedBlock(nn.Module):
 
 
 class SegmentingUNet(nn.Module):
-    """Residual U-Net: cells (N, 8, D, H, W) -> log-odds of the eight voxels of each cell, same shape."""
+    """Residual U-Net: cells (N, 8, D, H, W) -> log-odds of each cell's eight voxels, (N, 8 classes, D, H, W)."""
 
-    def __init__(self, filters: int, levels: int) -> None:
+    def __init__(self, filters: int, levels: int, classes: int = 1) -> None:
         super().__init__()
         widths = [filters * min(2**level, 4) for level in range(levels)]
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
@@ -95,8 +100,8 @@ class SegmentingUNet(nn.Module):
             nn.Sequential(UpsampleConv(coarse, fine), InstanceNorm(fine)) for fine, coarse in pairs
         )
         self.decoders = nn.ModuleList(NormalizedBlock(width) for width in widths[:-1])
-        self.head = nn.Conv3d(filters, _CELL, 3, padding=1)
-        nn.init.constant_(self.head.bias, -2.0)  # most voxels are not cortex
+        self.head = nn.Conv3d(filters, _CELL * classes, 3, padding=1)
+        nn.init.constant_(self.head.bias, -2.0)  # most voxels are not cortex, nor any other single class
 
     def forward(self, cells: torch.Tensor) -> torch.Tensor:
         """Down, up, and back to the cells."""
@@ -112,7 +117,7 @@ class SegmentingUNet(nn.Module):
 
 
 class Cascade(nn.Module):
-    """Interpolated intensity in, super-resolved intensity and cortex probability out.
+    """Interpolated intensity in, super-resolved intensity and probability of each class out.
 
     multiple: every side of the input must be a multiple of this. minimum: and at least this long.
     """
@@ -121,15 +126,16 @@ class Cascade(nn.Module):
 
     def __init__(self, config: CascadeConfig = CascadeConfig()) -> None:
         super().__init__()
-        self.config = config
-        self.working_maps = 1.5 * config.filters  # see `plans.peak_bytes`
+        self.config, self.classes = config, config.classes
+        # see `plans.peak_bytes`; each class more is held as cells, as voxels, as probability and in the result
+        self.working_maps = 1.5 * config.filters + 4 * (config.classes - 1)
         self.multiple = 2**config.levels
         self.minimum = 2 * self.multiple  # a single voxel at the coarsest level has no deviation to normalize by
         self.stem = nn.Conv3d(_CELL, config.filters, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(self.stem.weight, nonlinearity="linear")
         self.blocks = nn.Sequential(*(LinearBlock(config.filters) for _ in range(config.blocks)))
         self.output = nn.Conv3d(config.filters, _CELL, 3, padding=1, bias=False)
-        self.segmentation = SegmentingUNet(config.filters, config.levels)
+        self.segmentation = SegmentingUNet(config.filters, config.levels, config.classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Predict one batch.
@@ -138,7 +144,7 @@ class Cascade(nn.Module):
             x: (N, 1, D, H, W), interpolated intensities; D, H and W multiples of `multiple`.
 
         Returns:
-            (N, 2, D, H, W): channel 0 is the input plus the residual, channel 1 the probability of cortex.
+            (N, 1 + classes, D, H, W): channel 0 is the input plus the residual, then the probability of each class.
         """
         residual = _SCALE * self.output(self.blocks(self.stem(_to_cells(x))))
         sharp = x + _to_voxels(residual)
@@ -162,6 +168,6 @@ def _to_cells(x: torch.Tensor) -> torch.Tensor:
 
 
 def _to_voxels(cells: torch.Tensor) -> torch.Tensor:
-    """The inverse of `_to_cells`."""
-    fine = cells.unflatten(1, (2, 2, 2)).permute(0, 4, 1, 5, 2, 6, 3)
-    return fine.flatten(5, 6).flatten(3, 4).flatten(1, 2).unsqueeze(1)
+    """The inverse of `_to_cells`, for each eight channels: (N, 8 k, D, H, W) -> (N, k, 2D, 2H, 2W)."""
+    fine = cells.unflatten(1, (-1, 2, 2, 2)).permute(0, 1, 5, 2, 6, 3, 7, 4)
+    return fine.flatten(6, 7).flatten(4, 5).flatten(2, 3)

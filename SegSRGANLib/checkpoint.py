@@ -20,6 +20,7 @@ from torch import nn
 from . import __version__
 from .atomic import atomic_path
 from .cascade import Cascade, CascadeConfig
+from .classes import CORTEX, checked_names
 from .domain import Domain
 from .networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from .normalization import Normalization
@@ -49,6 +50,7 @@ class ModelCard:
     consistent_input: whether the network gets interpolated slices that `consistency.make_consistent` brought to
         agreement with the scan, so that it need not guess how thick they were; else the interpolated slices alone.
     domain: what else its training covered; None where that was not measured.
+    classes: names of what it segments, in the order of the network's probability channels.
     parent: name and SHA-256 of the model that a fine-tuning started from, or "".
     """
 
@@ -60,6 +62,7 @@ class ModelCard:
     training_slices: tuple[float, float] = (1.0, 6.0)
     consistent_input: bool = False
     domain: Domain | None = None
+    classes: tuple[str, ...] = (CORTEX,)
     licence: str = ""
     citation: str = ""
     parent: str = ""
@@ -74,6 +77,11 @@ class Model:
     card: ModelCard
     sha256: str = ""
     name: str = ""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of what it segments, in the order of its probability channels; empty when it makes intensity alone."""
+        return self.card.classes if getattr(self.network, "segments", True) else ()
 
     @property
     def device(self) -> torch.device:
@@ -91,11 +99,12 @@ def save_checkpoint(path: str | Path, network: nn.Module, card: ModelCard, half:
         half: store the weights in half precision, in half the space; they are computed with in single precision.
 
     Raises:
-        ValueError: a network of another class.
+        ValueError: a network of another class, or a card that does not name what the network segments.
     """
     name = next((key for key, (_, kind) in ARCHITECTURES.items() if type(network) is kind), None)
     if name is None:
         raise ValueError(f"A {type(network).__name__} cannot be saved; known: {', '.join(ARCHITECTURES)}.")
+    _check_classes(network, card)
     description = {"architecture": name, "config": asdict(network.config), "card": asdict(card)}
     stored = torch.float16 if half else torch.float32
     tensors = {key: value.detach().to("cpu", stored).contiguous() for key, value in network.state_dict().items()}
@@ -146,14 +155,23 @@ def _described(path: Path, text: str) -> tuple[nn.Module, ModelCard]:
             values[key] = (float(low), float(high))
         if values.get("domain") is not None:
             values["domain"] = Domain.from_values(values["domain"])
+        values["classes"] = checked_names(values.get("classes", (CORTEX,)))
         card = ModelCard(**values)
         with torch.device("meta"):
             network = network_type(config_type(**description["config"]))
+        _check_classes(network, card)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path.name} describes a model that this version ({__version__}) cannot build ({error!r})."
         ) from error
     return network, card
+
+
+def _check_classes(network: nn.Module, card: ModelCard) -> None:
+    """Raise ValueError unless the card names as many classes as the network has probability channels."""
+    count = getattr(network, "classes", 1)
+    if len(card.classes) != count:
+        raise ValueError(f"The network segments {count} classes, but its card names {', '.join(card.classes)}.")
 
 
 def _fill(path: Path, network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:

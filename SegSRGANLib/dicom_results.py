@@ -1,17 +1,20 @@
-"""The DICOM folder of a result: the super-resolved series and the segmentation of the cortex."""
+"""The DICOM folder of a result: the super-resolved series and its segmentation."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from .classes import CORTEX
 from .dicom_image import Maker, mr_series
-from .dicom_segmentation import cortex_segmentation
+from .dicom_segmentation import segmentation
 from .dicom_source import DicomSource
 from .inference import Enhancement
 
 
 def write_dicom(enhancement: Enhancement, source: DicomSource, folder: Path) -> None:
-    """Write `sr/0001.dcm` and so on, and `cortex.dcm` where the model segments, into an empty folder.
+    """Write `sr/0001.dcm` and so on, and where the model segments `cortex.dcm`, into an empty folder.
+
+    The segmentation of a model with other classes than the cortex is called `segmentation.dcm`.
 
     Args:
         enhancement: what `inference.enhance` returned.
@@ -29,5 +32,7 @@ def write_dicom(enhancement: Enhancement, source: DicomSource, folder: Path) -> 
     for number, dataset in enumerate(series, start=1):
         dataset.save_as(folder / "sr" / f"{number:0{digits}d}.dcm", enforce_file_format=True)
     if enhancement.labels is not None:
-        segmentation = cortex_segmentation(enhancement.labels, series, source, maker)
-        segmentation.save_as(folder / "cortex.dcm", enforce_file_format=True)
+        classes = tuple(enhancement.probabilities)
+        name = "cortex.dcm" if classes == (CORTEX,) else "segmentation.dcm"
+        dataset = segmentation(enhancement.labels, classes, series, source, maker)
+        dataset.save_as(folder / name, enforce_file_format=True)

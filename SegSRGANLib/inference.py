@@ -20,6 +20,7 @@ from .bias import correct_bias
 from .brain_mask import brain_mask
 from .canonical import CanonicalAxes
 from .checkpoint import Model
+from .classes import label_map
 from .consistency import make_consistent
 from .device import choose_device
 from .geometry import Grid, output_grid
@@ -42,7 +43,7 @@ class EnhanceOptions:
     spacing: of the output in mm, one number or (x, y, z).
     interpolator: of the first upsampling, see `resampling.INTERPOLATORS`.
     bias_correction: N4 before anything else.
-    threshold: probability from which a voxel is cortex.
+    threshold: probability from which a voxel is cortex, or another class of the model.
     prediction: patches, device and precision.
     consistency: bring the intensities to agreement with the scan, see `consistency.make_consistent`.
     uncertainty: number of runs on mirrored and shifted copies, see `uncertainty`; 0 for none.
@@ -67,19 +68,27 @@ class EnhanceOptions:
 class Enhancement:
     """The result of one run, all images on one grid.
 
-    sr: super-resolved intensity, float32, in the input's units. probability: of cortex, float32 in [0, 1].
-    labels: uint8, 1 = cortex. Both are None for a model that does not segment.
+    sr: super-resolved intensity, float32, in the input's units.
+    probabilities: of each class that the model segments, by its name, float32 in [0, 1]; most models have one class,
+        "cortex". Empty for a model that does not segment.
+    labels: uint8, 1 = the first class (the cortex), 2 = the second ..., see `classes.label_map`; None for a model that
+        does not segment.
     record: what was done, with what, on what (JSON values).
     brain: uint8, 1 = brain, or the classes of a model that was trained on several; None for most models.
     maps: where to believe the result, by name, see `quality.Quality`.
     """
 
     sr: sitk.Image
-    probability: sitk.Image | None
+    probabilities: dict[str, sitk.Image]
     labels: sitk.Image | None
     record: dict[str, Any]
     brain: sitk.Image | None = None
     maps: dict[str, sitk.Image] = field(default_factory=dict)
+
+    @property
+    def probability(self) -> sitk.Image | None:
+        """Of the first class, which is the cortex in most models; None for a model that does not segment."""
+        return next(iter(self.probabilities.values()), None)
 
 
 def enhance(
@@ -91,14 +100,16 @@ def enhance(
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Enhancement:
-    """Super-resolve a volume and segment its cortex.
+    """Super-resolve a volume and segment its cortex, or the classes that the model knows.
+
+    The measures of quality and of uncertainty are those of the first class.
 
     Args:
         image: 3D T2-weighted volume of any grid.
         model: see `weights.load_model`; it is moved to the chosen device.
         options: see `EnhanceOptions`.
         mask: brain mask, in the image's space; the network sees nothing outside it, and there the result is the
-            interpolated volume, without cortex.
+            interpolated volume, without any class.
         progress: called with (fraction, message).
         should_stop: asked between steps and patches.
 
@@ -142,24 +153,28 @@ def enhance(
         callbacks = (scaled(progress, 0.05, 0.95), should_stop)
         predict = _predictor(model, options, CanonicalAxes.of(output), callbacks, how)
         runs = max(1, options.uncertainty)
-        first, spread = predict_repeatedly(predict, volume, runs, options.threshold, counted)
+        names = model.classes
+        first, spread = predict_repeatedly(predict, volume, runs, options.threshold, counted, len(names))
         predicted = first.numpy()
     with _timed(timings, "composition"):
-        images = _compose(predicted, interpolated, region, inside, output, scale, options.threshold)
-        brain = _brain(predicted, region, output)
+        sr = _composed(predicted[0], interpolated, region, counted, output, scale)
+        likely = predicted[1 : 1 + len(names)]
+        probabilities, labels = _segmented(likely, names, region, counted, output, options.threshold)
+        brain = _brain(predicted[1 + len(names) :], region, output)
     with _timed(timings, "consistency"):
         if options.consistency:
-            images = (make_consistent(measured, images[0], inside), *images[1:])
+            sr = make_consistent(measured, sr, inside)
     with _timed(timings, "quality"):
         report(0.95, "Measuring the quality")
         spread = None if spread is None else _whole(spread, region, output, scale)
-        quality = assess(measured, images[0], images[1:], inside, spread, scale)
+        measures = None if labels is None else (names[0], probabilities[names[0]], labels == 1)
+        quality = assess(measured, sr, measures, inside, spread, scale)
     timings["total"] = time.perf_counter() - started
     report(0.97, "Finished the computation")
     run = describe_run(image, model, device, warnings + quality.warnings, timings)
-    run |= {"options": asdict(options), "intensity_scale": scale, "prediction": how}
+    run |= {"options": asdict(options), "intensity_scale": scale, "prediction": how, "classes": list(probabilities)}
     run["quality"] = {"domain": domain, **quality.figures}
-    return Enhancement(*images, record=run, brain=brain, maps=quality.maps)
+    return Enhancement(sr, probabilities, labels, run, brain, quality.maps)
 
 
 def _predictor(
@@ -182,7 +197,7 @@ def _predictor(
 
 
 def _counted(mask: sitk.Image | None, output: Grid, region: tuple[slice, ...]) -> np.ndarray | None:
-    """Where in the region a voxel may be cortex; None for everywhere."""
+    """Where in the region a voxel may be of a class; None for everywhere."""
     return None if mask is None else _array(resample_labels(mask, output))[region] > 0
 
 
@@ -197,33 +212,43 @@ def _whole(spread: Spread, region: tuple[slice, ...], output: Grid, scale: float
     return Spread(deviation, entropy, spread.cortex_voxels)
 
 
-def _compose(
+def _composed(
     predicted: np.ndarray,
     interpolated: np.ndarray,
     region: tuple[slice, ...],
-    mask: sitk.Image | None,
+    counted: np.ndarray | None,
     output: Grid,
     scale: float,
-    threshold: float,
-) -> tuple[sitk.Image, sitk.Image | None, sitk.Image | None]:
+) -> sitk.Image:
     """Put the predicted region into the interpolated volume, in the input's units."""
-    brain = True if mask is None else _counted(mask, output, region)
-    np.copyto(interpolated[region], predicted[0], where=brain)
+    np.copyto(interpolated[region], predicted, where=True if counted is None else counted)
     interpolated *= np.float32(scale)
-    if len(predicted) == 1:
-        return output.image(interpolated), None, None
-    probability = np.zeros(output.shape, np.float32)
-    np.copyto(probability[region], predicted[1], where=brain)
-    labels = (probability >= threshold).astype(np.uint8)
-    return output.image(interpolated), output.image(probability), output.image(labels)
+    return output.image(interpolated)
 
 
-def _brain(predicted: np.ndarray, region: tuple[slice, ...], output: Grid) -> sitk.Image | None:
-    """The brain mask of a network that predicts one, on the output grid."""
-    if len(predicted) < 3:
+def _segmented(
+    predicted: np.ndarray,
+    names: tuple[str, ...],
+    region: tuple[slice, ...],
+    counted: np.ndarray | None,
+    output: Grid,
+    threshold: float,
+) -> tuple[dict[str, sitk.Image], sitk.Image | None]:
+    """The probability (classes, z, y, x) of each class of the region, and their labels, on the output grid."""
+    if not names:
+        return {}, None
+    whole = np.zeros((len(names), *output.shape), np.float32)
+    np.copyto(whole[(slice(None), *region)], predicted, where=True if counted is None else counted)
+    images = {name: output.image(probability) for name, probability in zip(names, whole, strict=True)}
+    return images, output.image(label_map(whole, threshold))
+
+
+def _brain(channels: np.ndarray, region: tuple[slice, ...], output: Grid) -> sitk.Image | None:
+    """The brain mask of a network that predicts one after its classes, on the output grid."""
+    if not len(channels):
         return None
     mask = np.zeros(output.shape, np.uint8)
-    mask[region] = brain_mask(predicted[2:])
+    mask[region] = brain_mask(channels)
     return output.image(mask)
 
 

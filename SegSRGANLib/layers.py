@@ -117,7 +117,7 @@ class UpsampleConv(ReflectConv):
 class OutputConv(ReflectConv):
     """Convolution k^3 to a few channels, (N, in, D, H, W) -> (N, out, D, H, W).
 
-    Matrix kernels need many output channels to be fast, and this layer has two. One convolution over two axes makes
+    Matrix kernels need many output channels to be fast, and this layer has few. One convolution over two axes makes
     k x the channels, one group for each tap of the third axis; shifting the groups and adding them up is that axis.
     """
 

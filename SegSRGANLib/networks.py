@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .classes import MOST_CLASSES
 from .layers import InstanceNorm, OutputConv, ReflectConv, ResidualBlock, UpsampleConv
 
 
@@ -20,31 +21,36 @@ class GeneratorConfig:
 
     filters: channels of the first convolution (the paper: 16); two strides double them to 2 x and 4 x.
     blocks: residual blocks at the coarsest level (the paper: 5).
+    classes: to segment, one probability channel each (the paper: 1).
     """
 
     filters: int = 16
     blocks: int = 5
+    classes: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.filters <= 256:
             raise ValueError(f"A generator has 1 to 256 filters, not {self.filters}.")
         if not 1 <= self.blocks <= 64:
             raise ValueError(f"A generator has 1 to 64 residual blocks, not {self.blocks}.")
+        if not 1 <= self.classes <= MOST_CLASSES:
+            raise ValueError(f"A generator segments 1 to {MOST_CLASSES} classes, not {self.classes}.")
 
 
 class Generator(nn.Module):
-    """The paper's generator: interpolated intensity in, super-resolved intensity and cortex probability out."""
+    """The paper's generator: interpolated intensity in, super-resolved intensity and probability of each class out."""
 
     multiple = 4  # two strides of 2: every side of the input must be a multiple of this
     minimum = 8  # and at least this long, so that every reflect padding has something to reflect
-    shared_output = True  # the last convolution makes both channels out of the same, normalized features
+    shared_output = True  # the last convolution makes all channels out of the same, normalized features
     streams = True  # a whole volume can be predicted in slabs, see `streaming`
 
     def __init__(self, config: GeneratorConfig = GeneratorConfig()) -> None:  # noqa: B008 (frozen)
         super().__init__()
         self.config = config
-        filters = config.filters
-        self.working_maps = 6.5 * filters  # see `plans.peak_bytes`
+        filters, self.classes = config.filters, config.classes
+        # see `plans.peak_bytes`; the last convolution has seven taps for each class more, see `layers.OutputConv`
+        self.working_maps = 6.5 * filters + 8 * (config.classes - 1)
         self.conv1 = ReflectConv(1, filters, 7)
         self.norm1 = InstanceNorm(filters)
         self.conv2 = ReflectConv(filters, 2 * filters, 3, stride=2)
@@ -56,7 +62,7 @@ class Generator(nn.Module):
         self.norm_up1 = InstanceNorm(2 * filters)
         self.up2 = UpsampleConv(2 * filters, filters)
         self.norm_up2 = InstanceNorm(filters)
-        self.output = OutputConv(filters, 2, 7)
+        self.output = OutputConv(filters, 1 + config.classes, 7)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Predict one batch.
@@ -65,7 +71,7 @@ class Generator(nn.Module):
             x: (N, 1, D, H, W), interpolated intensities in [0, 1]; D, H and W multiples of 4, at least 8.
 
         Returns:
-            (N, 2, D, H, W): channel 0 is the input plus the residual, channel 1 the probability of cortex.
+            (N, 1 + classes, D, H, W): channel 0 is the input plus the residual, then the probability of each class.
         """
         y = F.relu(self.norm1(self.conv1(x)))
         y = F.relu(self.norm2(self.conv2(y)))
@@ -76,7 +82,7 @@ class Generator(nn.Module):
         return self.head(x, self.output(y))
 
     def head(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Turn the last convolution's two channels `y` into intensity (a correction of `x`) and probability."""
+        """Turn the last convolution's channels `y` into intensity (a correction of `x`) and probabilities."""
         return torch.cat([x + y[:, :1], torch.sigmoid(y[:, 1:])], dim=1)
 
 

@@ -48,6 +48,7 @@ class OriginalGenerator(nn.Module):
     multiple = 4  # two strides of 2: every side of the input must be a multiple of this
     minimum = 8  # and at least this long, so that every reflect padding has something to reflect
     shared_output = True  # the last convolution makes both channels out of the same, normalized features
+    classes = 1  # the cortex; what comes after it is the brain mask
 
     def __init__(self, config: OriginalGeneratorConfig = OriginalGeneratorConfig()) -> None:  # noqa: B008 (frozen)
         super().__init__()

@@ -90,7 +90,7 @@ def peak_bytes(plan: Plan, network: nn.Module, shape: tuple[int, ...]) -> dict[t
     A network's `working_maps` are the maps of the patch's size that one patch takes, measured with `predict_volume`
     on several large patches, between which the kept heap fragments.
     """
-    channels = 4  # the volume, and at most three of the result
+    channels = 1 + max(3, 1 + getattr(network, "classes", 1))  # the volume, and the result with or without a brain mask
     held = 4 * (channels + 1) * prod(shape)
     maps = getattr(network, "working_maps", _UNKNOWN_MAPS)
     if plan.patch:

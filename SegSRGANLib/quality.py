@@ -41,22 +41,23 @@ class Quality:
 def assess(
     scan: sitk.Image,
     sr: sitk.Image,
-    segmentation: tuple[sitk.Image | None, sitk.Image | None],
+    segmentation: tuple[str, sitk.Image, sitk.Image] | None,
     mask: sitk.Image | None = None,
     spread: Spread | None = None,
     scale: float = 1.0,
 ) -> Quality:
-    """Measure a result without its truth.
+    """Measure a result without its truth. Of several classes, only the first is measured, as the figures of "cortex".
 
     Args:
         scan: what was super-resolved, after bias correction if there was any.
         sr: the result.
-        segmentation: probability and labels on the result's grid, or None for a model that does not segment.
+        segmentation: name, probability and binary labels of the first class, on the result's grid; None for a model
+            that does not segment.
         mask: brain mask, on any grid.
         spread: of several runs, on the result's grid.
         scale: intensity that the networks see as 1.
     """
-    probability, labels = segmentation
+    name, probability, labels = segmentation or ("cortex", None, None)
     consistency = acquisition_consistency(scan, sr, mask)
     figures: dict[str, Any] = {"consistency": consistency.figures()}
     maps = {"consistency": consistency.z_map}
@@ -69,18 +70,18 @@ def assess(
         maps["sr-deviation"] = grid.image(spread.deviation)
         if spread.entropy is not None:
             maps["cortex-entropy"] = grid.image(spread.entropy)
-    return Quality(figures, quality_warnings(figures), maps)
+    return Quality(figures, quality_warnings(figures, name), maps)
 
 
-def quality_warnings(figures: dict[str, Any]) -> list[str]:
-    """Sentences about figures beyond their limits; see `Quality.figures`."""
+def quality_warnings(figures: dict[str, Any], name: str = "cortex") -> list[str]:
+    """Sentences about figures beyond their limits; see `Quality.figures`. name: of the class that was measured."""
     found = _consistency_warnings(figures["consistency"])
     cortex = figures.get("cortex")
     if cortex is not None and cortex["largest_component"] is None:
-        found.append("No cortex was found.")
+        found.append(f"No {name} was found.")
     elif cortex is not None and cortex["largest_component"] < _LEAST_LARGEST_PIECE:
         found.append(
-            f"The cortex is in {cortex['components']} pieces, the largest with only "
+            f"The {name} is in {cortex['components']} pieces, the largest with only "
             f"{cortex['largest_component']:.0%} of its volume."
         )
     spread = figures.get("uncertainty")
@@ -88,7 +89,7 @@ def quality_warnings(figures: dict[str, Any]) -> list[str]:
         low, high = spread["volume_interval_ml"]
         if high - low > _WIDEST_INTERVAL * spread["volume_ml"]:
             found.append(
-                f"The volume of the cortex depends on how the scan is turned: from {low:.1f} to {high:.1f} mL."
+                f"The volume of the {name} depends on how the scan is turned: from {low:.1f} to {high:.1f} mL."
             )
     return found
 

@@ -1,4 +1,4 @@
-"""Pictures of results: three planes through the brain, one column a volume, the cortex as an outline."""
+"""Pictures of results: three planes through the brain, one column a volume, the cortex or all classes as outlines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .optional import require
 from .provenance import RESEARCH_USE_ONLY
 
 _PLANES = ("axial", "coronal", "sagittal")
-_OUTLINE = "#ff5d3b"
+_OUTLINES = ("#ff5d3b", "#3bc8ff", "#ffd23b", "#7dff6b", "#d97bff")  # of label 1, 2 ...; then again
 _MARGIN = 12.0  # mm shown around the outline
 
 
@@ -27,11 +27,18 @@ class Column:
     outline: sitk.Image | None = None
 
 
-def draw_enhancement(image: sitk.Image, sr: sitk.Image, labels: sitk.Image | None, path: str | Path, name: str) -> None:
-    """The quality-control picture of one result: input, super-resolution, and the cortex outlined on it."""
+def draw_enhancement(
+    image: sitk.Image, sr: sitk.Image, labels: sitk.Image | None, path: str | Path, name: str, title: str = "cortex"
+) -> None:
+    """The quality-control picture of one result: input, super-resolution, and the labels outlined on it.
+
+    Args:
+        image: the input. sr: the result. labels: of a model that segments.
+        path: a .png file. name: of the result. title: of what the labels show.
+    """
     columns = [Column("input", image), Column("super-resolved", sr)]
     if labels is not None:
-        columns.append(Column("cortex", sr, labels))
+        columns.append(Column(title, sr, labels))
     draw_planes(columns, path, name)
 
 
@@ -78,8 +85,10 @@ def _draw_plane(axes: Any, column: Column, axis: int, focus: np.ndarray, box: np
     axes.imshow(plane, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="nearest")
     if column.outline is not None:
         labels, extent = _plane(column.outline, axis, focus)
-        if labels.any() and not labels.all():
-            axes.contour(labels > 0, levels=[0.5], colors=_OUTLINE, linewidths=0.7, extent=extent, origin="upper")
+        for label in np.unique(labels[labels > 0]).astype(int):
+            colour, inside = _OUTLINES[(label - 1) % len(_OUTLINES)], labels == label
+            if not inside.all():
+                axes.contour(inside, levels=[0.5], colors=colour, linewidths=0.7, extent=extent, origin="upper")
     across, down = [k for k in range(3) if k != axis]
     axes.set_xlim(box[0, across], box[1, across])
     axes.set_ylim(*(box[:, down] if down == 2 else box[::-1, down]))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from .atomic import atomic_folder, atomic_path
+from .classes import CORTEX, file_part
 from .dicom_results import write_dicom
 from .dicom_source import DicomSource
 from .inference import Enhancement
@@ -32,34 +33,42 @@ def result_name(source: str | Path) -> str:
 def result_paths(
     outdir: str | Path,
     name: str,
-    segments: bool = True,
+    classes: Sequence[str] = (CORTEX,),
     brain: bool = False,
     maps: Iterable[str] = (),
     dicom: bool = False,
 ) -> dict[str, Path]:
     """Where the files of a result go, by their role.
 
+    Of a model that segments the cortex alone these are "probability" and "labels"; of any other, "NAME-probability"
+    for each class and "segmentation".
+
     Args:
         outdir: folder.
         name: see `result_name`.
-        segments: whether the model segments; if not, there is no probability and no cortex.
+        classes: names of what the model segments, see `checkpoint.Model.classes`.
         brain: whether the model predicts a brain mask.
         maps: names of the quality maps to write as well.
         dicom: whether there is a folder of DICOM files as well.
     """
     endings = {
         "sr": "sr.nii.gz",
-        "probability": "cortex-probability.nii.gz",
-        "labels": "cortex.nii.gz",
+        **_segmentation_endings(classes),
         "brain": "brain-mask.nii.gz",
         **{role: f"{role}.nii.gz" for role in maps},
         "dicom": "dicom",
         "qc": "qc.png",
         "record": "record.json",
     }
-    left_out = (() if segments else ("probability", "labels")) + (() if brain else ("brain",))
-    left_out += () if dicom else ("dicom",)
+    left_out = (() if brain else ("brain",)) + (() if dicom else ("dicom",))
     return {role: Path(outdir) / f"{name}_{ending}" for role, ending in endings.items() if role not in left_out}
+
+
+def _segmentation_endings(classes: Sequence[str]) -> dict[str, str]:
+    if tuple(classes) == (CORTEX,):
+        return {"probability": "cortex-probability.nii.gz", "labels": "cortex.nii.gz"}
+    roles = [f"{file_part(name)}-probability" for name in classes] + (["segmentation"] if classes else [])
+    return {role: f"{role}.nii.gz" for role in roles}
 
 
 def check_writable(paths: Iterable[Path], overwrite: bool) -> None:
@@ -88,7 +97,7 @@ def save_enhancement(
     *,
     source: DicomSource | None = None,
 ) -> dict[str, Path]:
-    """Write SR, probability, labels, picture and record; the record last, so that its presence means a whole result.
+    """Write SR, probabilities, labels, picture and record; the record last: where there is one, the result is whole.
 
     Args:
         enhancement: what `enhance` returned.
@@ -108,8 +117,8 @@ def save_enhancement(
         VolumeError: a file could not be written; then none is, and what was there before stays.
     """
     extra = enhancement.maps if maps else {}
-    segments, brain = enhancement.labels is not None, enhancement.brain is not None
-    paths = result_paths(outdir, name, segments, brain, extra, source is not None)
+    brain = enhancement.brain is not None
+    paths = result_paths(outdir, name, tuple(enhancement.probabilities), brain, extra, source is not None)
     check_writable(paths.values(), overwrite)
     Path(outdir).mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -122,16 +131,15 @@ def save_enhancement(
             write_volume(volume, temporary[role])
         if source is not None:
             write_dicom(enhancement, source, temporary["dicom"])
-        draw_enhancement(image, enhancement.sr, enhancement.labels, temporary["qc"], name)
+        title = next(iter(enhancement.probabilities)) if len(enhancement.probabilities) == 1 else "segmentation"
+        draw_enhancement(image, enhancement.sr, enhancement.labels, temporary["qc"], name, title)
         temporary["record"].write_text(json.dumps(enhancement.record, indent=2) + "\n", encoding="utf-8")
     return paths
 
 
 def _volumes(enhancement: Enhancement) -> list[tuple[str, sitk.Image]]:
-    volumes = [
-        ("sr", enhancement.sr),
-        ("probability", enhancement.probability),
-        ("labels", enhancement.labels),
-        ("brain", enhancement.brain),
-    ]
+    volumes = [("sr", enhancement.sr), ("brain", enhancement.brain)]
+    if enhancement.labels is not None:
+        roles = _segmentation_endings(tuple(enhancement.probabilities))
+        volumes += zip(roles, (*enhancement.probabilities.values(), enhancement.labels), strict=True)
     return [(role, volume) for role, volume in volumes if volume is not None]

@@ -13,6 +13,7 @@ are mirrored, as everywhere in the generator.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -68,7 +69,7 @@ class _Stream:
     ) -> None:
         self._form, self._net, self._x = form, form.network, x
         self._depth = x.shape[2]
-        self._slab = slab or _slab_height(self._depth, x.shape[3] * x.shape[4], form.network.config.filters)
+        self._slab = slab or _slab_height(self._depth, x.shape[3] * x.shape[4], form.network)
         self._progress, self._should_stop = progress, should_stop
         self._padded, self._coarse = padded_copy(x, 3), x
 
@@ -143,7 +144,8 @@ def _statistics(
     return scale.float().view(-1, 1, 1, 1), shift.float().view(-1, 1, 1, 1)
 
 
-def _slab_height(depth: int, slice_voxels: int, filters: int) -> int:
-    """Slices at once: three maps of `filters` channels live at the same time."""
-    fitting = _SLAB_BYTES // (3 * 4 * filters * slice_voxels)
+def _slab_height(depth: int, slice_voxels: int, network: Any) -> int:
+    """Slices at once: three maps of `filters` channels live at a time, and those of further classes at the end."""
+    maps = 3 * network.config.filters + 8 * (getattr(network, "classes", 1) - 1)
+    fitting = _SLAB_BYTES // (4 * maps * slice_voxels)
     return max(8, min(depth, fitting // 4 * 4))

@@ -15,17 +15,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .classes import label_map
+
 _SHIFTS = ((0, 0, 0), (1, 2, 3), (3, 1, 2), (2, 3, 1))  # voxels; the networks halve the resolution twice
 MOST_RUNS = 8 * len(_SHIFTS)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How the runs differ, (z, y, x) float32 each.
+    """How the runs differ, (z, y, x) float32 each. Of a model with several classes, the first is looked at.
 
     deviation: standard deviation of the intensity over the runs.
     entropy: of the mean probability, in bits, 0 (certain) to 1 (one half); None for a model that does not segment.
-    cortex_voxels: of each run, at the threshold.
+    cortex_voxels: of each run, as `classes.label_map` labels them.
     """
 
     deviation: np.ndarray
@@ -45,15 +47,17 @@ def predict_repeatedly(
     runs: int,
     threshold: float,
     inside: np.ndarray | None = None,
+    classes: int = 1,
 ) -> tuple[torch.Tensor, Spread | None]:
     """Predict a volume and its variants.
 
     Args:
-        predict: from a volume (z, y, x) and the number of the run to (C, z, y, x): intensity, then probability.
+        predict: from a volume (z, y, x) and the number of the run to (C, z, y, x): intensity, then probabilities.
         volume: (z, y, x).
         runs: 1 to 32, the volume itself among them.
         threshold: from which probability a voxel is cortex.
         inside: (z, y, x) mask of the voxels that count for the cortex; None for all.
+        classes: number of probabilities; the first is that of the cortex.
 
     Returns:
         The prediction of the volume itself, as without this function, and the spread of all; None after one run.
@@ -63,7 +67,7 @@ def predict_repeatedly(
         return first, None
     mean, squares = first[0].double(), torch.zeros_like(first[0], dtype=torch.float64)
     probability = first[1].double() if len(first) > 1 else None
-    counts = [_count(first, threshold, inside)]
+    counts = [_count(first[1 : 1 + classes], threshold, inside)]
     for run in range(1, runs):
         flipped, shift = variant(run)
         answer = _undone(predict(_done(volume, flipped, shift), run), flipped, shift)
@@ -72,7 +76,7 @@ def predict_repeatedly(
         squares += step * (answer[0] - mean)
         if probability is not None:
             probability += answer[1]
-        counts.append(_count(answer, threshold, inside))
+        counts.append(_count(answer[1 : 1 + classes], threshold, inside))
     entropy = None if probability is None else _entropy((probability / runs).float().numpy())
     return first, Spread((squares / (runs - 1)).sqrt().float().numpy(), entropy, counts)
 
@@ -81,7 +85,7 @@ def describe_spread(spread: Spread, labels: np.ndarray, voxel_ml: float, scale: 
     """The spread in numbers.
 
     Args:
-        spread: of the runs, intensities in units of `scale`. labels: the cortex (z, y, x) of the result.
+        spread: of the runs, intensities in units of `scale`. labels: the cortex (z, y, x) of the result, not 0.
         voxel_ml: volume of a voxel. scale: intensity that is 100 %.
 
     Returns:
@@ -113,11 +117,12 @@ def _undone(answer: torch.Tensor, flipped: tuple[int, ...], shift: tuple[int, in
     return answer[:, z:, y:, x:].flip([axis + 1 for axis in flipped])
 
 
-def _count(answer: torch.Tensor, threshold: float, inside: np.ndarray | None) -> int:
-    if len(answer) < 2:
+def _count(probabilities: torch.Tensor, threshold: float, inside: np.ndarray | None) -> int:
+    """Voxels of the first class."""
+    if not len(probabilities):
         return 0
-    cortex = answer[1] >= threshold
-    return int((cortex if inside is None else cortex & torch.from_numpy(inside)).sum())
+    cortex = label_map(probabilities.numpy(), threshold) == 1
+    return int(np.count_nonzero(cortex if inside is None else cortex & inside))
 
 
 def _entropy(probability: np.ndarray) -> np.ndarray:

@@ -32,6 +32,28 @@ def _rewrite(path, change):
     save_file(tensors, path, {METADATA_KEY: json.dumps(description)})
 
 
+def test_classes_round_trip(tmp_path):
+    card = ModelCard(title="Three", classes=("cortex", "white matter", "deep grey"))
+    path, network = tmp_path / "three.safetensors", Generator(GeneratorConfig(2, 1, classes=3))
+    save_checkpoint(path, network, card)
+    model = load_checkpoint(path)
+    assert model.card == card and model.classes == card.classes
+    x = torch.rand(1, 1, 8, 8, 8)
+    assert torch.equal(model.network(x), network.eval()(x)) and model.network(x).shape[1] == 4
+    with pytest.raises(ValueError, match="network segments 3 classes, but its card names cortex"):
+        save_checkpoint(path, network, ModelCard())
+
+
+def test_files_from_before_there_were_classes_segment_the_cortex(file):
+    def without_classes(tensors, description):
+        assert description["card"].pop("classes") == ["cortex"] and description["config"].pop("classes") == 1
+
+    before = load_checkpoint(file)
+    _rewrite(file, without_classes)
+    after = load_checkpoint(file)
+    assert after.card == before.card and after.classes == ("cortex",) and after.network.config == before.network.config
+
+
 @pytest.mark.parametrize(
     "network",
     [Generator(GeneratorConfig(filters=2, blocks=3)), Discriminator(DiscriminatorConfig(filters=2))],
@@ -76,6 +98,9 @@ def test_a_network_that_is_not_ours_is_not_saved(tmp_path):
         (lambda t, d: d["config"].update(filters="many"), "cannot build"),
         (lambda t, d: d["card"].update(colour="red"), "cannot build"),
         (lambda t, d: d["card"].update(training_slices=[1]), "cannot build"),
+        (lambda t, d: d["card"].update(classes=["cortex", "white matter"]), "cannot build"),
+        (lambda t, d: d["card"].update(classes=["../.."]), "cannot build"),
+        (lambda t, d: d["card"].update(classes=5), "cannot build"),
         (lambda t, d: d.pop("card"), "cannot build"),
     ],
 )

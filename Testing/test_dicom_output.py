@@ -66,7 +66,8 @@ def _result(grid: Grid, labels: np.ndarray | None = None) -> Enhancement:
         labels = (rng.random(grid.shape) < 0.3).astype(np.uint8)
         labels[2:4] = 0  # slices without cortex
     image = grid.image(labels)
-    return Enhancement(grid.image(sr), sitk.Cast(image, sitk.sitkFloat32), image, json.loads(json.dumps(RECORD)))
+    probabilities = {"cortex": sitk.Cast(image, sitk.sitkFloat32)}
+    return Enhancement(grid.image(sr), probabilities, image, json.loads(json.dumps(RECORD)))
 
 
 @pytest.fixture(scope="module", params=GRIDS)
@@ -112,6 +113,27 @@ def test_the_segmentation_comes_back_by_highdicom(written):
         volume.array.shape[::-1], tuple(spacing[::-1]), tuple(affine[:3, 3]), tuple(directions.ravel().tolist())
     )
     _assert_same_places(result.labels, grid.image(volume.array), 0)
+
+
+def test_several_classes_are_segments_with_their_names(source, tmp_path):
+    grid = GRIDS["oblique"]
+    labels = np.random.default_rng(3).integers(0, 4, grid.shape).astype(np.uint8)
+    plain, names = _result(grid, labels), ("cortex", "white matter of the left side", "fluid")
+    write_dicom(replace(plain, probabilities=dict.fromkeys(names, plain.sr)), source, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"sr", "segmentation.dcm"}
+    segmentation = highdicom.seg.segread(tmp_path / "segmentation.dcm")
+    for number, name in enumerate(names, start=1):
+        description = segmentation.get_segment_description(number)
+        kind = description.segmented_property_type
+        if name == "cortex":
+            assert (kind.value, kind.scheme_designator) == ("40146001", "SCT")
+        else:
+            assert description.segment_label == kind.meaning == name and kind.scheme_designator == "99SEGSRGAN"
+    array = segmentation.get_volume(combine_segments=True).array
+    assert array.size == labels.size
+    np.testing.assert_array_equal(np.bincount(array.ravel()), np.bincount(labels.ravel()))
+    one = highdicom.seg.segread(tmp_path / "segmentation.dcm").get_volume(segment_numbers=[2], combine_segments=True)
+    assert np.count_nonzero(one.array) == np.count_nonzero(labels == 2)
 
 
 @pytest.mark.skipif(shutil.which("segimage2itkimage", path=Path(sys.executable).parent) is None, reason="needs dcmqi")
@@ -203,7 +225,7 @@ def test_a_result_without_cortex(source, tmp_path):
     write_dicom(empty, source, tmp_path / "empty")
     assert not highdicom.seg.segread(tmp_path / "empty" / "cortex.dcm").pixel_array.any()
     (tmp_path / "none").mkdir()
-    write_dicom(Enhancement(empty.sr, None, None, RECORD), source, tmp_path / "none")
+    write_dicom(Enhancement(empty.sr, {}, None, RECORD), source, tmp_path / "none")
     assert [path.name for path in (tmp_path / "none").iterdir()] == ["sr"]
 
 

@@ -47,7 +47,7 @@ def subjects() -> list[Subject]:
         brain = neonatal_phantom(SPACING, seed)
         labels = sitk.GetArrayFromImage(brain.labels)
         intensity = sitk.GetArrayFromImage(brain.t2w) * (labels > 0)
-        found.append(Subject(str(seed), intensity / np.percentile(intensity, 99.5), labels, (5,), SPACING))
+        found.append(Subject(str(seed), intensity / np.percentile(intensity, 99.5), labels, {"cortex": (5,)}, SPACING))
     return found
 
 

@@ -13,6 +13,7 @@ from SegSRGANLib.streaming import predict_streaming
 
 VARIANTS = {
     "paper": (Generator, GeneratorConfig(4, 2)),
+    "three classes": (Generator, GeneratorConfig(4, 2, classes=3)),
     "original": (OriginalGenerator, OriginalGeneratorConfig(4)),
     "original non-residual": (OriginalGenerator, OriginalGeneratorConfig(4, residual=False)),
     "original conditional": (OriginalGenerator, OriginalGeneratorConfig(4, conditional=True)),

@@ -100,6 +100,59 @@ def test_outside_the_mask_the_volume_is_interpolated_and_has_no_cortex():
     assert difference[labels].min() > 1
 
 
+class Levels(Threshold):
+    """Intensity unchanged; three classes by the intensity, which overlap, and perhaps a brain mask after them."""
+
+    classes = 3
+
+    def __init__(self, brain=False):
+        super().__init__()
+        self.brain = brain
+
+    def forward(self, x):
+        likely = [0.4 * torch.ones_like(x), 0.9 * (x > 0.3).float(), 1.0 * (x > 0.6).float()]
+        return torch.cat([x, *likely, *([(x > 0.2).float()] if self.brain else [])], dim=1)
+
+
+@pytest.mark.parametrize("brain", [False, True])
+def test_labels_are_the_most_probable_classes(brain):
+    names = ("cortex", "white matter", "fluid")
+    card = ModelCard(normalization=Normalization("maximum"), classes=names)
+    scan = blob(GRIDS["oblique"], 3.0) * 50
+    options = EnhanceOptions(0.9, prediction=PREDICTION, consistency=False, uncertainty=2)
+    result = enhance(scan, Model(Levels(brain), card), options)
+    likely = {name: sitk.GetArrayFromImage(image) for name, image in result.probabilities.items()}
+    labels = sitk.GetArrayFromImage(result.labels)
+    assert tuple(likely) == names and result.record["classes"] == list(names)
+    assert result.probability is result.probabilities["cortex"] and likely["cortex"].max() == np.float32(0.4)
+    np.testing.assert_array_equal(labels == 3, likely["fluid"] == 1)
+    np.testing.assert_array_equal(labels == 2, (likely["white matter"] > 0.8) & (likely["fluid"] == 0))
+    assert set(np.unique(labels)) == {0, 2, 3}  # the first class stays below the threshold
+    assert (result.brain is not None) == brain
+    if brain:
+        assert sitk.GetArrayFromImage(result.brain).sum() > (labels > 0).sum()
+    assert result.record["quality"]["uncertainty"]["volume_ml"] == 0
+    assert "No cortex was found." in result.record["warnings"]
+
+
+def test_measures_are_of_the_first_class_under_its_name():
+    card = ModelCard(normalization=Normalization("maximum"), classes=("fluid", "air", "rest"))
+
+    class Everywhere(Threshold):
+        classes = 3
+
+        def forward(self, x):
+            return torch.cat([x, (x > 0.9) * 0.8, torch.ones_like(x), torch.ones_like(x)], dim=1)
+
+    scan = blob(GRIDS["oblique"], 3.0) * 50
+    options = EnhanceOptions(0.9, prediction=PREDICTION, consistency=False, uncertainty=2)
+    result = enhance(scan, Model(Everywhere(), card), options)
+    assert sitk.GetArrayFromImage(result.probability).max() > 0.5  # but another class is more probable everywhere
+    assert result.record["quality"]["cortex"]["volume_ml"] == 0
+    assert result.record["quality"]["uncertainty"]["volume_ml"] == 0
+    assert "No fluid was found." in result.record["warnings"]
+
+
 def test_units_of_the_input_are_kept():
     """A scan in other units gives the same cortex and proportional intensities."""
     torch.manual_seed(0)

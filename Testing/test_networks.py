@@ -76,10 +76,26 @@ def test_discriminator_scores_a_patch_with_one_number():
     assert critic(torch.rand(1, 2, 64, 64, 64)).shape == (1, 1, 1, 1, 1)
 
 
-@pytest.mark.parametrize("config", [lambda: GeneratorConfig(filters=0), lambda: GeneratorConfig(blocks=1000)])
-def test_impossible_generators(config):
+def test_generator_of_three_classes_has_a_filter_for_each():
+    """What it shares with the generator of one class gives the same; a class of its own weights gives its own."""
+    one, three = Generator(GeneratorConfig(3, 1)), Generator(GeneratorConfig(3, 1, classes=3))
+    shared = one.state_dict()
+    filters = torch.cat([shared["output.weight"], torch.randn(2, 3, 7, 7, 7)])
+    three.load_state_dict({**shared, "output.weight": filters})
+    x = torch.rand(1, 1, 16, 12, 8)
+    y = three(x)
+    assert y.shape == (1, 4, 16, 12, 8)
+    torch.testing.assert_close(y[:, :2], one(x), rtol=0, atol=1e-5)
+    one.load_state_dict({**shared, "output.weight": filters[[0, 3]]})
+    torch.testing.assert_close(y[:, [0, 3]], one(x), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "values", [{"filters": 0}, {"blocks": 1000}, {"classes": 0}, {"classes": 256}], ids=lambda values: str(*values)
+)
+def test_impossible_generators(values):
     with pytest.raises(ValueError, match="not"):
-        config()
+        GeneratorConfig(**values)
 
 
 def test_impossible_discriminator():

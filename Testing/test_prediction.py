@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from SegSRGANLib import plans, prediction
+from SegSRGANLib.cascade import Cascade, CascadeConfig
 from SegSRGANLib.memory import _cgroup_limit, available_memory, kept_heap
 from SegSRGANLib.networks import Generator, GeneratorConfig
 from SegSRGANLib.original import OriginalGenerator, OriginalGeneratorConfig
@@ -160,6 +161,21 @@ def test_memory_of_a_container_or_job_is_what_its_groups_leave(tmp_path):
     assert _cgroup_limit(tmp_path / "cgroup", own) == 900
     assert _cgroup_limit(tmp_path / "cgroup", tmp_path / "nowhere") == 900
     assert _cgroup_limit(tmp_path / "nowhere", tmp_path / "nowhere") is None
+
+
+def test_predicted_memory_holds_every_class():
+    """Beside the network: the volume, the weights of the blending, the intensity and each class, in 4 bytes each."""
+    voxels = 64**3
+    for classes in (3, 12):
+        for network in (
+            Generator(GeneratorConfig(2, 1, classes=classes)),
+            Cascade(CascadeConfig(2, 1, 1, classes=classes)),
+        ):
+            assert peak_bytes(Plan(32, 1, CUDA, CPU), network, (64,) * 3)[CPU] == 4 * (3 + classes) * voxels
+    small, large = (
+        peak_bytes(Plan(64, 1, CPU, CPU), Generator(GeneratorConfig(16, 5, k)), (64,) * 3)[CPU] for k in (1, 9)
+    )
+    assert large - small > 8 * 4 * (7 + 1) * voxels  # the last convolution's seven taps, and the result
 
 
 def test_available_memory_is_plausible():

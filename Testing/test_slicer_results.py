@@ -200,3 +200,58 @@ def test_undo_takes_a_run_back(logic, standIn):  # noqa: F811
     finally:
         scene.SetUndoOff()
         scene.ClearUndoStack()
+
+
+CLASSES = ["cortex", "white matter", "fluid"]
+
+
+def _severalClasses(folder, source, classes):
+    """Files as `segsrgan predict` leaves them, of a model with these classes; label k fills every k-th brightness."""
+    import SimpleITK as sitk
+
+    image = phantoms.image()
+    values = phantoms.ellipsoids()
+    labels = np.select([values == phantoms.CORTEX_VALUE, values == phantoms.INNER_VALUE], [1, 2], 3).astype(np.uint8)
+    labels[labels > len(classes)] = 0
+    single = classes == ["cortex"]
+    written = {"sr": values, "cortex" if single else "segmentation": labels}
+    written |= {f"{name.replace(' ', '-')}-probability": (labels == k) for k, name in enumerate(classes, start=1)}
+    for ending, array in written.items():
+        volume = sitk.GetImageFromArray(array.astype(np.uint8 if array is labels else np.float32))
+        volume.CopyInformation(image)
+        sitk.WriteImage(volume, str(folder / f"T2w_{ending}.nii.gz"))
+    (folder / "T2w_record.json").write_text(json.dumps({"classes": classes}))
+    return Results.ResultFiles(folder, "T2w"), Results.InputTraits.of(source)
+
+
+def test_every_class_is_a_segment_with_its_name(tmp_path):
+    source = phantoms.node()
+    nodes = Results.load(*_severalClasses(tmp_path, source, CLASSES), Results.Nodes(), True)
+    assert [node.GetName() for node in nodes] == ["T2w enhanced", "T2w segmentation", "T2w cortex probability"]
+    segmentation, values = nodes.segmentation.GetSegmentation(), phantoms.ellipsoids()
+    names = [segmentation.GetSegment(i).GetName() for i in segmentation.GetSegmentIDs()]
+    assert names == ["Cerebral cortex", "white matter", "fluid"]
+    colours = {segmentation.GetSegment(i).GetColor() for i in segmentation.GetSegmentIDs()}
+    assert len(colours) == 3
+    assert "40146001" in segmentation.GetSegment("cortex").GetTerminology()
+    assert "40146001" not in (segmentation.GetSegment("fluid").GetTerminology() or "")
+    for name, value in zip(CLASSES, (phantoms.CORTEX_VALUE, phantoms.INNER_VALUE, 0.0), strict=True):
+        drawn = slicer.util.arrayFromSegmentBinaryLabelmap(nodes.segmentation, name, nodes.volume) > 0
+        np.testing.assert_array_equal(drawn, values == value)
+    probability = slicer.util.arrayFromVolume(nodes.probability)
+    np.testing.assert_array_equal(probability > 0.5, values == phantoms.CORTEX_VALUE)
+    assert [name for name, _volume in Volumes.volumesOf(nodes.segmentation)] == names
+
+
+def test_another_model_leaves_no_segments_of_the_one_before(tmp_path):
+    source = phantoms.node()
+    first = Results.load(*_severalClasses(tmp_path, source, CLASSES), Results.Nodes(), False)
+    first.segmentation.GetSegmentation().AddEmptySegment("mine", "Mine")
+    second = Results.load(*_severalClasses(tmp_path, source, ["cortex"]), first, False)
+    assert second.segmentation is first.segmentation
+    assert list(second.segmentation.GetSegmentation().GetSegmentIDs()) == ["cortex", "mine"]
+    own = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn by hand")
+    own.GetSegmentation().AddEmptySegment("cortex", "My cortex")
+    files = _severalClasses(tmp_path, source, ["white matter", "fluid"])
+    third = Results.load(*files, Results.Nodes(None, own, None), False)
+    assert list(third.segmentation.GetSegmentation().GetSegmentIDs()) == ["cortex", "white matter", "fluid"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from SegSRGANLib.training.config import TrainingConfig, make_config, parse_setting, read_values
+from SegSRGANLib.training.preparation import make_network
 from SegSRGANLib.training.structure import build, merge
 
 CONFIGURATIONS = Path(__file__).resolve().parents[1] / "benchmarks" / "configs"
@@ -41,9 +42,34 @@ def test_the_panels_configuration_is_taken():
     assert config.slice_thickness == (1.0, 4.0) and config.label == (5,)
 
 
-def test_json_brings_back_the_same_configuration():
-    config = make_config({**LEAST, "preset": "paper", "label": [3, 5], "slice_thickness": [1.5, 4]})
-    assert build(TrainingConfig, json.loads(config.to_json())) == config
+@pytest.mark.parametrize("what", [{"label": [3, 5]}, {"label": None, "classes": {"white matter": 1, "cortex": [5, 6]}}])
+def test_json_brings_back_the_same_configuration(what):
+    config = make_config({**LEAST, "slice_thickness": [1.5, 4], **what})
+    again = make_config(json.loads(config.to_json()))
+    assert again == config == build(TrainingConfig, json.loads(config.to_json()))
+    assert list(again.tissues.items()) == list(config.tissues.items())
+
+
+def test_classes_and_the_short_form_of_one():
+    assert make_config({**LEAST, "label": [3, 5]}).tissues == {"cortex": (3, 5)}
+    several = make_config({"output": "run", "csv": "s.csv", "classes": {"white matter": 1, "cortex": [5, 6]}})
+    assert list(several.tissues.items()) == [("white matter", (1,)), ("cortex", (5, 6))]
+    setting = parse_setting('classes={"white matter": [1], "cortex": 5}')
+    assert make_config({"output": "run", "csv": "s.csv", **setting}).tissues == {"white matter": (1,), "cortex": (5,)}
+
+
+@pytest.mark.parametrize(
+    ("network", "sentence"),
+    [
+        ({"options": {"classes": 2}}, r"network.options.classes is 2, but the configuration has 3 \(a, b, c\)"),
+        ({"architecture": "srrecnn"}, "architecture srrecnn cannot segment 3 classes"),
+        ({"architecture": "original"}, "architecture original cannot segment 3 classes"),
+    ],
+)
+def test_networks_that_cannot_have_these_classes(network, sentence):
+    config = make_config({"output": "r", "csv": "s.csv", "classes": {"a": 1, "b": 2, "c": 3}, "network": network})
+    with pytest.raises(ValueError, match=sentence):
+        make_network(config, None)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +97,15 @@ def test_json_brings_back_the_same_configuration():
         ({"output": None}, "lacks `output`"),
         ({"loss": {"adversarial": 0.1}, "simulation": {"patch": 32}}, "critic needs patches of at least 64"),
         ({"optimizer": {"batch": 3}, "compute": {"processes": 2}}, "batch of 3 patches cannot be shared by 2"),
+        ({"classes": {"cortex": 5}}, "either `label`, for one tissue, or `classes`"),
+        ({"label": None, "classes": {}}, "Give the `label`"),
+        ({"label": None, "classes": [5, 1]}, r"classes holds a group of keys, not \[5, 1\]"),
+        ({"label": None, "classes": {"cortex": "five"}}, "classes.cortex must be a whole number, not 'five'"),
+        ({"label": None, "classes": {"cortex": []}}, r"class 'cortex' has no label; .* \{cortex: \[5\]\}"),
+        ({"label": None, "classes": {"cortex": 0}}, "class 'cortex' cannot have the label 0"),
+        ({"label": None, "classes": {"a": [1, 2], "b": 2}}, "label 2 stands in the classes 'a' and 'b'"),
+        ({"label": None, "classes": {"a b": 1, "A-B": 2}}, "'a b' and 'A-B' would share files"),
+        ({"label": None, "classes": {"a": 1, "b": 2}, "preset": "paper"}, "one segmentation, not 2 classes: set loss"),
         ({"validation": {"patience": 0}}, "validation.patience is at least 1"),
         ({"compute": {"workers": -1}}, "compute.workers is at least 0"),
     ],

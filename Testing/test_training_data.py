@@ -8,13 +8,15 @@ from SegSRGANLib.normalization import Normalization
 from SegSRGANLib.training.cases import DataError, read_cases
 from SegSRGANLib.training.loading import load_subject, load_subjects
 
+WANTED = {"cortex": (CORTEX,)}
+
 
 def _cases(path):
     return read_cases(str(path), None, 0.2, 0)
 
 
 def _load(path, wanted=(CORTEX,)):
-    return load_subjects(_cases(path), wanted, Normalization(), lambda fraction, message: None, None)
+    return load_subjects(_cases(path), {"cortex": wanted}, Normalization(), lambda fraction, message: None, None)
 
 
 def _edit(path, old, new):
@@ -114,7 +116,7 @@ def test_a_subject_keeps_what_counts(tmp_path):
     scale = np.percentile(intensity[intensity > 0], 99.5)
     assert subject.spacing == pytest.approx(0.8)
     np.testing.assert_allclose(subject.intensity, np.maximum(intensity, 0) / scale, rtol=1e-5)
-    np.testing.assert_array_equal(subject.wanted_table[subject.labels] > 0, labels == CORTEX)
+    np.testing.assert_array_equal(subject.class_table[subject.labels] > 0, labels == CORTEX)
     np.testing.assert_array_equal(subject.labels > 0, labels > 0)
     assert len(subject.wanted_voxels) == np.count_nonzero(labels == CORTEX)
 
@@ -123,10 +125,10 @@ def test_any_order_of_axes_gives_the_same_subject(tmp_path):
     import SimpleITK as sitk
 
     path = table(tmp_path)
-    straight = load_subject(_cases(path)[0], (CORTEX,), Normalization())
+    straight = load_subject(_cases(path)[0], WANTED, Normalization())
     for name in ("sub-00_T2w.nii", "sub-00_dseg.nii"):
         sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(str(tmp_path / name)), "ASR"), str(tmp_path / name))
-    turned = load_subject(_cases(path)[0], (CORTEX,), Normalization())
+    turned = load_subject(_cases(path)[0], WANTED, Normalization())
     np.testing.assert_array_equal(turned.labels, straight.labels)
     np.testing.assert_allclose(turned.intensity, straight.intensity, rtol=1e-6)
 
@@ -134,7 +136,7 @@ def test_any_order_of_axes_gives_the_same_subject(tmp_path):
 def test_several_labels_count_as_one(tmp_path):
     (_, subject), *_ = _load(table(tmp_path), (CORTEX, 1))
     labels = brain(0, 28)[1]
-    assert subject.wanted_table[subject.labels].sum() == np.isin(labels, (CORTEX, 1)).sum()
+    assert subject.class_table[subject.labels].sum() == np.isin(labels, (CORTEX, 1)).sum()
 
 
 def test_volumes_are_cropped_to_the_brain(tmp_path):
@@ -151,8 +153,8 @@ def test_a_map_of_the_cortex_alone_leaves_the_rest_of_the_brain_open(tmp_path):
     path = table(tmp_path)
     intensity, labels = brain(0, 28)
     write(((labels == CORTEX) * 300).astype(np.int16), tmp_path / "sub-00_dseg.nii")
-    subject = load_subject(_cases(path)[0], (300,), Normalization())
-    np.testing.assert_array_equal(subject.wanted_table[subject.labels] > 0, labels == CORTEX)
+    subject = load_subject(_cases(path)[0], {"cortex": (300,)}, Normalization())
+    np.testing.assert_array_equal(subject.class_table[subject.labels] > 0, labels == CORTEX)
     np.testing.assert_array_equal(subject.labels > 0, labels > 0)
 
 
@@ -163,7 +165,7 @@ def test_a_mask_says_where_the_brain_is(tmp_path):
     mask[2:-2, 2:-2, 2:-2] = 1
     write(mask, tmp_path / "mask.nii")
     _edit(path, ",Train\n", ",Train,mask.nii\n")
-    subject = load_subject(_cases(path)[0], (CORTEX,), Normalization())
+    subject = load_subject(_cases(path)[0], WANTED, Normalization())
     np.testing.assert_array_equal(subject.labels > 0, (mask > 0) | (brain(0, 28)[1] > 0))
 
 
@@ -175,7 +177,7 @@ def test_slightly_anisotropic_volumes_become_isotropic(tmp_path):
         image = sitk.ReadImage(str(tmp_path / name))
         image.SetSpacing((0.8, 0.8, 1.0))
         sitk.WriteImage(image, str(tmp_path / name))
-    subject = load_subject(_cases(path)[0], (CORTEX,), Normalization())
+    subject = load_subject(_cases(path)[0], WANTED, Normalization())
     assert subject.spacing == pytest.approx(0.8)
     assert subject.labels.shape == subject.intensity.shape == (35, 28, 28)
 
@@ -206,3 +208,12 @@ def test_thick_slices_are_no_training_volumes(tmp_path):
         sitk.WriteImage(image, str(tmp_path / name))
     with pytest.raises(DataError, match="has voxels of 0.8 x 0.8 x 3 mm; train on isotropic volumes"):
         _load(path)
+
+
+def test_tissues_of_each_class_by_its_name(tmp_path):
+    path, labels = table(tmp_path), brain(0, 28)[1]
+    subject = load_subject(_cases(path)[0], {"white matter": (1,), "grey and fluid": (CORTEX, 4)}, Normalization())
+    expected = np.select([labels == 1, np.isin(labels, (CORTEX, 4))], [1, 2])
+    np.testing.assert_array_equal(subject.class_table[subject.labels], expected)
+    assert len(subject.wanted_voxels) == np.count_nonzero(expected)
+    np.testing.assert_array_equal(subject.labels > 0, labels > 0)  # a map of several tissues is complete

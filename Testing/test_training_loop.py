@@ -66,7 +66,7 @@ def _engine(**changes):
 
 def _patch(side, config):
     intensity, labels = brain(0, 32)
-    subject = Subject("brain", intensity / 100, labels, (5,), 0.8)
+    subject = Subject("brain", intensity / 100, labels, {"cortex": (5,)}, 0.8)
     simulation = replace(config.simulation, factor=(2.0, 2.0), zoom=(1.0, 1.0), noise=0.0)
     return simulate_patch(subject, simulation, np.random.default_rng(1))
 

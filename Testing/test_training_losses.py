@@ -50,6 +50,22 @@ def test_content_loss_of_an_intensity_network_ignores_the_segmentation():
     assert content_loss(prediction[:, :1], target, config).item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("part", ["segmentation_weight", "dice", "cross_entropy"])
+def test_the_segmentations_loss_is_the_mean_over_the_classes(part):
+    prediction, target = _pair(4)
+    nothing = {"intensity_weight": 1e-9, "segmentation_weight": 0.0, "dice": 0.0, "cross_entropy": 0.0}
+    config = LossConfig(**{**nothing, part: 1.0})
+    each = [content_loss(prediction[:, [0, k]], target[:, [0, k]], config).item() for k in (1, 2, 3)]
+    assert len(set(each)) == 3
+    assert content_loss(prediction, target, config).item() == pytest.approx(np.mean(each), rel=1e-5)
+
+
+def test_content_loss_leaves_out_what_a_network_predicts_beside_the_classes():
+    prediction, target = _pair(3)
+    expected = content_loss(prediction[:, :2], target[:, :2], LossConfig())
+    assert content_loss(prediction, target[:, :2], LossConfig()) == expected
+
+
 class _Linear(nn.Module):
     def __init__(self, weights):
         super().__init__()

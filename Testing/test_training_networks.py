@@ -6,7 +6,7 @@ from torch import nn
 
 from SegSRGANLib.cascade import Cascade, CascadeConfig, _to_cells, _to_voxels
 from SegSRGANLib.checkpoint import ModelCard, load_checkpoint, save_checkpoint
-from SegSRGANLib.srrecnn import SRReCNN, SRReCNNConfig
+from SegSRGANLib.srrecnn import SRReCNN, SRReCNNConfig, grow
 from SegSRGANLib.training.optimization import start_as_interpolation
 
 
@@ -79,6 +79,23 @@ def test_cells_put_neighbours_side_by_side():
     assert torch.equal(_to_voxels(_to_cells(volume)), volume)
 
 
+def test_cascade_of_three_classes_has_eight_filters_for_each():
+    """What it shares with the cascade of one class gives the same; a class of its own weights gives its own."""
+    one, three = _trained_looking(Cascade(CascadeConfig(4, 1, 2))), Cascade(CascadeConfig(4, 1, 2, classes=3)).eval()
+    shared, head = one.state_dict(), {}
+    for kind in ("weight", "bias"):
+        key = f"segmentation.head.{kind}"
+        head[key] = torch.cat([shared[key], torch.randn(16, *shared[key].shape[1:])])
+    three.load_state_dict({**shared, **head})
+    x = torch.rand(1, 1, 16, 8, 24)
+    with torch.no_grad():
+        y = three(x)
+        assert y.shape == (1, 4, 16, 8, 24)
+        torch.testing.assert_close(y[:, :2], one(x), rtol=0, atol=1e-5)
+        one.load_state_dict({**shared, **{key: values[16:] for key, values in head.items()}})
+        torch.testing.assert_close(y[:, [0, 3]], one(x), rtol=0, atol=1e-5)
+
+
 def test_srrecnn_is_the_papers():
     network = SRReCNN()
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv3d)]
@@ -98,6 +115,18 @@ def test_srrecnn_begins_nearly_linear_and_keeps_the_scale():
     odd = [f[:, :8] - f[:, 8:] for f in (both, first, second)]  # relu(a) - relu(-a) = a
     assert (odd[0] - odd[1] - odd[2]).norm() < 1e-4 * odd[0].norm()
     assert 0.1 < odd[0].std() / (x + y).std() < 10  # neither blown up nor gone after eleven layers
+
+
+def test_a_grown_srrecnn_computes_the_same():
+    torch.manual_seed(1)
+    small, x = SRReCNN(SRReCNNConfig(3, 6)), torch.rand(1, 1, 10, 10, 10)
+    large = grow(small, SRReCNNConfig(7, 16))
+    with torch.no_grad():
+        assert (small(x) - x).abs().max() > 0.01  # it does something
+        torch.testing.assert_close(large(x), small(x), atol=1e-5, rtol=1e-5)
+        assert not torch.equal(grow(small, SRReCNNConfig(7, 16), noise=0.05)(x), small(x))
+    with pytest.raises(ValueError, match="cannot grow"):
+        grow(large, SRReCNNConfig(3, 6))
 
 
 def test_srrecnn_predicts_intensity_alone_and_sees_its_surroundings():
@@ -127,9 +156,9 @@ def test_model_files_bring_the_network_back(tmp_path, network):
     assert torch.equal(loaded(x), network.eval()(x))
 
 
-@pytest.mark.parametrize("values", [{"filters": 1}, {"levels": 0}, {"blocks": 0}])
+@pytest.mark.parametrize("values", [{"filters": 1}, {"levels": 0}, {"blocks": 0}, {"classes": 0}])
 def test_impossible_cascades_are_refused(values):
-    with pytest.raises(ValueError, match="cascade has"):
+    with pytest.raises(ValueError, match="cascade (has|segments)"):
         CascadeConfig(**values)
 
 

@@ -19,12 +19,13 @@ from SegSRGANLib.training.subject import Subject
 PLAIN = AugmentationConfig(
     gamma=(1.0, 1.0), tissue_shift=0.0, bias=0.0, scale=(1.0, 1.0), background=0.0, synthetic=0.0, deformation=0.0
 )
+WANTED = {"cortex": (5,)}
 EVERYTHING = AugmentationConfig(synthetic=0.5, deformation=0.5, background=0.5)
 
 
 def _subject(seed=0, side=32, spacing=0.8):
     intensity, labels = brain(seed, side)
-    return Subject("brain", intensity / 100, labels, (5,), spacing)
+    return Subject("brain", intensity / 100, labels, WANTED, spacing)
 
 
 def _config(**changes):
@@ -41,6 +42,17 @@ def test_patches_have_their_shape_and_range(seed):
     assert x.shape == (1, 16, 16, 16) and target.shape == (2, 16, 16, 16)
     assert x.dtype == target.dtype == torch.float32
     assert torch.isfinite(x).all() and target.min() >= 0 and target[1].max() <= 1
+
+
+def test_each_class_has_its_channel():
+    """In an untouched contrast every tissue has its own brightness: cortex 0.40, white matter 0.65, fluid 0.90."""
+    intensity, labels = brain(0, 32)
+    subject = Subject("brain", intensity / 100, labels, {"white matter": (1,), "fluid": (4,), "cortex": (5,)}, 0.8)
+    _, target = simulate_patch(subject, _config(patch=32, augmentation=PLAIN), _rng(1))
+    assert target.shape == (4, 32, 32, 32)
+    for share, level in zip(target[1:], (0.65, 0.90, 0.40), strict=True):
+        inside = target[0][share > 0.99]
+        assert len(inside) > 100 and (inside.median() - level).abs() < 0.05
 
 
 def test_the_same_seed_draws_the_same_patch():
@@ -181,7 +193,10 @@ def test_the_stream_is_the_same_for_any_share_and_start():
 
 
 def test_heavier_subjects_are_drawn_more_often():
-    light, heavy = _subject(0), Subject("dark", np.zeros_like(brain()[0]), brain()[1], (5,), 0.8, weight=9.0)
+    light, heavy = (
+        _subject(0),
+        Subject("dark", np.zeros_like(brain()[0]), brain()[1], WANTED, 0.8, weight=9.0),
+    )
     config = _config(augmentation=PLAIN, label_share=0.0)
     dataset = PatchDataset([light, heavy], config, None, seed=0)
     dark = sum(bool(dataset[k][1][0].max() == 0) for k in range(40))

@@ -184,7 +184,7 @@ def quality(arguments: argparse.Namespace) -> None:
     rows: dict[str, list] = {"spline": []}
     for exam in exams:
         reference, mask = exam.reference, exam.subject.labels > 0
-        wanted = exam.subject.wanted_table[exam.subject.labels] > 0
+        wanted = exam.subject.class_table[exam.subject.labels] > 0
         spline = exam.interpolated.numpy() * exam.scale
         rows["spline"].append((0.0, psnr(reference, spline, mask), psnr(reference, spline), float("nan")))
         for strategy in STRATEGIES:
@@ -212,7 +212,7 @@ def _subject(name: str):
     image = sitk.ReadImage(f"{stem}_T2w.nii.gz", sitk.sitkFloat32)
     labels = sitk.GetArrayFromImage(sitk.ReadImage(f"{stem}_dseg.nii.gz")).astype(np.uint8)
     intensity = np.maximum(sitk.GetArrayFromImage(image), 0)
-    return Subject(name, intensity / intensity.max(), labels, (5,), float(image.GetSpacing()[0]))
+    return Subject(name, intensity / intensity.max(), labels, {"cortex": (5,)}, float(image.GetSpacing()[0]))
 
 
 def profile(arguments: argparse.Namespace) -> None:

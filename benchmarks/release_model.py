@@ -58,7 +58,7 @@ def volumes(config: TrainingConfig, model: Model) -> list[Subject]:
     """The training volumes of the configuration."""
     cases = read_cases(config.csv, config.bids, config.test_share, config.seed)
     chosen = [case for case in cases if case.base == TRAIN]
-    loaded = load_subjects(chosen, config.label, model.card.normalization, scaled(None, 0, 1), None)
+    loaded = load_subjects(chosen, config.tissues, model.card.normalization, scaled(None, 0, 1), None)
     return [subject for _, subject in loaded]
 
 

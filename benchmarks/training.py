@@ -116,7 +116,7 @@ def time_simulation(config: TrainingConfig) -> float:
     phantom = neonatal_phantom()
     intensity = sitk.GetArrayFromImage(phantom.t2w).astype(np.float32)
     labels = sitk.GetArrayFromImage(phantom.labels)
-    subject = Subject("phantom", intensity / intensity.max(), labels, (5,), phantom.labels.GetSpacing()[0])
+    subject = Subject("phantom", intensity / intensity.max(), labels, {"cortex": (5,)}, phantom.labels.GetSpacing()[0])
     simulate_patch(subject, config.simulation, np.random.default_rng(0))
     started = time.perf_counter()
     for seed in range(10):

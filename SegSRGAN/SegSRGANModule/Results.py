@@ -65,6 +65,16 @@ class ResultFiles:
     def path(self, suffix: str) -> Path:
         return self.folder / f"{self.name}_{suffix}"
 
+    def labels(self, classes: list[str]) -> Path:
+        """The label map: 1 for the first class, 2 for the second."""
+        return self.path("cortex.nii.gz" if classes == [Terminology.SEGMENT_ID] else "segmentation.nii.gz")
+
+    def probability(self, classes: list[str]) -> Path:
+        """Of the first class."""
+        from SegSRGANLib.classes import file_part
+
+        return self.path(f"{file_part(classes[0])}-probability.nii.gz")
+
     @property
     def record(self) -> dict:
         return json.loads(self.path("record.json").read_text(encoding="utf-8"))
@@ -78,17 +88,23 @@ def load(files: ResultFiles, traits: InputTraits, nodes: Nodes, wantProbability:
     _showAs(volume, traits)
     outputs = [volume]
     segmentation = probability = None
-    if files.path("cortex.nii.gz").is_file():  # a model may enhance only
-        segmentation = _segmentation(nodes.segmentation, traits, files.path("cortex.nii.gz"), volume)
+    classes = classesOf(record)
+    if files.labels(classes).is_file():  # a model may enhance only
+        segmentation = _segmentation(nodes.segmentation, traits, files.labels(classes), volume, classes)
         outputs.append(segmentation)
         if wantProbability:
-            path = files.path("cortex-probability.nii.gz")
-            probability = _volume(nodes.probability, f"{traits.name} cortex probability", path, traits)
+            name = f"{traits.name} {classes[0]} probability"
+            probability = _volume(nodes.probability, name, files.probability(classes), traits)
             _showProbability(probability)
             outputs.append(probability)
     for node in outputs:
         _annotate(node, record, files.folder, traits)
     return Nodes(volume, segmentation, probability)
+
+
+def classesOf(record: dict) -> list[str]:
+    """Names of what the model of a run segments, in the order of the labels; records of old runs do not say it."""
+    return record.get("classes", [Terminology.SEGMENT_ID])
 
 
 def recordOf(node) -> dict | None:
@@ -118,20 +134,24 @@ def _volume(node, name: str, path: Path, traits: InputTraits):
     return node
 
 
-def _segmentation(node, traits: InputTraits, path: Path, volume):
+def _segmentation(node, traits: InputTraits, path: Path, volume, classes: list[str]):
     import SimpleITK as sitk
 
-    node = _existingOrNew(node, "vtkMRMLSegmentationNode", f"{traits.name} cortex")
+    content = classes[0] if len(classes) == 1 else "segmentation"
+    node = _existingOrNew(node, "vtkMRMLSegmentationNode", f"{traits.name} {content}")
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     segmentation = node.GetSegmentation()
-    if segmentation.GetSegment(Terminology.SEGMENT_ID) is None:
-        segmentation.AddEmptySegment(Terminology.SEGMENT_ID, Terminology.SEGMENT_NAME, Terminology.SEGMENT_COLOR)
-        segmentation.GetSegment(Terminology.SEGMENT_ID).SetTerminology(Terminology.TERMINOLOGY_ENTRY)
+    if earlier := recordOf(node):
+        for name in set(classesOf(earlier)) - set(classes):  # another model made them; the user's own segments stay
+            segmentation.RemoveSegment(name)
     _place(node, traits)  # before the voxels: they are brought from the volume's space to the segmentation's
     labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-    slicer.util.updateSegmentBinaryLabelmapFromArray(labels, node, Terminology.SEGMENT_ID, volume)
+    for index, name in enumerate(classes):
+        Terminology.ensureSegment(segmentation, name, index)
+        inside = (labels == index + 1).astype(labels.dtype)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(inside, node, name, volume)
     node.CreateClosedSurfaceRepresentation()
     return node
 

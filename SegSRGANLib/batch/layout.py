@@ -10,8 +10,8 @@ from typing import Any
 
 from .. import __version__
 from ..atomic import atomic_path
+from ..classes import CORTEX, bids_label
 from ..provenance import RESEARCH_USE_ONLY
-from ..quality import MAP_NAMES
 from ..results import result_paths
 from .jobs import Job
 
@@ -21,7 +21,8 @@ _ORDER = (
     *("mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi", "space", "split", "recording", "chunk", "atlas"),
     *("seg", "scale", "res", "den", "label", "desc"),
 )
-_SUFFIXES = {"sr": "T2w", "labels": "dseg", "probability": "probseg", "brain": "mask"}
+_SUFFIXES = {"sr": "T2w", "labels": "dseg", "segmentation": "dseg", "probability": "probseg", "brain": "mask"}
+_PROBABILITY = "-probability"  # behind the name of a class
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,12 @@ class Layout:
         if job.dataset is None:
             if role == "report":
                 return folder / f"{job.name}_report.html"
-            return result_paths(folder, job.name, brain=True, maps=MAP_NAMES, dicom=True)[role]
-        if role in _SUFFIXES:
-            extra = {"probability": {"label": "CGM"}, "brain": {"label": "brain"}}.get(role, {})
-            return folder / f"{self._prefix(job, extra)}_{_SUFFIXES[role]}.nii.gz"
+            paths = result_paths(folder, job.name, brain=True, dicom=True)
+            return paths.get(role, folder / f"{job.name}_{role}.nii.gz")
+        if kind := _kind(role):
+            extra = {"label": "brain"} if role == "brain" else {}
+            extra = {"label": bids_label(_class_of(role))} if kind == "probability" else extra
+            return folder / f"{self._prefix(job, extra)}_{_SUFFIXES[kind]}.nii.gz"
         ending = {"qc": "qc.png", "record": "record.json", "report": "report.html"}.get(role, f"{role}.nii.gz")
         return folder / f"{self._prefix(job, {})}_{ending}"
 
@@ -82,24 +85,48 @@ def sidecars(job: Job, layout: Layout, roles: Iterable[str], record: dict[str, A
     }
     texts = {}
     for role in roles:
-        if role in _SUFFIXES:
+        if kind := _kind(role):
             path = layout.path(job, role)
-            values = {"Description": _DESCRIPTIONS[role], **common, **_OWN.get(role, {})}
+            values = {"Description": _description(role, kind), **common, **_OWN.get(role, {})}
             texts[path.with_name(path.name.replace(".nii.gz", ".json"))] = json.dumps(values, indent=2) + "\n"
-    if "labels" in roles:
-        path = layout.path(job, "labels")
-        table = "index\tname\tabbreviation\n1\tCortical gray matter\tCGM\n"
-        texts[path.with_name(path.name.replace(".nii.gz", ".tsv"))] = table
+        if role in ("labels", "segmentation"):
+            table = _label_table(record.get("classes", [CORTEX]))
+            texts[path.with_name(path.name.replace(".nii.gz", ".tsv"))] = table
     return texts
+
+
+def _kind(role: str) -> str | None:
+    """What a role's file is, a key of `_SUFFIXES`; None for what BIDS has no suffix for."""
+    return "probability" if role.endswith(_PROBABILITY) else role if role in _SUFFIXES else None
+
+
+def _class_of(role: str) -> str:
+    """The class that a probability is of, as in file names."""
+    return role.removesuffix(_PROBABILITY) if role != "probability" else CORTEX
+
+
+def _label_table(classes: list[str]) -> str:
+    """The table beside a segmentation: index, name and abbreviation of each label."""
+    titles = {CORTEX: "Cortical gray matter"}
+    rows = [f"{index}\t{titles.get(name, name)}\t{bids_label(name)}" for index, name in enumerate(classes, start=1)]
+    return "\n".join(["index\tname\tabbreviation", *rows]) + "\n"
+
+
+def _description(role: str, kind: str) -> str:
+    if role.endswith(_PROBABILITY):
+        return f"Probability of {'cortical grey matter' if _class_of(role) == CORTEX else _class_of(role)}."
+    return _DESCRIPTIONS[role]
 
 
 _DESCRIPTIONS = {
     "sr": "Super-resolved T2-weighted volume; intensities in the units of the source.",
     "labels": "Segmentation of the cortical grey matter.",
+    "segmentation": "Segmentation of the classes in the table beside it.",
     "probability": "Probability of cortical grey matter.",
     "brain": "Brain mask predicted by the network.",
 }
-_OWN: dict[str, dict[str, Any]] = {"labels": {"Manual": False}, "brain": {"Type": "Brain"}}
+_OWN: dict[str, dict[str, Any]] = {role: {"Manual": False} for role in ("labels", "segmentation")}
+_OWN |= {"brain": {"Type": "Brain"}}
 
 
 def describe_dataset(outdir: Path, dataset: Path) -> None:
@@ -137,8 +164,9 @@ _README = f"""# Super-resolution and cortex by SegSRGAN
 For every T2-weighted image of the source dataset:
 
 - `*_desc-segsrgan_T2w.nii.gz`: the super-resolved volume, isotropic, in the scanner space and field of view of the scan
-- `*_desc-segsrgan_dseg.nii.gz`: the cortical grey matter (label 1, see the `.tsv` file beside it)
-- `*_label-CGM_desc-segsrgan_probseg.nii.gz`: its probability
+- `*_desc-segsrgan_dseg.nii.gz`: the segmentation, in most models the cortical grey matter; the `.tsv` file beside it
+  says what its labels are
+- `*_label-CGM_desc-segsrgan_probseg.nii.gz`: the probability of cortical grey matter, and so on for each label
 - `*_qc.png`: three planes to look at
 - `*_record.json`: what was done, with what, and the measures of quality
 

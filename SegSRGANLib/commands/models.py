@@ -106,9 +106,14 @@ def _values(entry: ModelEntry) -> dict[str, Any]:
 
 
 def _network(path: Path) -> dict[str, Any]:
-    network = load_checkpoint(path).network
-    weights = sum(parameter.numel() for parameter in network.parameters())
-    return {"architecture": type(network).__name__, "config": asdict(network.config), "weights": weights}
+    model = load_checkpoint(path)
+    weights = sum(parameter.numel() for parameter in model.network.parameters())
+    return {
+        "architecture": type(model.network).__name__,
+        "config": asdict(model.network.config),
+        "classes": ", ".join(model.classes),
+        "weights": weights,
+    }
 
 
 def _state(entry: ModelEntry) -> str:

@@ -71,7 +71,7 @@ def predict(
     cancel_file: CancelFile = None,
     debug: Debug = False,
 ) -> None:
-    """Make an isotropic super-resolved volume and a segmentation of the cortex."""
+    """Make an isotropic super-resolved volume and a segmentation of the cortex, or of the model's classes."""
 
     def work() -> None:
         name = result_name(volume)
@@ -84,18 +84,19 @@ def predict(
             outdir / folder: PredictionOptions(side, share, device=device, mixed_precision=mixed_precision)
             for folder, side, share in _runs(pairs, patch, overlap)
         }
-        for folder in runs:
-            page = [folder / f"{name}_report.html"] if report else []
-            files_to_be = result_paths(folder, name, brain=True, maps=MAP_NAMES if maps else (), dicom=dicom)
-            check_writable([*files_to_be.values(), *page], overwrite)
         files: dict[str, str] = {}
         warnings: dict[str, None] = {}  # each once, in their order
         with reported(progress, cancel_file) as (show, should_stop):
             show(0.0, "Reading")
+            loaded = load_model(model, device)  # says which classes there will be files of
+            for folder in runs:
+                page = [folder / f"{name}_report.html"] if report else []
+                names = MAP_NAMES if maps else ()
+                paths = result_paths(folder, name, loaded.classes, brain=True, maps=names, dicom=dicom)
+                check_writable([*paths.values(), *page], overwrite)
             source = read_source(volume, series) if dicom else None
             image = read_volume(volume, series)
             brain = None if mask is None else read_labels(mask)
-            loaded = load_model(model, device)
             for index, (folder, prediction) in enumerate(runs.items()):
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
                 options = replace(common, prediction=prediction)

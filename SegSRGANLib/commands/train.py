@@ -27,7 +27,7 @@ def train(
     csv: Annotated[Path | None, typer.Option(help="Table: HR_image, Label_image, Base[, Mask_image, Weight].")] = None,
     bids: Annotated[Path | None, typer.Option(help="BIDS folder with *_T2w and *_dseg volumes.")] = None,
     label: Annotated[
-        list[int] | None, typer.Option(help="Label of the tissue to segment; several count as one.")
+        list[int] | None, typer.Option(help="Label of the tissue to segment; several count as one. See --set classes.")
     ] = None,
     init: Annotated[str | None, typer.Option(help="Model to fine-tune: a listed name or a .safetensors file.")] = None,
     preset: Annotated[str | None, typer.Option(help="Starting point: content, paper or fine-tune.")] = None,
@@ -42,7 +42,7 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on where the training in the folder stopped.")] = False,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any other value, such as optimizer.rate=1e-4."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Any other value: optimizer.rate=1e-4, classes.cortex=5 ..."),
     ] = None,
     progress: ProgressMode = "bar",
     cancel_file: CancelFile = None,

@@ -28,7 +28,7 @@ from .warped import WarpedCache
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restorer made, on the grid of the truth. labels: of a model that segments."""
+    """What a restorer made, on the grid of the truth. labels: of the first class of a model that segments, 1 inside."""
 
     image: sitk.Image
     labels: sitk.Image | None
@@ -133,7 +133,7 @@ class Bench:
                 options = EnhanceOptions(grid.spacing, prediction=prediction, consistency=restorer.consistency)
                 made = enhance(self._thick, model, options, should_stop=self._stop)
                 image = onto(made.sr, self.volumes.hr)
-                labels = None if made.labels is None else onto(made.labels, self.volumes.hr)
+                labels = None if made.labels is None else onto(made.labels == 1, self.volumes.hr)
             if model is None and restorer.consistency:
                 image = make_consistent(self._thick, image)
         return Restored(image, labels, meter.cost)

@@ -85,7 +85,9 @@ def _draw(
         "result": _grey(sr, windows[1]),
     }
     if result.labels is not None:
-        layers["outline"] = _overlay(_edge(cut(result.labels) > 0).astype(np.float32), _OUTLINE)
+        labels = cut(result.labels)
+        edges = [_edge(labels == number) for number in range(1, 1 + len(result.probabilities))]
+        layers["outline"] = _overlay(np.any(edges, axis=0).astype(np.float32), _OUTLINE)
     if "consistency" in result.maps:
         z = cut(result.maps["consistency"])
         strength = np.clip((np.abs(z) - _SHOWN_FROM) / (_FULL_AT - _SHOWN_FROM), 0, 1)

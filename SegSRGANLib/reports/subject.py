@@ -57,13 +57,14 @@ def write_subject_report(result: Enhancement, image: sitk.Image, path: str | Pat
         (f"Where result and scan differ most: {place_in_words(worst)}", draw_cross_sections(result, image, worst)),
     ]
     layers = sections[0][1][0].layers
+    titles = _OVERLAYS | {"outline": ", ".join(result.probabilities)}
     text = render(
         SUBJECT,
         name=name,
         notice=record["notice"],
         warnings=record["warnings"],
         volumes=_VOLUMES,
-        overlays={key: title for key, title in _OVERLAYS.items() if key in layers},
+        overlays={key: title for key, title in titles.items() if key in layers},
         sections=sections,
         numbers=_numbers(record["quality"]),
         origin=_origin(record),

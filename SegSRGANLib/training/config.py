@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..classes import CORTEX, checked_names
 from ..optional import require
 from .losses import LossConfig
 from .optimization import OptimizerConfig
@@ -83,7 +84,9 @@ class TrainingConfig:
     output: folder for everything that is written. csv or bids: where the volumes are.
     init: name or file of the model to start from; None starts from chance.
     preset: where the defaults came from (for the record; the values below count).
-    label: label of the wanted tissue, one or several that count as one.
+    label: label of the cortex, one or several that count as one. classes: instead of `label`, the labels of each class
+    to segment by its name, such as {"cortex": (5,), "white matter": (1, 2)}; the first is the one that measures of
+    quality are about.
     epochs: each has `patches_per_subject` patches a training volume. hours: when given, the run lasts that long
     instead, and the learning rate follows the clock.
     slice_thickness: slice spacing to learn, from and to, mm; None uses `simulation.factor`.
@@ -94,7 +97,8 @@ class TrainingConfig:
     """
 
     output: str
-    label: tuple[int, ...]
+    label: tuple[int, ...] = ()
+    classes: dict[str, tuple[int, ...]] | None = None
     csv: str | None = None
     bids: str | None = None
     init: str | None = None
@@ -125,8 +129,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if (self.csv is None) == (self.bids is None):
             raise ValueError("Give the volumes either as `csv` or as `bids`, one of the two.")
-        if not self.label:
-            raise ValueError("Give the `label` of the tissue to segment, as it stands in the label maps.")
+        self._check_classes()
         if self.epochs < 1 or self.patches_per_subject < 1:
             raise ValueError("epochs and patches_per_subject are at least 1.")
         if self.hours is not None and not self.hours > 0:
@@ -143,6 +146,32 @@ class TrainingConfig:
         total = self.compute.processes * self.compute.nodes
         if self.optimizer.batch % total:
             raise ValueError(f"A batch of {self.optimizer.batch} patches cannot be shared by {total} processes evenly.")
+
+    def _check_classes(self) -> None:
+        if not self.label and not self.classes:
+            raise ValueError("Give the `label` of the tissue to segment, as it stands in the label maps, or `classes`.")
+        if self.label and self.classes:
+            raise ValueError("Give either `label`, for one tissue, or `classes`, for several; not both.")
+        checked_names(self.tissues)
+        taken: dict[int, str] = {}
+        for name, labels in self.tissues.items():
+            if not labels:
+                raise ValueError(f"The class {name!r} has no label; give at least one, as in {{{name}: [5]}}.")
+            for label in set(labels):
+                if label < 1:
+                    raise ValueError(f"The class {name!r} cannot have the label {label}; labels of tissues begin at 1.")
+                if taken.setdefault(label, name) != name:
+                    raise ValueError(f"The label {label} stands in the classes {taken[label]!r} and {name!r}.")
+        if len(self.tissues) > 1 and self.loss.adversarial > 0:
+            raise ValueError(
+                f"The critic judges intensity and one segmentation, not {len(self.tissues)} classes: "
+                "set loss.adversarial to 0."
+            )
+
+    @property
+    def tissues(self) -> dict[str, tuple[int, ...]]:
+        """Labels of each class to segment, by its name, in the order of the network's channels."""
+        return self.classes or {CORTEX: self.label}
 
     def to_json(self) -> str:
         """The values as JSON text, which `load_config` reads back."""
@@ -161,9 +190,10 @@ def make_config(values: Mapping[str, Any]) -> TrainingConfig:
     preset = values.get("preset", FINE_TUNING_PRESET if values.get("init") else DEFAULT_PRESET)
     if not isinstance(preset, str) or preset not in PRESETS:
         raise ValueError(f"Unknown preset {preset!r}; choose one of {', '.join(PRESETS)}.")
-    for key, meaning in (("output", "folder to write to"), ("label", "label of the tissue to segment")):
-        if key not in values:
-            raise ValueError(f"The configuration lacks `{key}`, the {meaning}.")
+    if "output" not in values:
+        raise ValueError("The configuration lacks `output`, the folder to write to.")
+    if "label" not in values and "classes" not in values:
+        raise ValueError("The configuration lacks `label`, the label of the tissue to segment (or `classes`).")
     return build(TrainingConfig, {**merge(PRESETS[preset], values), "preset": preset})
 
 

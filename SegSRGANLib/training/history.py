@@ -11,13 +11,16 @@ from typing import Any
 from ..atomic import atomic_path
 from ..optional import require
 
+MEASURES = ("psnr", "psnr_spline", "ssim", "ssim_spline", "dice")  # of a row, as in `validation.Scores`
+
 
 @dataclass(frozen=True)
 class Row:
     """One epoch; values that were not computed are None.
 
     loss: mean of the generator's loss. critic_loss: mean of the critic's. psnr (dB), ssim: mean over the test volumes,
-    inside the brain, of the network and of spline interpolation. seconds: since the start of the training.
+    inside the brain, of the network and of spline interpolation. dice: mean over test volumes and classes. seconds:
+    since the start of the training.
     """
 
     epoch: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 import SimpleITK as sitk
@@ -24,7 +25,7 @@ _SAME = 0.01  # spacings within 1 % are equal
 
 def load_subjects(
     cases: list[Case],
-    wanted: tuple[int, ...],
+    wanted: Mapping[str, tuple[int, ...]],
     normalization: Normalization,
     progress: Progress,
     should_stop: ShouldStop | None,
@@ -33,7 +34,7 @@ def load_subjects(
 
     Args:
         cases: see `cases.read_cases`.
-        wanted: labels of the tissue to segment.
+        wanted: labels of each class to segment, by its name.
         normalization: the intensity scale.
 
     Raises:
@@ -52,12 +53,12 @@ def load_subjects(
     return loaded
 
 
-def load_subject(case: Case, wanted: tuple[int, ...], normalization: Normalization) -> Subject:
+def load_subject(case: Case, wanted: Mapping[str, tuple[int, ...]], normalization: Normalization) -> Subject:
     """Read one subject; see `load_subjects`."""
     image, labels = read_volume(case.image), read_labels(case.labels)
     _check_same_grid(image, labels, case, case.labels.name)
     values = sitk.GetArrayViewFromImage(labels)
-    missing = [label for label in wanted if not np.any(values == label)]
+    missing = [label for labels in wanted.values() for label in labels if not np.any(values == label)]
     if missing:
         present = ", ".join(str(v) for v in np.unique(values)[:20] if v != 0)
         raise DataError(f"{case.where}: {case.labels.name} has no voxel of label {missing[0]}; it has {present}.")
@@ -105,25 +106,28 @@ def _isotropic(
     return upsample(image, grid), resample_labels(labels, grid), mask
 
 
-def _tissues(labels: np.ndarray, wanted: tuple[int, ...], case: Case) -> tuple[np.ndarray, tuple[int, ...]]:
+def _tissues(
+    labels: np.ndarray, wanted: Mapping[str, tuple[int, ...]], case: Case
+) -> tuple[np.ndarray, dict[str, tuple[int, ...]]]:
     """Labels as numbers 0 ... 255 in increasing order, background first, and the wanted ones' numbers."""
     present = np.union1d([0], labels)
     if len(present) > 255 or present[0] < 0:
         raise DataError(f"{case.where}: {case.labels.name} has negative labels or more than 254 of them.")
     numbers = np.searchsorted(present, labels).astype(np.uint8)
-    return numbers, tuple(int(np.searchsorted(present, label)) for label in wanted)
+    return numbers, {name: tuple(np.searchsorted(present, of).tolist()) for name, of in wanted.items()}
 
 
 def _add_unlabelled(
-    tissues: np.ndarray, wanted: tuple[int, ...], intensity: np.ndarray, mask: np.ndarray | None
+    tissues: np.ndarray, wanted: Mapping[str, tuple[int, ...]], intensity: np.ndarray, mask: np.ndarray | None
 ) -> None:
     """Make what the label map leaves open a tissue of its own (in place), so that tissues > 0 is the brain.
 
     Inside the mask where there is one. Without a mask a map of several tissues counts as complete, and one that shows
     the wanted tissue alone leaves open everything that is not dark.
     """
-    others = np.any((tissues > 0) & ~np.isin(tissues, wanted))
-    if mask is None and not others:
+    first = next(iter(wanted.values()))
+    several = len(wanted) > 1 or np.any((tissues > 0) & ~np.isin(tissues, first))
+    if mask is None and not several:
         mask = intensity > _DARK
     if mask is not None:
         tissues[mask & (tissues == 0)] = tissues.max() + 1

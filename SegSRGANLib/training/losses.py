@@ -19,14 +19,14 @@ def charbonnier(prediction: torch.Tensor, target: torch.Tensor, nu: float = 1e-3
 
 
 def soft_dice_loss(probability: torch.Tensor, target: torch.Tensor, smooth: float = 100.0) -> torch.Tensor:
-    """One minus the Dice overlap of two fuzzy sets, per sample, then the mean.
+    """One minus the Dice overlap of two fuzzy sets, per sample and class, then the mean.
 
     Args:
-        probability: (N, 1, D, H, W) in [0, 1].
+        probability: (N, classes, D, H, W) in [0, 1].
         target: the same shape, in [0, 1].
         smooth: voxels added to both sides of the fraction, so that an empty patch does not dominate.
     """
-    axes = (1, 2, 3, 4)
+    axes = (2, 3, 4)
     overlap = 2 * (probability * target).sum(axes) + smooth
     return (1 - overlap / ((probability + target).sum(axes) + smooth)).mean()
 
@@ -38,7 +38,8 @@ DISTANCES: dict[str, Distance] = {"charbonnier": charbonnier, "l1": F.l1_loss, "
 class LossConfig:
     """The parts of the loss and their weights.
 
-    intensity, segmentation: distance of each channel, "charbonnier", "l1" or "l2".
+    intensity, segmentation: distance of each channel, "charbonnier", "l1" or "l2". Every part of the segmentation's
+        loss is a mean over the classes.
     intensity_weight, segmentation_weight: of these; one half each is the paper's mean over both channels.
     dice, cross_entropy: weights of the soft Dice loss and the binary cross-entropy of the segmentation.
     adversarial: weight of the critic's opinion (the paper's lambda_adv); 0 trains without a critic.
@@ -72,14 +73,14 @@ def content_loss(prediction: torch.Tensor, target: torch.Tensor, config: LossCon
     """How far a prediction is from the truth.
 
     Args:
-        prediction: (N, C, D, H, W): intensity, probability, and what else the network predicts; or intensity alone.
-        target: (N, 2, D, H, W): intensity, and share of the wanted tissue.
+        prediction: (N, C, D, H, W): intensity, probabilities, and what else the network predicts; or intensity alone.
+        target: (N, 1 + classes, D, H, W): intensity, and share of each class.
         config: distances and weights.
     """
     loss = config.intensity_weight * DISTANCES[config.intensity](prediction[:, :1], target[:, :1])
     if prediction.shape[1] == 1:
         return loss
-    probability, tissue = prediction[:, 1:2], target[:, 1:]
+    probability, tissue = prediction[:, 1 : target.shape[1]], target[:, 1:]
     if config.segmentation_weight > 0:
         loss = loss + config.segmentation_weight * DISTANCES[config.segmentation](probability, tissue)
     if config.dice > 0:

@@ -50,6 +50,7 @@ def make_card(config: TrainingConfig, subjects: list[Subject], parent: Model | N
         training_slices=(round(slices[0], 3), round(slices[1], 3)),
         consistent_input=bool(config.simulation.consistent_input),
         domain=training_domain(subjects, config.simulation, config.seed),
+        classes=tuple(config.tissues),
         licence=config.licence or inherited.licence,
         citation=config.citation or inherited.citation,
         parent="" if parent is None else f"{parent.name} {parent.sha256}",
@@ -77,16 +78,19 @@ def write_result(folder: Path, config: TrainingConfig, card: ModelCard, facts: d
 
 
 def write_report(path: Path, before: list[Scores] | None, after: list[Scores]) -> None:
-    """Write the figures of every test volume as a Markdown table: interpolation, before and after."""
+    """Write the figures of every test volume as a Markdown table: interpolation, before and after, of each class."""
     stages = ([("before", before)] if before else []) + [("after" if before else "network", after)]
     head = ["volume", "spline PSNR", "spline SSIM"]
-    head += [f"{stage} {name}" for stage, _ in stages for name in ("PSNR", "SSIM", "Dice")]
+    classes = list(after[0].class_dice) if len(after[0].class_dice) > 1 else []
+    measures = ["PSNR", "SSIM", "mean Dice" if classes else "Dice", *(f"Dice {name}" for name in classes)]
+    head += [f"{stage} {name}" for stage, _ in stages for name in measures]
     lines = ["# Test volumes", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     columns = [[*scores, mean_scores(scores)] for _, scores in stages]
     for row in zip(*columns, strict=True):
         cells = [row[0].name, f"{row[0].psnr_spline:.2f}", f"{row[0].ssim_spline:.4f}"]
         for score in row:
             cells += [f"{score.psnr:.2f}", f"{score.ssim:.4f}", "" if score.dice is None else f"{score.dice:.3f}"]
+            cells += [f"{score.class_dice[name]:.3f}" for name in classes]
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "PSNR (dB) and SSIM inside the brain, Dice at a probability of one half. The best model of the"]
     lines += ["training was chosen on these volumes: expect slightly less on others."]

@@ -10,7 +10,9 @@ import numpy as np
 from ..atomic import atomic_path
 from ..optional import require
 from .history import Row
-from .validation import Exam
+from .validation import Exam, predicted_labels
+
+_OUTLINES = ("tab:orange", "tab:cyan", "tab:green", "tab:pink", "tab:olive")  # of the first class, the second ...
 
 
 def draw_curves(path: Path, rows: list[Row]) -> None:
@@ -39,18 +41,20 @@ def draw_example(path: Path, exam: Exam, predicted: np.ndarray) -> None:
         predicted: (C, z, y, x) of the network.
     """
     low, truth = exam.interpolated.numpy() * exam.scale, exam.reference
-    wanted = exam.subject.wanted_table[exam.subject.labels]
+    wanted = exam.subject.class_table[exam.subject.labels]
+    labels = predicted_labels(exam.subject, predicted)
     columns = [("spline", low, None), ("network", predicted[0] * exam.scale, None), ("truth", truth, None)]
-    if len(predicted) > 1:
-        columns += [("segmentation", truth, predicted[1] >= 0.5), ("true segmentation", truth, wanted > 0.5)]
+    if labels is not None:
+        columns += [("segmentation", truth, labels), ("true segmentation", truth, wanted)]
     centre = [int(v.mean()) for v in np.nonzero(wanted)]
     figure = _figure(3 * len(columns), 6)
     for column, (title, volume, contour) in enumerate(columns):
         for row, place in enumerate(((slice(None), centre[1]), (slice(None), slice(None), centre[2]))):
             axes = figure.add_subplot(2, len(columns), row * len(columns) + column + 1)
             axes.imshow(volume[place], cmap="gray", vmin=0, vmax=1, origin="lower")
-            if contour is not None and contour[place].any():
-                axes.contour(contour[place], [0.5], colors="tab:orange", linewidths=0.7)
+            for number in [] if contour is None else np.unique(contour[place][contour[place] > 0]):
+                colour = _OUTLINES[(number - 1) % len(_OUTLINES)]
+                axes.contour(contour[place] == number, [0.5], colors=colour, linewidths=0.7)
             axes.set_axis_off()
             if row == 0:
                 axes.set_title(title)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from .structure import build
 from .subject import Subject
 from .validation import Exam, prepare_exam
 
+_CLASSES = "classes"  # option of the networks that segment; the configuration's classes set it
 _SYNTHETIC_TISSUES = 4  # fewer make no brain
 
 # what may differ between a training and its resumption
@@ -30,16 +31,33 @@ _FREE_KEYS |= {"validation", "title", "description", "training_data", "licence",
 
 
 def with_architecture(config: TrainingConfig, parent: Model | None) -> TrainingConfig:
-    """The configuration with the architecture, and unless it says otherwise the input, of the model it starts from."""
+    """The configuration with the architecture, and unless it says otherwise the input, of the model it starts from.
+
+    Raises:
+        ValueError: a model that segments other classes.
+    """
     if parent is None:
         return config
+    _check_parent(config, parent)
     name = next(key for key, (_, kind) in ARCHITECTURES.items() if type(parent.network) is kind)
     options = asdict(parent.network.config)  # type: ignore[call-overload]
+    options.pop(_CLASSES, None)
     simulation = config.simulation
     if simulation.consistent_input is None:
         simulation = replace(simulation, consistent_input=parent.card.consistent_input)
     network = replace(config.network, architecture=name, options=options)
     return replace(config, network=network, simulation=simulation)
+
+
+def _check_parent(config: TrainingConfig, parent: Model) -> None:
+    names, known = tuple(config.tissues), parent.classes
+    if len(names) != max(1, len(known)):  # a model of the intensity alone needs a tissue to find its patches by
+        raise ValueError(
+            f"The model {parent.name} segments {', '.join(known) or 'nothing'}, the configuration {', '.join(names)}; "
+            "give as many classes as it has, or leave out init."
+        )
+    if names != known and set(names) == set(known):
+        raise ValueError(f"The model {parent.name} has its classes in the order {', '.join(known)}; give them so.")
 
 
 def make_network(config: TrainingConfig, parent: Model | None) -> nn.Module:
@@ -67,9 +85,24 @@ def _new_network(config: TrainingConfig) -> nn.Module:
     if config.network.architecture not in names:
         raise ValueError(f"Unknown architecture {config.network.architecture!r}; choose one of {', '.join(names)}.")
     config_type, network_type = ARCHITECTURES[config.network.architecture]
-    network = network_type(build(config_type, config.network.options, "network.options."))
+    network = network_type(build(config_type, _options(config, config_type), "network.options."))
     start_as_interpolation(network)
     return network
+
+
+def _options(config: TrainingConfig, config_type: type) -> dict[str, Any]:
+    """The network's options, with the number of classes."""
+    options, count = config.network.options, len(config.tissues)
+    if _CLASSES not in {item.name for item in fields(config_type)}:
+        if count > 1:
+            raise ValueError(f"The architecture {config.network.architecture} cannot segment {count} classes.")
+        return options
+    if options.get(_CLASSES, count) != count:
+        raise ValueError(
+            f"network.options.{_CLASSES} is {options[_CLASSES]!r}, but the configuration has {count} "
+            f"({', '.join(config.tissues)}); leave it out."
+        )
+    return {**options, _CLASSES: count}
 
 
 def load_data(
@@ -86,7 +119,7 @@ def load_data(
     cases = read_cases(config.csv, config.bids, config.test_share, config.seed)
     tests = [case for case in cases if case.base == TEST][: config.validation.volumes]
     chosen = [case for case in cases if case.base == TRAIN] + tests
-    loaded = load_subjects(chosen, config.label, normalization, progress, should_stop)
+    loaded = load_subjects(chosen, config.tissues, normalization, progress, should_stop)
     for case, subject in loaded:
         if case.base == TRAIN:
             _check_size(subject, case.where, config)
@@ -133,8 +166,9 @@ def check_same_training(before: dict[str, Any], config: TrainingConfig) -> None:
         ValueError: the first value that differs.
     """
     now = json.loads(config.to_json())
+    reordered = list(now["classes"] or {}) != list(before.get("classes") or {})  # other channels, though equal as dicts
     for key in now:
-        if key not in _FREE_KEYS and now[key] != before.get(key):
+        if key not in _FREE_KEYS and (now[key] != before.get(key) or (key == "classes" and reordered)):
             raise ValueError(
                 f"The training in this folder was begun with another {key}, {before.get(key)!r}: "
                 "give that one, or choose another folder."

@@ -40,7 +40,7 @@ class SimulationConfig:
     zoom: voxels per voxel of the training volume; anisotropic_zoom: its log-difference between axes.
     usual_factor, usual_zoom: narrower bounds for half of the patches, each on its own; None has none.
     noise: largest standard deviation of the noise of the acquisition.
-    label_share: share of the patches around a voxel of the wanted tissue; the others are around any tissue.
+    label_share: share of the patches around a voxel of a class to segment; the others are around any tissue.
     mask_overlap: smallest share of the patch inside the brain.
     consistent_input: the network gets interpolated slices that were brought to agreement with the scan, see
         `checkpoint.ModelCard`; None does what the model does that the training starts from, else does not.
@@ -89,8 +89,8 @@ def simulate_patch(
         thickness: slice spacing in mm, from and to; overrides `config.factor`.
 
     Returns:
-        input (1, patch, patch, patch), the interpolated low resolution, and target (2, patch, patch, patch): the high
-        resolution on the same scale, and the share of the wanted tissue in each voxel. float32.
+        input (1, patch, patch, patch), the interpolated low resolution, and target (1 + classes, patch, patch, patch):
+        the high resolution on the same scale, and the share of each class in each voxel. float32.
     """
     zoom = _draw(config.zoom, config.usual_zoom, rng)
     factor = _draw(config.factor, config.usual_factor, rng)
@@ -99,16 +99,17 @@ def simulate_patch(
     margin = int(np.ceil(2.5 * factor))
     side = config.patch + 2 * margin
     zooms = zoom * np.exp(rng.uniform(-1, 1, 3) * config.anisotropic_zoom)
-    intensity, target = _random_scene(subject, np.ceil(side / zooms).astype(int) + 2, config.patch / side, config, rng)
+    scene = _random_scene(subject, np.ceil(side / zooms).astype(int) + 2, config.patch / side, config, rng)
     for axis in range(3):
-        length = intensity.shape[axis]
+        length = scene[0].shape[axis]
         positions = (np.arange(side) - side / 2) / zooms[axis] + (length - 1) / 2
-        matrix = as_tensor(spline_matrix(length, positions), intensity)
-        intensity, target = apply_along(intensity, matrix, axis), apply_along(target, matrix, axis)
-    intensity, target = intensity.clamp_(min=0), target.clamp_(0, 1)
+        matrix = as_tensor(spline_matrix(length, positions), scene[0])
+        scene = [apply_along(volume, matrix, axis) for volume in scene]
+    intensity, *shares = scene
+    intensity.clamp_(min=0)
     low = _observe(intensity, factor, config, rng)
     inner = (slice(margin, margin + config.patch),) * 3
-    return low[inner][None], torch.stack([intensity[inner], target[inner]])
+    return low[inner][None], torch.stack([intensity[inner], *(share[inner].clamp_(0, 1) for share in shares)])
 
 
 def _draw(bounds: tuple[float, float], usual: tuple[float, float] | None, rng: np.random.Generator) -> float:
@@ -117,8 +118,8 @@ def _draw(bounds: tuple[float, float], usual: tuple[float, float] | None, rng: n
 
 def _random_scene(
     subject: Subject, size: np.ndarray, share: float, config: SimulationConfig, rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """A box of the brain with a random shape and contrast: intensity and wanted tissue (z, y, x), both float32.
+) -> list[torch.Tensor]:
+    """A box of the brain with a random shape and contrast: intensity, then each class (z, y, x), all float32.
 
     The patch is the middle of the box, `share` of each side; the rest is what its observation depends on.
     """
@@ -135,7 +136,8 @@ def _random_scene(
     if rng.random() < augmentation.synthetic:
         image = synthetic_intensity(tissue, rng)
     image = random_contrast(image, tissue, augmentation, rng)
-    return image, torch.from_numpy(subject.wanted_table)[tissue.long()]
+    classes = torch.from_numpy(subject.class_table)[tissue.long()]
+    return [image, *((classes == number).float() for number in range(1, 1 + len(subject.wanted)))]
 
 
 def _random_crop(

@@ -18,7 +18,7 @@ from .subject import Subject
 
 
 class PatchDataset(Dataset):
-    """Patch number k: (input (1, p, p, p), target (2, p, p, p)), see `simulation.simulate_patch`."""
+    """Patch number k: (input (1, p, p, p), target (1 + classes, p, p, p)), see `simulation.simulate_patch`."""
 
     def __init__(
         self, subjects: list[Subject], config: SimulationConfig, thickness: tuple[float, float] | None, seed: int

@@ -16,7 +16,8 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """Make a dataclass from a mapping; nested mappings become nested dataclasses.
 
     Args:
-        kind: a dataclass whose fields are bool, int, float, str, tuples of these, dict, dataclasses, or optional.
+        kind: a dataclass whose fields are bool, int, float, str, tuples of these, dict[str, ...], dataclasses, or
+            optional.
         values: from a file; missing keys keep their defaults.
         where: the key that `values` stands under, for the messages.
 
@@ -60,7 +61,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, Mapping):
             raise ValueError(f"{where} holds a group of keys, not {value!r}.")
-        return dict(value)
+        item = get_args(kind)[1]
+        return {str(k): v if item is Any else _convert(item, v, f"{where}.{k}") for k, v in value.items()}
     return _convert_scalar(kind, value, where)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,27 +13,29 @@ import numpy as np
 class Subject:
     """One brain: intensity (z, y, x) float32 scaled to [0, 1], and its tissues (z, y, x) uint8, 0 outside.
 
-    wanted: the tissue numbers to segment. spacing: mm, isotropic. weight: how often it is drawn, relative to others.
+    wanted: the tissue numbers of each class to segment, by its name. spacing: mm, isotropic. weight: how often it is
+    drawn, relative to others.
     """
 
     name: str
     intensity: np.ndarray
     labels: np.ndarray
-    wanted: tuple[int, ...]
+    wanted: Mapping[str, tuple[int, ...]]
     spacing: float
     weight: float = 1.0
 
     @cached_property
-    def wanted_table(self) -> np.ndarray:
-        """For each tissue number 1 if it is wanted, else 0, float32 (256,)."""
-        table = np.zeros(256, np.float32)
-        table[list(self.wanted)] = 1
+    def class_table(self) -> np.ndarray:
+        """For each tissue number its class, uint8 (256,): 1 for the first, 2 for the second ..., 0 for none."""
+        table = np.zeros(256, np.uint8)
+        for number, tissues in enumerate(self.wanted.values(), start=1):
+            table[list(tissues)] = number
         return table
 
     @cached_property
     def wanted_voxels(self) -> np.ndarray:
-        """Flat indices of the wanted tissue."""
-        return np.flatnonzero(self.wanted_table[self.labels])
+        """Flat indices of the tissues of all classes."""
+        return np.flatnonzero(self.class_table[self.labels])
 
     @cached_property
     def brain_voxels(self) -> np.ndarray:

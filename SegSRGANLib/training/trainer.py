@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from .allocator import keep_freed_memory
 from .config import TrainingConfig
 from .engine import Engine, make_fabric
 from .folder import TrainingFolder, refuse_to_overwrite
-from .history import Row, TensorBoardLog
+from .history import MEASURES, Row, TensorBoardLog
 from .outcome import make_card
 from .preparation import load_data, make_network, with_architecture
 from .stream import PatchDataset, batches, choose_workers
@@ -173,7 +173,7 @@ class _Run:
         facts = self._facts
         if scores is not None:
             mean = mean_scores(scores)
-            row = replace(row, **{key: value for key, value in asdict(mean).items() if key != "name"})
+            row = replace(row, **{key: getattr(mean, key) for key in MEASURES})
             facts.stale = 0 if mean.merit > facts.best else facts.stale + 1
             if facts.stale == 0:
                 facts.best, facts.best_scores = mean.merit, scores

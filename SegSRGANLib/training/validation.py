@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import SimpleITK as sitk
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ..acquisition import acquire
+from ..classes import label_map
 from ..consistency import make_consistent
 from ..geometry import Grid
 from ..metrics import dice, psnr, ssim
@@ -21,12 +22,16 @@ from .config import ValidationConfig
 from .subject import Subject
 
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+_THRESHOLD = 0.5  # least probability of a label
 _DICE_IN_DECIBELS = 10.0  # in the choice of the best model, 0.1 of Dice counts as 1 dB
 
 
 @dataclass(frozen=True)
 class Scores:
-    """PSNR (dB) and SSIM inside the brain, of the network and of the spline; Dice of the segmentation, if any."""
+    """PSNR (dB) and SSIM inside the brain, of the network and of the spline; Dice of the segmentation, if any.
+
+    dice: mean over the classes. class_dice: of each class, by its name.
+    """
 
     name: str
     psnr: float
@@ -34,6 +39,7 @@ class Scores:
     ssim: float
     ssim_spline: float
     dice: float | None
+    class_dice: dict[str, float] = field(default_factory=dict)
 
     @property
     def merit(self) -> float:
@@ -100,16 +106,24 @@ def examine(
         predicted = predict_exam(network, exam, config, part, should_stop)
         reference, mask = exam.reference, exam.subject.labels > 0
         estimate = predicted[0] * np.float32(exam.scale)
-        overlap = None
-        if len(predicted) > 1:
-            overlap = dice(exam.subject.wanted_table[exam.subject.labels] > 0, predicted[1] >= 0.5)
-        similarity = ssim(reference, estimate, mask)
-        results.append(
-            Scores(
-                exam.subject.name, psnr(reference, estimate, mask), exam.spline[0], similarity, exam.spline[1], overlap
-            )
-        )
+        overlaps = _overlaps(exam.subject, predicted)
+        overlap = float(np.mean(list(overlaps.values()))) if overlaps else None
+        similarity = ssim(reference, estimate, mask), exam.spline[1]
+        sharpness = psnr(reference, estimate, mask), exam.spline[0]
+        results.append(Scores(exam.subject.name, *sharpness, *similarity, overlap, overlaps))
     return results
+
+
+def predicted_labels(subject: Subject, predicted: np.ndarray) -> np.ndarray | None:
+    """The classes (z, y, x) that a network's output (C, z, y, x) shows; None when it is intensity alone."""
+    return None if len(predicted) == 1 else label_map(predicted[1 : 1 + len(subject.wanted)], _THRESHOLD)
+
+
+def _overlaps(subject: Subject, predicted: np.ndarray) -> dict[str, float]:
+    labels, truth = predicted_labels(subject, predicted), subject.class_table[subject.labels]
+    if labels is None:
+        return {}
+    return {name: dice(truth == k, labels == k) for k, name in enumerate(subject.wanted, start=1)}
 
 
 def predict_exam(
@@ -132,4 +146,5 @@ def mean_scores(scores: list[Scores]) -> Scores:
         return float(np.mean([getattr(score, name) for score in scores]))
 
     overlap = None if scores[0].dice is None else mean("dice")
-    return Scores("mean", mean("psnr"), mean("psnr_spline"), mean("ssim"), mean("ssim_spline"), overlap)
+    overlaps = {name: float(np.mean([score.class_dice[name] for score in scores])) for name in scores[0].class_dice}
+    return Scores("mean", mean("psnr"), mean("psnr_spline"), mean("ssim"), mean("ssim_spline"), overlap, overlaps)
