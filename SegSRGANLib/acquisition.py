@@ -36,7 +36,9 @@ def sampling_matrix(inputs: int, outputs: int, step: float, fwhm: float) -> np.n
     """
     centres = (np.arange(outputs) + 0.5) * step - 0.5
     offsets = np.arange(inputs) - centres[:, None]
-    weights = np.exp(-0.5 * (offsets * FWHM_PER_SIGMA / fwhm) ** 2)
+    exponents = (offsets * FWHM_PER_SIGMA / fwhm) ** 2
+    exponents -= exponents.min(axis=1, keepdims=True)  # of a thin slice between two voxels all weights would be zero
+    weights = np.exp(-0.5 * exponents)
     return weights / weights.sum(axis=1, keepdims=True)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 TRAIN, TEST = "Train", "Test"
 IMAGE, LABELS, BASE, MASK, WEIGHT = "HR_image", "Label_image", "Base", "Mask_image", "Weight"
@@ -45,17 +47,27 @@ def read_table(path: Path, required: Collection[str] = (IMAGE,)) -> list[Case]:
         required: the columns that must be there and filled; the others may be absent or empty.
 
     Raises:
-        DataError: a missing column or file, an unknown Base, or a weight that is not positive.
+        DataError: no text, a missing column or file, an unknown Base, or a weight that is not positive.
     """
     if not path.is_file():
         raise DataError(f"There is no table {path}.")
-    with path.open(newline="", encoding="utf-8-sig") as stream:
+    with _opened(path) as stream:
         reader = csv.DictReader(stream, skipinitialspace=True)
         missing = [name for name in _COLUMNS if name in required and name not in (reader.fieldnames or [])]
         if missing:
             needed = ", ".join(name for name in _COLUMNS if name in required)
             raise DataError(f"{path.name} has no column {missing[0]}; it needs {needed}.")
         return [_row(row, path, reader.line_num, required) for row in reader if any(row.values())]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """A table to read; in other encodings than UTF-8 spreadsheets save names with accents that cannot be read."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            yield stream
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path.name} is not a table as text ({error}); save it as CSV in UTF-8.") from error
 
 
 def read_bids(root: Path, required: Collection[str] = (IMAGE,)) -> list[Case]:
@@ -140,6 +152,6 @@ def participants(root: Path) -> dict[str, dict[str, str]]:
     path = root / "participants.tsv"
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8-sig") as stream:
+    with _opened(path) as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
     return {row["participant_id"]: row for row in rows if row.get("participant_id")}

@@ -79,10 +79,11 @@ def run_guarded(command: Callable[[], Any], debug: bool) -> int:
 
 
 def _sentence(error: BaseException) -> str:
-    if isinstance(error, MemoryError) or "alloc" in str(error).lower():
-        return f"There is not enough memory for this volume at this spacing; try a smaller --patch ({error})."
-    text = " ".join(str(error).split())
-    return text or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    # torch and ITK have only words for it; sentences of our own may hold these words in the name of a file
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in text.lower()):
+        return f"There is not enough memory for this volume at this spacing; try a smaller --patch ({text})."
+    return text
 
 
 @contextmanager

@@ -92,18 +92,16 @@ def run_demo(
 
     report(0.85, "Comparing with the truth")
     spline = _onto(upsample(thick, Grid.of(result.sr)), phantom.t2w)
-    sr, cortex = _onto(result.sr, phantom.t2w), _onto(result.labels, phantom.t2w)
+    sr, cortex = _onto(result.sr, phantom.t2w), None if result.labels is None else _onto(result.labels, phantom.t2w)
+    truth = phantom.labels == CORTEX
     figures = {
         "spline": evaluate(spline, phantom.t2w, mask=phantom.mask),
-        "model": evaluate(
-            sr, phantom.t2w, labels=cortex, truth=phantom.labels, mask=phantom.mask, truth_label=CORTEX
-        ),
-    }  # fmt: skip
+        "model": evaluate(sr, phantom.t2w, cortex, None if cortex is None else truth, phantom.mask),
+    }
     report(0.92, "Writing")
     save_enhancement(result, thick, outdir, _NAME, overwrite)
     for role, volume in zip(inputs, (phantom.t2w, phantom.labels, thick), strict=True):
         write_volume(volume, inputs[role])
-    truth = sitk.Cast(phantom.labels == CORTEX, sitk.sitkUInt8)
     columns = [
         Column(f"scan, {slice_thickness:g} mm slices", thick),
         Column("spline", spline),

@@ -101,8 +101,10 @@ def output_grid(grid: Grid, spacing: float | Sequence[float]) -> Grid:
         spacing: output spacing in mm, one number (isotropic) or three (x, y, z).
 
     Raises:
-        ValueError: a spacing that is not a positive number, or larger than the field of view.
+        ValueError: a spacing that is not one or three positive numbers, or larger than the field of view.
     """
+    if np.shape(spacing) not in ((), (1,), (3,)):
+        raise ValueError(f"The output spacing is one number or three, in mm, not {spacing}.")
     wanted = np.broadcast_to(np.asarray(spacing, float), 3)
     if not np.all(np.isfinite(wanted)) or np.any(wanted <= 0):
         raise ValueError(f"The output spacing must be positive, in mm, not {spacing}.")

@@ -41,12 +41,26 @@ def _meminfo() -> int | None:
     return None
 
 
-def _cgroup_limit() -> int | None:
-    """What a container or a cluster job leaves."""
-    folder = Path("/sys/fs/cgroup")
+def _cgroup_limit(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
+    """What the control groups (version 2) of this process leave: a container's, or those of a cluster's job."""
     try:
-        limit, used = (folder / "memory.max").read_text().strip(), (folder / "memory.current").read_text()
-        return None if limit == "max" else max(0, int(limit) - int(used))
+        names = [line.removeprefix("0::/") for line in own.read_text().splitlines() if line.startswith("0::/")]
+    except OSError:
+        names = []
+    group = root.joinpath(*names[:1])
+    left = [_left_in(folder) for folder in (group, *group.parents) if folder.is_relative_to(root)]
+    return min((size for size in left if size is not None), default=None)
+
+
+def _left_in(group: Path) -> int | None:
+    """What the limit of one control group leaves; None without a limit."""
+    try:
+        limit, used = (group / "memory.max").read_text().strip(), (group / "memory.current").read_text()
+        if limit == "max":
+            return None
+        counted = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        # files that were read or written count as used, though the kernel drops them as soon as memory is needed
+        return max(0, int(limit) - int(used) + int(counted.get("inactive_file", 0)))
     except (OSError, ValueError):
         return None
 

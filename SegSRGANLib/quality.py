@@ -22,6 +22,8 @@ _LEAST_PSNR = 22.0  # dB
 _LEAST_LARGEST_PIECE = 0.8  # of the cortex
 _WIDEST_INTERVAL = 0.2  # of the volume of the cortex
 
+MAP_NAMES = ("consistency", "sr-deviation", "cortex-entropy")  # all that there may be, see `Quality`
+
 
 @dataclass(frozen=True)
 class Quality:

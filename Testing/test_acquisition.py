@@ -56,6 +56,12 @@ def test_constant_stays_constant():
     assert np.allclose(sitk.GetArrayFromImage(thick), 7.0, atol=1e-5)
 
 
+def test_a_slice_thinner_than_a_voxel_is_the_nearest_voxels():
+    """Also where its centre lies between two of them, far away in units of its own width."""
+    assert np.allclose(sampling_matrix(4, 2, 2.0, 0.01), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
+    assert np.allclose(sampling_matrix(3, 1, 3.0, 0.01), [[0, 1, 0]])
+
+
 def test_gaps_leave_other_slices_than_thick_ones():
     fine = blob(_fine(GRIDS["canonical"]), sigma=2.2)
     thick, gaps = (acquire(fine, (0.5, 0.5, 3.0), thickness=(0.5, 0.5, t)) for t in (3.0, 1.5))

@@ -15,6 +15,7 @@ from SegSRGANLib.atlas_segmentation.atlases import Atlas, read_atlases
 from SegSRGANLib.atlas_segmentation.bias_polynomial import fit_bias
 from SegSRGANLib.atlas_segmentation.deformation import warp_labels
 from SegSRGANLib.atlas_segmentation.inputs import WarpedAtlas
+from SegSRGANLib.atlas_segmentation.outer_fluid import lacks_outer_fluid
 from SegSRGANLib.atlas_segmentation.partial_volume import (
     CORTEX,
     FLUID,
@@ -293,6 +294,18 @@ def test_brain_without_outer_fluid_is_matched_without_it(atlases):
     assert found[0] > found[1] + 0.05, found
 
 
+def test_a_brain_that_fills_its_volume_keeps_the_fluid_of_the_atlases():
+    """Where no surface is seen, nothing is known of what lies under it."""
+    ball = np.zeros((24,) * 3, np.float32)
+    ball[4:20, 4:20, 4:20] = 2.0
+    core = ball.copy()
+    core[5:19, 5:19, 5:19] = 1.0  # most of the brain
+    full, whole, bare = (sitk.GetImageFromArray(array) for array in (np.full_like(ball, 1.5), core, ball / 2))
+    assert not lacks_outer_fluid(full, whole, bare)
+    assert lacks_outer_fluid(bare, whole, bare)
+    assert not lacks_outer_fluid(whole, whole, bare)
+
+
 def test_registration_says_what_is_wrong(atlases):
     phantom = neonatal_phantom(2.0, seed=0)
     with pytest.raises(ValueError, match="no atlas to register"):
@@ -301,6 +314,8 @@ def test_registration_says_what_is_wrong(atlases):
         register_atlases(phantom.t2w, phantom.mask * 0, atlases)
     with pytest.raises(ValueError, match="another grid"):
         register_atlases(phantom.t2w, phantom.mask[1:], atlases)
+    with pytest.raises(ValueError, match="cannot be aligned"):
+        register_atlases(phantom.t2w * 0, phantom.mask, atlases[:1])
     with pytest.raises(ValueError, match="sub-B has no labels"):
         register_atlases(phantom.t2w, None, [Atlas("sub-B", phantom.t2w, phantom.labels * 0)])
     with pytest.raises(Cancelled):

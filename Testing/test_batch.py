@@ -17,10 +17,12 @@ import pytest
 import SimpleITK as sitk
 from batch_cohort import OPTIONS, fingerprint, save_tiny_model, write_scan
 
+from SegSRGANLib import results
 from SegSRGANLib.batch import run as batch_run
 from SegSRGANLib.batch import work
 from SegSRGANLib.batch.claims import Claim
 from SegSRGANLib.batch.jobs import Job, find_jobs
+from SegSRGANLib.batch.pool import run_pool
 from SegSRGANLib.batch.run import run_batch
 from SegSRGANLib.batch.work import BatchOptions, process
 from SegSRGANLib.commands import build
@@ -184,6 +186,17 @@ def test_a_result_is_whole_only_with_all_its_files(tmp_path, model, loaded):
     assert len(list((tmp_path / "out").iterdir())) == 5 + 1  # the claims' folder is the batch's to remove
 
 
+def test_the_picture_is_titled_like_its_volume(tmp_path, model, loaded, monkeypatch):
+    titles = []
+    draw = results.draw_enhancement
+    monkeypatch.setattr(results, "draw_enhancement", lambda *drawn: (titles.append(drawn[-1]), draw(*drawn)))
+    scan = write_scan(tmp_path / "raw" / "sub-01" / "anat" / "sub-01_T2w.nii.gz")
+    (job,) = find_jobs(tmp_path / "raw", tmp_path / "out")
+    assert process(job, options(tmp_path / "out", model, report=True), loaded).status == "done"
+    assert process(Job(scan, "b"), options(tmp_path / "out", model), loaded).status == "done"
+    assert titles == ["sub-01", "b"]
+
+
 def test_a_result_of_predict_counts(run, capfd, tmp_path, model):
     scan = write_scan(tmp_path / "scans" / "a.nii.gz")
     with pytest.raises(SystemExit) as end:
@@ -235,7 +248,8 @@ def test_a_kill_between_two_files_is_not_a_result(tmp_path, model, loaded, monke
         moved.append(target)
         move(source, target)
 
-    monkeypatch.setattr(work.os, "replace", lambda s, t: killed(s, t) if "result" in Path(s).name else move(s, t))
+    outdir = tmp_path / "out"
+    monkeypatch.setattr(work.os, "replace", lambda s, t: killed(s, t) if Path(t).parent == outdir else move(s, t))
     monkeypatch.setattr(work, "save_enhancement", _saved_before(work.save_enhancement, move, monkeypatch))
     with pytest.raises(KeyboardInterrupt):
         process(job, choice, loaded)
@@ -272,6 +286,16 @@ def test_a_crashed_worker_takes_only_its_volume_with_it(tmp_path, model):
     rows = {o.job.name: o for o in run_batch(jobs, options(tmp_path / "out", model), should_stop=kill_once)}
     assert [rows[name].status for name in ("a", "b")] == ["failed", "done"]
     assert "SIGKILL" in rows["a"].reason and leftovers(tmp_path / "out") == []
+
+
+def _no_room(number, workers):
+    raise RuntimeError("CUDA out of memory:\n the model does not fit")
+
+
+def test_a_worker_that_cannot_start_says_why():
+    outcomes = list(run_pool(["a", "b"], _no_room, 1))
+    assert [(o.job, o.status) for o in outcomes] == [("a", "failed"), ("b", "failed")]
+    assert {o.reason for o in outcomes} == {"CUDA out of memory: the model does not fit"}
 
 
 def test_cancel_ends_with_status_three_and_keeps_what_is_done(run, tmp_path, model):

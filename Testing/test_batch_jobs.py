@@ -10,6 +10,7 @@ from fuzzing import fuzz
 from hypothesis import given
 from hypothesis import strategies as st
 
+from SegSRGANLib.batch import claims
 from SegSRGANLib.batch.claims import Claim, sweep
 from SegSRGANLib.batch.jobs import find_jobs, shard
 from SegSRGANLib.batch.layout import Layout
@@ -35,6 +36,22 @@ def test_folder_with_everything_in_it(tmp_path):
     assert _keys(jobs) == ["a", "deep/b", "dicom/T2"]
     assert jobs[2].source == tmp_path / "dicom" / "T2"
     assert _keys(find_jobs(tmp_path, tmp_path / "out", "*.NRRD")) == ["deep/b"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links")
+def test_results_are_no_jobs_however_their_folder_is_named(tmp_path):
+    _touch(tmp_path / "data" / "a.nii.gz", tmp_path / "data" / "s" / "b.nii", tmp_path / "data" / "out" / "a_sr.nii.gz")
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    for outdir in ("data/out", "data/s/../out", "link/out"):
+        assert _keys(find_jobs(tmp_path / "data", tmp_path / outdir)) == ["a", "s/b"]
+
+
+@pytest.mark.parametrize("scan", ["s/b.nii.gz", "sub-01/anat/sub-01_T2w.nii.gz"])
+def test_results_do_not_go_among_the_scans(tmp_path, scan):
+    """The next run would take them for scans."""
+    _touch(tmp_path / "data" / scan)
+    with pytest.raises(ValueError, match="another folder"):
+        find_jobs(tmp_path / "data", tmp_path / "data")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs links")
@@ -122,6 +139,24 @@ def test_bids_takes_t2w_images_and_keeps_all_entities(tmp_path):
     assert layout.record(jobs[0]).parent == tmp_path / "out" / "sub-01" / "ses-2" / "anat"
 
 
+def test_images_of_a_derived_dataset_have_results_of_their_own(tmp_path):
+    """As in the dHCP: what differs in entities that our results have, too, must not be taken for one image."""
+    anat = tmp_path / "dhcp" / "sub-01" / "anat"
+    for middle in ("", "_desc-restore", "_space-T1w", "_res-high_desc-restore"):
+        _touch(anat / f"sub-01{middle}_T2w.nii.gz")
+    layout = Layout(tmp_path / "out", 0.5)
+    names = [layout.path(job, "sr").name for job in find_jobs(tmp_path / "dhcp", tmp_path / "out")]
+    assert len(set(names)) == 4
+    assert "sub-01_space-orig_res-0p5mm_desc-restoreSegsrgan_T2w.nii.gz" in names
+
+
+def test_one_bids_image_in_two_formats_is_one_sentence(tmp_path):
+    anat = tmp_path / "raw" / "sub-01" / "anat"
+    _touch(anat / "sub-01_T2w.nii.gz", anat / "sub-01_T2w.nii")
+    with pytest.raises(ValueError, match="one result"):
+        find_jobs(tmp_path / "raw", tmp_path / "out")
+
+
 def test_shards_share_everything(tmp_path):
     (tmp_path / "list.csv").write_text("".join(f"v{k:02}.nii\n" for k in range(11)))
     jobs = find_jobs(tmp_path / "list.csv", tmp_path)
@@ -145,6 +180,15 @@ def test_a_claim_is_held_by_one_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_a_file_system_without_locks_is_one_sentence(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(claims, "_try_lock", refuse)
+    with pytest.raises(ValueError, match=f"{tmp_path.name}.*cannot lock"), Claim(tmp_path, "a").held():
+        pass
+
+
 def test_the_claim_of_a_killed_process_is_stale_at_once(tmp_path):
     code = (
         "import sys, time; from pathlib import Path; from SegSRGANLib.batch.claims import Claim\n"

@@ -13,12 +13,17 @@ import SimpleITK as sitk
 import torch
 from grids import awkward_grids, blob, centroid
 
+from SegSRGANLib import demo
+from SegSRGANLib.batch.jobs import Job
+from SegSRGANLib.batch.work import BatchOptions, existing
 from SegSRGANLib.checkpoint import ModelCard, load_checkpoint, save_checkpoint
 from SegSRGANLib.commands import build
 from SegSRGANLib.geometry import Grid, output_grid
 from SegSRGANLib.inference import EnhanceOptions, enhance
 from SegSRGANLib.networks import Generator, GeneratorConfig
+from SegSRGANLib.phantom import neonatal_phantom
 from SegSRGANLib.prediction import PredictionOptions
+from SegSRGANLib.srrecnn import SRReCNN, SRReCNNConfig
 from SegSRGANLib.volume_io import read_volume
 
 GRID = awkward_grids()["oblique"]
@@ -70,7 +75,34 @@ def test_predict_writes_five_files_and_equals_the_library(capfd, scan, tmp_path,
     assert np.linalg.norm(centroid(written) - centroid(expected.sr)) < 0.01
     record = json.loads((tmp_path / "out" / "sub-01_T2w_record.json").read_text())
     assert record["notice"].startswith("Research use only")
-    assert record["input"]["file"] == scan.name
+    assert record["input"]["file"] == scan.name and record["input"]["mask_file"] is None
+
+
+def test_the_record_names_the_mask_and_a_batch_tells_it_from_none(capfd, scan, tmp_path, model):
+    mask = tmp_path / "mask.nii.gz"
+    sitk.WriteImage(sitk.Cast(sitk.ReadImage(str(scan)) > 20, sitk.sitkUInt8), str(mask))
+    assert predict(capfd, scan, tmp_path / "out", model, "--mask", mask, "--progress", "none")[0] == 0
+    record = json.loads((tmp_path / "out" / "sub-01_T2w_record.json").read_text())
+    assert record["input"]["mask_file"] == "mask.nii.gz"
+    choice = BatchOptions(tmp_path / "out", str(model), EnhanceOptions(0.9))
+    loaded = load_checkpoint(model)
+    assert existing(Job(scan, "sub-01_T2w", mask=mask), choice, loaded).status == "skipped"
+    assert existing(Job(scan, "sub-01_T2w"), choice, loaded).status == "failed"
+
+
+def test_demo_of_a_model_that_does_not_segment(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path / "plain.safetensors", SRReCNN(SRReCNNConfig(2, 2)), ModelCard(title="Plain"))
+    monkeypatch.setattr(demo, "neonatal_phantom", lambda seed: neonatal_phantom(4.0, seed))
+    result = demo.run_demo(tmp_path / "out", tmp_path / "plain.safetensors", 8.0, "cpu", 0, False)
+    assert "dice" not in result.figures["model"] and result.figures["model"]["psnr"] > 10
+    assert result.picture.is_file() and "Dice of cortex" in result.table()
+
+
+def test_a_map_that_is_already_there_is_found_before_the_work(capfd, scan, tmp_path, model):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sub-01_T2w_consistency.nii.gz").touch()
+    status, out, error = predict(capfd, scan, tmp_path / "out", model, "--maps", "--progress", "json")
+    assert status == 1 and len(out.splitlines()) <= 1 and "consistency.nii.gz is already there" in error
 
 
 def test_json_progress_for_a_parent_process(capfd, scan, tmp_path, model):
@@ -216,7 +248,8 @@ def test_simulate_then_evaluate(capfd, tmp_path):
     options = [part for option, name in files.items() for part in (option, tmp_path / f"{name}.nii.gz")]
     status, out, _ = run(capfd, "evaluate", *options, "--json")
     assert status == 0
-    assert json.loads(out)["dice"] == 1.0
+    figures = json.loads(out, parse_constant=pytest.fail)  # no Infinity, which other readers refuse
+    assert figures["dice"] == 1.0 and figures["psnr"] is None
     assert "dice" in run(capfd, "evaluate", *options)[1]
     assert run(capfd, "evaluate", *options[:2], *options[4:])[0] == 1  # labels without truth
 

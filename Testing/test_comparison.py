@@ -22,9 +22,10 @@ from SegSRGANLib.commands import build
 from SegSRGANLib.comparison import outputs, work
 from SegSRGANLib.comparison import run as run_module
 from SegSRGANLib.comparison.cost import Meter
-from SegSRGANLib.comparison.plan import CompareOptions
+from SegSRGANLib.comparison.plan import CompareOptions, Row
 from SegSRGANLib.comparison.run import run_comparison
 from SegSRGANLib.comparison.statistics import paired, summarize
+from SegSRGANLib.comparison.store import Store
 from SegSRGANLib.comparison.subjects import find_cases, load_volumes, simulate
 from SegSRGANLib.comparison.systems import SEGMENTERS, parse_systems
 
@@ -115,6 +116,27 @@ def test_sessions_of_one_subject_have_names_of_their_own(tmp_path):
     for session in ("1", "2"):
         write(brain(0)[0], tmp_path / "sub-1" / f"ses-{session}" / "anat" / f"sub-1_ses-{session}_T2w.nii")
     assert [case.name for case in find_cases(tmp_path)] == ["sub-1_ses-1_T2w", "sub-1_ses-2_T2w"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 and no more"])
+def test_broken_cross_sections_are_as_good_as_none(tmp_path, content):
+    store, row = Store(tmp_path), Row(3.0, "spline")
+    store.write_planes("sub-1", row, {"axial": np.ones((2, 2))})
+    assert np.array_equal(store.read_planes("sub-1", row)["axial"], np.ones((2, 2)))
+    next(tmp_path.rglob("*.npz")).write_bytes(content)
+    assert store.read_planes("sub-1", row) is None
+
+
+@pytest.mark.parametrize("content", ["HR_image\nbébé.nii\n".encode("latin-1"), b'HR_image\n"' + b"x" * 140_000])
+def test_a_table_that_is_no_text_is_one_sentence(tmp_path, content):
+    (tmp_path / "list.csv").write_bytes(content)
+    with pytest.raises(DataError, match="list.csv .* UTF-8"):
+        find_cases(tmp_path / "list.csv")
+    (tmp_path / "sub-1" / "anat").mkdir(parents=True)
+    (tmp_path / "sub-1" / "anat" / "sub-1_T2w.nii").touch()
+    (tmp_path / "participants.tsv").write_bytes(content)
+    with pytest.raises(DataError, match="participants.tsv .* UTF-8"):
+        find_cases(tmp_path)
 
 
 def test_volumes_are_cut_to_what_the_slices_cover(data):

@@ -41,3 +41,21 @@ def test_the_parent_process_reads_the_remaining_time(clock, capsys):
         clock[0] = 10.0
         progress(0.25, "Predicting")
     assert '"remaining": 30.0' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "error, words",
+    [
+        (ValueError("/scratch/allocations/a.nii.gz does not exist."), "Error: /scratch/allocations/a.nii.gz does not"),
+        (RuntimeError("DefaultCPUAllocator: can't\n allocate"), "Error: There is not enough memory"),
+        (MemoryError(), "Error: There is not enough memory"),
+        (OSError(), "Error: OSError"),
+    ],
+)
+def test_memory_is_blamed_for_what_it_does(capsys, error, words):
+    def command():
+        raise error
+
+    assert console.run_guarded(command, debug=False) == 1
+    text = capsys.readouterr().err
+    assert text.startswith(words) and len(text.splitlines()) == 1

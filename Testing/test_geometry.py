@@ -74,6 +74,12 @@ def test_impossible_spacing(spacing):
         output_grid(GRIDS["oblique"], spacing)
 
 
+@pytest.mark.parametrize("spacing", [(0.5, 0.5), (0.5,) * 4, ((0.5, 0.5, 0.5),)])
+def test_a_spacing_is_one_number_or_three(spacing):
+    with pytest.raises(ValueError, match="one number or three"):
+        output_grid(GRIDS["canonical"], spacing)
+
+
 def test_image_refuses_another_shape():
     with pytest.raises(ValueError, match="shape"):
         GRIDS["oblique"].image(np.zeros((2, 2, 2), np.float32))

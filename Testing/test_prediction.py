@@ -10,7 +10,7 @@ import torch
 
 from SegSRGANLib import plans, prediction
 from SegSRGANLib.cascade import Cascade, CascadeConfig
-from SegSRGANLib.memory import available_memory, kept_heap
+from SegSRGANLib.memory import _cgroup_limit, available_memory, kept_heap
 from SegSRGANLib.networks import Generator, GeneratorConfig
 from SegSRGANLib.original import OriginalGenerator, OriginalGeneratorConfig
 from SegSRGANLib.plans import Plan, first_plan, later_plans, peak_bytes
@@ -135,6 +135,32 @@ def test_predicted_memory_grows_with_what_is_asked_for():
     assert peak(0, 1) < peak(128, 4)
     held = peak_bytes(Plan(64, 8, CUDA, CPU), network, shape)
     assert held[CPU] == 20 * 200**3
+
+
+def test_memory_of_a_container_or_job_is_what_its_groups_leave(tmp_path):
+    """The narrowest of the groups around the process counts; cached files do not, for they give way."""
+
+    def group(name, limit, used, cached):
+        folder = tmp_path / "cgroup" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text(f"{used}\n")
+        (folder / "memory.stat").write_text(f"anon {used - cached}\ninactive_file {cached}\n")
+
+    own = tmp_path / "own"
+    own.write_text("1:name=systemd:/x\n0::/slurm/job_7\n")
+    group(".", "max", 900, 0)
+    group("slurm", 500, 120, 20)
+    group("slurm/job_7", 300, 250, 200)
+    assert _cgroup_limit(tmp_path / "cgroup", own) == 250
+    group("slurm", 500, 480, 20)
+    assert _cgroup_limit(tmp_path / "cgroup", own) == 40
+    own.write_text("0::/\n")  # as inside of a container
+    assert _cgroup_limit(tmp_path / "cgroup", own) is None
+    group(".", 1000, 900, 800)
+    assert _cgroup_limit(tmp_path / "cgroup", own) == 900
+    assert _cgroup_limit(tmp_path / "cgroup", tmp_path / "nowhere") == 900
+    assert _cgroup_limit(tmp_path / "nowhere", tmp_path / "nowhere") is None
 
 
 def test_predicted_memory_holds_every_class():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -50,6 +51,18 @@ def test_pairs_write_one_folder_each(scan):
         record = json.loads((scan.parent / "out" / f"patch-{side}_step-{side // 2}" / "scan_record.json").read_text())
         assert record["options"]["prediction"]["patch"] == side
         assert record["options"]["prediction"]["overlap"] == 0.5
+
+
+def test_the_warnings_of_all_pairs_are_told_once_each(scan, monkeypatch):
+    def warned(image, model, options, **others):
+        result = enhance(image, model, options, **others)
+        result.record["warnings"] = ["Seen in all.", f"Seen with {options.prediction.patch}."]
+        return result
+
+    monkeypatch.setattr(import_module("SegSRGANLib.commands.predict"), "enhance", warned)
+    result = _predict(scan, "--pairs", "16:8, 32:16")
+    told = [line for line in result.output.splitlines() if line.startswith("Warning: ")]
+    assert told == ["Warning: Seen in all.", "Warning: Seen with 16.", "Warning: Seen with 32."]
 
 
 @pytest.mark.parametrize("pairs", ["64", "64:0", "16:32", "a:b", "", "64:8"])

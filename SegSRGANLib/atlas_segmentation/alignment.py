@@ -33,15 +33,15 @@ def align(fixed: sitk.Image, moving: sitk.Image) -> Alignment:
         moving: the same of the atlas.
 
     Raises:
-        ValueError: the optimizer finds no overlap.
+        ValueError: one of them is black, or the optimizer finds no overlap.
     """
     registration = sitk.ImageRegistrationMethod()
     registration.SetMetricAsCorrelation()
     registration.SetInterpolator(sitk.sitkLinear)
     registration.SetOptimizerAsRegularStepGradientDescent(_LONGEST_STEP, _SHORTEST_STEP, _ITERATIONS)
     registration.SetOptimizerScalesFromPhysicalShift()
-    registration.SetInitialTransform(_start(fixed, moving), inPlace=False)
     try:
+        registration.SetInitialTransform(_start(fixed, moving), inPlace=False)
         found = registration.Execute(fixed, moving)
     except RuntimeError as error:
         raise ValueError("An atlas cannot be aligned with the volume; check the volume's brain mask.") from error

@@ -47,8 +47,11 @@ def without_outer_fluid(atlas: Atlas, fluid: tuple[int, ...]) -> Atlas:
 
 
 def _rim_brightness(brain: sitk.Image) -> float:
-    """Of the layer below the surface, relative to the median of the brain."""
+    """Of the layer below the surface, relative to the median of the brain; infinite where no surface is seen."""
     values = sitk.GetArrayFromImage(brain)
     inside = values > 0
     soft = sitk.GetArrayFromImage(blurred(sitk.Cast(brain > 0, sitk.sitkFloat32), _BLUR))
-    return float(np.percentile(values[inside & (soft < _NEAR_SURFACE)], _BRIGHTEST) / np.median(values[inside]))
+    rim = inside & (soft < _NEAR_SURFACE)
+    if not rim.any():  # the mask fills the volume
+        return float("inf")
+    return float(np.percentile(values[rim], _BRIGHTEST) / np.median(values[inside]))

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..volume_error import VolumeError
+
 _FOLDER = ".segsrgan"  # in the output folder, so that staged files can be renamed into place
 
 
@@ -33,7 +35,7 @@ class Claim:
             Whether it is ours. At the end of the block it is given back, and the staging folder removed.
 
         Raises:
-            OSError: the folder cannot be written, or its file system knows no locks.
+            OSError: the folder cannot be written. VolumeError: its file system knows no locks.
         """
         descriptor = _locked_file(self.lock)
         if descriptor is None:
@@ -69,7 +71,15 @@ def _locked_file(path: Path) -> int | None:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:  # another process removed the empty folder in between
             continue
-        if not _try_lock(descriptor):
+        try:
+            locked = _try_lock(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise VolumeError(
+                f"{path.parent} is on a file system that cannot lock files ({error.strerror}), which keeps processes "
+                "apart: choose another output folder."
+            ) from error
+        if not locked:
             os.close(descriptor)
             return None
         # an owner removes its file before it lets go: a lock on a removed file is worth nothing

@@ -50,7 +50,7 @@ def find_jobs(
 
     Args:
         source: folder or CSV file.
-        outdir: where results will go; nothing below it is a job.
+        outdir: where results will go; nothing below it is a job. Not the source itself.
         pattern: names of the files or DICOM folders to take, for instance "*T2w*".
         participants: labels of the participants of a BIDS dataset to take, with or without "sub-"; empty for all.
 
@@ -58,7 +58,7 @@ def find_jobs(
         Jobs, sorted by their results; a volume that is listed twice is one job.
 
     Raises:
-        ValueError: nothing to do, an unreadable list, or two jobs with one result.
+        ValueError: nothing to do, an unreadable list, results among the scans, or two jobs with one result.
     """
     source = Path(source).absolute()
     if not source.exists():
@@ -67,10 +67,12 @@ def find_jobs(
         if source.suffix.lower() not in (".csv", ".txt"):
             raise ValueError(f"{source.name} is one file; give a folder or a .csv list, or use  segsrgan predict.")
         jobs = _from_table(source)
+    elif source.resolve() == Path(outdir).resolve():
+        raise ValueError(f"Results in the folder of the scans, {source}, would be taken for scans: use another folder.")
     elif _is_bids(source):
         jobs = _from_bids(source)
     else:
-        jobs = _from_folder(source, Path(outdir).absolute())
+        jobs = _from_folder(source, Path(outdir).resolve())
     jobs = [job for job in dict.fromkeys(jobs) if fnmatch(job.source.name, pattern)]
     if not jobs:
         raise ValueError(f"{source} holds no volume to enhance that fits {pattern!r}; check the folder and --pattern.")
@@ -154,17 +156,17 @@ def _of_participants(jobs: list[Job], labels: Collection[str]) -> list[Job]:
 
 
 def _from_folder(root: Path, outdir: Path) -> list[Job]:
+    """The volumes below a folder; outdir: resolved, for it may be named by a link or with ".."."""
     jobs = []
     for folder, subfolders, names in os.walk(root):
-        subfolders[:] = sorted(s for s in subfolders if not s.startswith(".") and Path(folder, s) != outdir)
+        subfolders[:] = sorted(s for s in subfolders if not s.startswith(".") and Path(folder, s).resolve() != outdir)
         where = Path(folder).relative_to(root).as_posix()
         where = "" if where == "." else where
         volumes = [n for n in sorted(names) if n.lower().endswith(_SUFFIXES) and not n.startswith(".")]
-        if Path(folder) != outdir:
-            jobs += [Job(Path(folder, name), _stem(name), where) for name in volumes]
-            if not volumes and any(_has_dicom_mark(Path(folder, name)) for name in sorted(names)):
-                parent = PurePosixPath(where).parent
-                jobs.append(Job(Path(folder), Path(folder).name, "" if str(parent) == "." else str(parent)))
+        jobs += [Job(Path(folder, name), _stem(name), where) for name in volumes]
+        if not volumes and any(_has_dicom_mark(Path(folder, name)) for name in sorted(names)):
+            parent = PurePosixPath(where).parent
+            jobs.append(Job(Path(folder), Path(folder).name, "" if str(parent) == "." else str(parent)))
     return jobs
 
 
@@ -201,7 +203,8 @@ def _into_folders(same: list[Job]) -> list[Job]:
 
 
 def _with_extensions(same: list[Job]) -> list[Job]:
-    return [replace(job, name=job.source.name) for job in same]
+    # in a BIDS name there is no place for the extension
+    return [job if job.dataset is not None else replace(job, name=job.source.name) for job in same]
 
 
 def _by_key(jobs: list[Job]) -> list[list[Job]]:

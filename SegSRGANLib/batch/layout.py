@@ -55,7 +55,11 @@ class Layout:
         """All entities of the source, and ours, in the order of BIDS."""
         entities = dict(part.split("-", 1) for part in job.name.split("_"))
         size = f"{self.spacing:g}".replace(".", "p")
-        entities |= {"space": "orig", "res": f"{size}mm", "desc": "segsrgan", **extra}
+        ours = {"space": "orig", "res": f"{size}mm", "desc": "segsrgan"}
+        # derived datasets (dHCP) have images that differ in nothing but what ours would replace
+        if replaced := "".join(entities[name] for name in ours if name in entities):
+            ours["desc"] = f"{replaced}Segsrgan"
+        entities |= ours | extra
         known = [name for name in _ORDER if name in entities]
         others = [name for name in entities if name not in _ORDER]
         return "_".join(f"{name}-{entities[name]}" for name in (*known[:-1], *others, known[-1]))

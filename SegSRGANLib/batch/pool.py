@@ -128,13 +128,22 @@ def _why_ended(status: int | None) -> str:
     return f"its process ended with status {status}"
 
 
+def _prepared(prepare: Prepare, number: int, workers: int) -> Do:
+    """What does a job; where nothing can (a GPU without memory for the model), what says why."""
+    try:
+        return prepare(number, workers)
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return lambda job, progress, should_stop: Outcome(job, FAILED, reason)
+
+
 def _serve(connection: Connection, number: int, workers: int, prepare: Prepare, stop: Any) -> None:
     """A worker's life: get ready, do jobs until the connection ends."""
     for name in ("SIGINT", "SIGTERM", "SIGUSR2"):  # Ctrl-C, and SLURM's, reach all processes; the parent decides
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     parent = multiprocessing.parent_process()
-    do = prepare(number, workers)
+    do = _prepared(prepare, number, workers)
 
     def should_stop() -> bool:
         return stop.is_set() or not parent.is_alive()  # after kill -9 of the parent nobody waits for the result

@@ -126,11 +126,11 @@ def _enhance_into(
     )
     result.record["input"] |= {"file": job.source.name, "mask_file": None if job.mask is None else job.mask.name}
     result.record["warnings"] += contrast_warnings(job.name, 0, 1)
-    files = save_enhancement(result, image, staging, "result", maps=options.maps, source=source)
+    files = save_enhancement(result, image, staging, job.name, maps=options.maps, source=source)  # the picture's title
     if options.report:
         from ..reports.subject import write_subject_report
 
-        files["report"] = staging / "result_report.html"
+        files["report"] = staging / f"{job.name}_report.html"
         write_subject_report(result, image, files["report"], job.name)
     stop_if(should_stop)
     _publish(files, job, options, result.record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,9 @@ def evaluate(
             read_volume(sr), read_volume(hr), labels=maps[0], truth=maps[1], mask=maps[2], truth_label=truth_label
         )
         if as_json:
-            typer.echo(json.dumps(figures, indent=2))
+            # JSON has no infinity (the PSNR of equal volumes) and no nan (distances of an empty segmentation)
+            known = {name: value if math.isfinite(value) else None for name, value in figures.items()}
+            typer.echo(json.dumps(known, indent=2, allow_nan=False))
         else:
             width = max(map(len, figures))
             typer.echo("\n".join(f"{name:<{width}}  {value:.4f}" for name, value in figures.items()))

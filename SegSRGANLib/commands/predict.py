@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..optional import require
 from ..prediction import PredictionOptions
 from ..preflight import contrast_warnings
 from ..progress import scaled
+from ..quality import MAP_NAMES
 from ..reports.subject import write_subject_report
 from ..resampling import INTERPOLATORS
 from ..results import check_writable, result_name, result_paths, save_enhancement
@@ -83,12 +85,15 @@ def predict(
             for folder, side, share in _runs(pairs, patch, overlap)
         }
         files: dict[str, str] = {}
+        warnings: dict[str, None] = {}  # each once, in their order
         with reported(progress, cancel_file) as (show, should_stop):
             show(0.0, "Reading")
             loaded = load_model(model, device)  # says which classes there will be files of
             for folder in runs:
                 page = [folder / f"{name}_report.html"] if report else []
-                check_writable([*result_paths(folder, name, loaded.classes, dicom=dicom).values(), *page], overwrite)
+                names = MAP_NAMES if maps else ()
+                paths = result_paths(folder, name, loaded.classes, brain=True, maps=names, dicom=dicom)
+                check_writable([*paths.values(), *page], overwrite)
             source = read_source(volume, series) if dicom else None
             image = read_volume(volume, series)
             brain = None if mask is None else read_labels(mask)
@@ -96,8 +101,10 @@ def predict(
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
                 options = replace(common, prediction=prediction)
                 result = enhance(image, loaded, options, mask=brain, progress=part, should_stop=should_stop)
-                result.record["input"]["file"] = volume.name
+                result.record["input"] |= {"file": os.path.basename(os.path.abspath(volume))}  # "." is no name
+                result.record["input"] |= {"mask_file": None if mask is None else mask.name}
                 result.record["warnings"] += contrast_warnings(name, 0, 1)
+                warnings |= dict.fromkeys(result.record["warnings"])
                 part(0.98, "Writing")
                 paths = save_enhancement(result, image, folder, name, overwrite, maps, source=source)
                 if report:
@@ -107,7 +114,7 @@ def predict(
                     role if len(runs) == 1 else f"{folder.name}/{role}": str(path) for role, path in paths.items()
                 }
             show(1.0, "Done")
-        for warning in result.record["warnings"]:
+        for warning in warnings:
             typer.echo(f"Warning: {warning}", err=True)
         if progress != "json":
             typer.echo("\n".join(files.values()))

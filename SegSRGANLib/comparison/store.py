@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -69,11 +70,11 @@ class Store:
             np.savez_compressed(stream, **planes)  # type: ignore[arg-type]
 
     def read_planes(self, subject: str, row: Row) -> dict[str, Any] | None:
-        """The cross-sections of a result; None when there are none."""
+        """The cross-sections of a result; None for missing or broken ones."""
         try:
-            with np.load(self._path(subject, row, "npz"), allow_pickle=False) as archive:
+            with self._path(subject, row, "npz").open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 return dict(archive)
-        except (OSError, ValueError):
+        except (OSError, ValueError, EOFError, BadZipFile):
             return None
 
     def _path(self, subject: str, row: Row, kind: str) -> Path:
