@@ -156,10 +156,6 @@ def _down(fine: int, coarse: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv3d(fine, coarse, 2, stride=2, bias=False), InstanceNorm(coarse), nn.LeakyReLU(_SLOPE))
 
 
-def _up(coarse: int, fine: int) -> nn.Sequential:
-    return nn.Sequential(UpsampleConv(coarse, fine), InstanceNorm(fine))
-
-
 def _to_cells(x: torch.Tensor) -> torch.Tensor:
     """Every 2^3 cell's voxels as channels: (N, 1, 2D, 2H, 2W) -> (N, 8, D, H, W)."""
     n, _, depth, height, width = x.shape
