@@ -123,58 +123,126 @@ def enhance(
     started = time.perf_counter()
     device = choose_device(options.prediction.device)
     model.network.to(device)
-    grid = Grid.of(image)
-    output = output_grid(grid, options.spacing)
-    report = scaled(progress, 0, 1)
-    measured = sitk.Cast(image, sitk.sitkFloat32)
-    inside = None if mask is None else _checked_mask(mask, grid)
-    timings: dict[str, float] = {}
+    output = output_grid(Grid.of(image), options.spacing)
+    report, timings = scaled(progress, 0, 1), {}
+    inside = None if mask is None else _checked_mask(mask, Grid.of(image))
     with _timed(timings, "bias correction"):
-        if options.bias_correction:
-            report(0.0, "Correcting the bias field")
-            measured = correct_bias(measured, inside)
+        measured = _corrected(image, inside, options, report)
         domain, warnings = judge(measured, inside, output, model.card)
     stop_if(should_stop)
     with _timed(timings, "interpolation"):
         report(0.02, "Interpolating")
-        scale = model.card.normalization.scale(_array(measured), None if inside is None else _array(inside))
-        upsampled = upsample(measured, output, options.interpolator)
-        interpolated = _array(upsampled) / np.float32(scale)
-        region = _region(inside, interpolated, output)
-        given = interpolated[region]
-        if model.card.consistent_input:
-            given = _array(make_consistent(measured, upsampled))[region] / np.float32(scale)
+        ready = _prepare(measured, inside, output, model, options.interpolator)
     stop_if(should_stop)
     with _timed(timings, "prediction"):
-        counted = _counted(inside, output, region)
-        # the training volumes are brains without surroundings
-        volume = torch.from_numpy(np.where(True if counted is None else counted, given, np.float32(0)))
-        how: dict[str, Any] = {}
-        callbacks = (scaled(progress, 0.05, 0.95), should_stop)
-        predict = _predictor(model, options, CanonicalAxes.of(output), callbacks, how)
-        runs = max(1, options.uncertainty)
-        names = model.classes
-        first, spread = predict_repeatedly(predict, volume, runs, options.threshold, counted, len(names))
-        predicted = first.numpy()
+        predicted, spread, how = _predict(ready, model, options, scaled(progress, 0.05, 0.95), should_stop)
     with _timed(timings, "composition"):
-        sr = _composed(predicted[0], interpolated, region, counted, output, scale)
-        likely = predicted[1 : 1 + len(names)]
-        probabilities, labels = _segmented(likely, names, region, counted, output, options.threshold)
-        brain = _brain(predicted[1 + len(names) :], region, output)
+        sr, probabilities, labels, brain = ready.compose(predicted, model.classes, options.threshold)
     with _timed(timings, "consistency"):
         if options.consistency:
             sr = make_consistent(measured, sr, inside)
     with _timed(timings, "quality"):
         report(0.95, "Measuring the quality")
-        spread = None if spread is None else _whole(spread, region, output, scale)
-        measures = None if labels is None else (names[0], probabilities[names[0]], labels == 1)
-        quality = assess(measured, sr, measures, inside, spread, scale)
+        first = next(iter(probabilities), None)
+        measures = None if labels is None or first is None else (first, probabilities[first], labels == 1)
+        quality = assess(measured, sr, measures, inside, ready.whole(spread), ready.scale)
     timings["total"] = time.perf_counter() - started
     report(0.97, "Finished the computation")
-    run = describe_run(image, model, device, warnings + quality.warnings, timings)
-    run |= {"options": asdict(options), "intensity_scale": scale, "prediction": how, "classes": list(probabilities)}
-    run["quality"] = {"domain": domain, **quality.figures}
-    return Enhancement(sr, probabilities, labels, run, brain, quality.maps)
+    record = describe_run(image, model, device, warnings + quality.warnings, timings)
+    record |= {"options": asdict(options), "intensity_scale": ready.scale, "prediction": how}
+    record |= {"classes": list(probabilities), "quality": {"domain": domain, **quality.figures}}
+    return Enhancement(sr, probabilities, labels, record, brain, quality.maps)
+
+
+@dataclass
+class _Ready:
+    """A scan made ready for the network, and where its predictions belong.
+
+    output: grid of the result. interpolated: (z, y, x) float32 on it, on the network's scale. scale: from there to the
+    input's units. region: the box that the network sees. counted: where in it a voxel is predicted; None for
+    everywhere. given: (z, y, x) float32, what the network gets.
+    """
+
+    output: Grid
+    interpolated: np.ndarray
+    scale: float
+    region: tuple[slice, ...]
+    counted: np.ndarray | None
+    given: torch.Tensor
+
+    def compose(
+        self, predicted: np.ndarray, names: tuple[str, ...], threshold: float
+    ) -> tuple[sitk.Image, dict[str, sitk.Image], sitk.Image | None, sitk.Image | None]:
+        """Whole images out of a prediction (C, z, y, x): intensity, probabilities by name, labels, brain mask.
+
+        The intensity is put into the interpolated volume, which is used up by it.
+        """
+        classes = 1 + len(names)
+        where = True if self.counted is None else self.counted
+        np.copyto(self.interpolated[self.region], predicted[0], where=where)
+        self.interpolated *= np.float32(self.scale)
+        likely = np.zeros((len(names), *self.output.shape), np.float32)
+        np.copyto(likely[(slice(None), *self.region)], predicted[1:classes], where=where)
+        probabilities = {name: self.output.image(part) for name, part in zip(names, likely, strict=True)}
+        labels = self.output.image(label_map(likely, threshold)) if names else None
+        brain = self._brain(predicted[classes:])
+        return self.output.image(self.interpolated), probabilities, labels, brain
+
+    def _brain(self, channels: np.ndarray) -> sitk.Image | None:
+        """The brain mask of a network that predicts one after its classes."""
+        if not len(channels):
+            return None
+        mask = np.zeros(self.output.shape, np.uint8)
+        mask[self.region] = brain_mask(channels)
+        return self.output.image(mask)
+
+    def whole(self, spread: Spread | None) -> Spread | None:
+        """The spread of the region on the whole output grid, in the input's units; outside there is none."""
+        if spread is None:
+            return None
+        deviation = np.zeros(self.output.shape, np.float32)
+        deviation[self.region] = spread.deviation * np.float32(self.scale)
+        if spread.entropy is None:
+            return replace(spread, deviation=deviation)
+        entropy = np.zeros(self.output.shape, np.float32)
+        entropy[self.region] = spread.entropy
+        return Spread(deviation, entropy, spread.cortex_voxels)
+
+
+def _corrected(image: sitk.Image, inside: sitk.Image | None, options: EnhanceOptions, report: Progress) -> sitk.Image:
+    """The scan in float32, without its bias field where that is wanted."""
+    measured = sitk.Cast(image, sitk.sitkFloat32)
+    if not options.bias_correction:
+        return measured
+    report(0.0, "Correcting the bias field")
+    return correct_bias(measured, inside)
+
+
+def _prepare(measured: sitk.Image, inside: sitk.Image | None, output: Grid, model: Model, interpolator: str) -> _Ready:
+    """Interpolate a scan onto the output grid and cut out what the network sees."""
+    mask = None if inside is None else _array(inside)
+    scale = model.card.normalization.scale(_array(measured), mask)
+    upsampled = upsample(measured, output, interpolator)
+    interpolated = _array(upsampled) / np.float32(scale)
+    region = _region(inside, interpolated, output)
+    given = interpolated[region]
+    if model.card.consistent_input:
+        given = _array(make_consistent(measured, upsampled))[region] / np.float32(scale)
+    counted = None if inside is None else _array(resample_labels(inside, output))[region] > 0
+    # the training volumes are brains without surroundings
+    given = torch.from_numpy(np.where(True if counted is None else counted, given, np.float32(0)))
+    return _Ready(output, interpolated, scale, region, counted, given)
+
+
+def _predict(
+    ready: _Ready, model: Model, options: EnhanceOptions, progress: Progress, should_stop: ShouldStop | None
+) -> tuple[np.ndarray, Spread | None, dict[str, Any]]:
+    """The prediction (C, z, y, x) of the region, its spread over several runs if wanted, and how it was made."""
+    how: dict[str, Any] = {}
+    runs, classes = max(1, options.uncertainty), len(model.classes)
+    predict = _predictor(model, options, CanonicalAxes.of(ready.output), (progress, should_stop), how)
+    first, spread = predict_repeatedly(predict, ready.given, runs, options.threshold, ready.counted, classes)
+    return first.numpy(), spread, how
 
 
 def _predictor(
@@ -194,62 +262,6 @@ def _predictor(
         return axes.original(predict_volume(model.network, upright, options.prediction, part, should_stop, record))
 
     return predict
-
-
-def _counted(mask: sitk.Image | None, output: Grid, region: tuple[slice, ...]) -> np.ndarray | None:
-    """Where in the region a voxel may be of a class; None for everywhere."""
-    return None if mask is None else _array(resample_labels(mask, output))[region] > 0
-
-
-def _whole(spread: Spread, region: tuple[slice, ...], output: Grid, scale: float) -> Spread:
-    """The spread of the region on the whole output grid, in the input's units; outside there is none."""
-    deviation = np.zeros(output.shape, np.float32)
-    deviation[region] = spread.deviation * np.float32(scale)
-    if spread.entropy is None:
-        return replace(spread, deviation=deviation)
-    entropy = np.zeros(output.shape, np.float32)
-    entropy[region] = spread.entropy
-    return Spread(deviation, entropy, spread.cortex_voxels)
-
-
-def _composed(
-    predicted: np.ndarray,
-    interpolated: np.ndarray,
-    region: tuple[slice, ...],
-    counted: np.ndarray | None,
-    output: Grid,
-    scale: float,
-) -> sitk.Image:
-    """Put the predicted region into the interpolated volume, in the input's units."""
-    np.copyto(interpolated[region], predicted, where=True if counted is None else counted)
-    interpolated *= np.float32(scale)
-    return output.image(interpolated)
-
-
-def _segmented(
-    predicted: np.ndarray,
-    names: tuple[str, ...],
-    region: tuple[slice, ...],
-    counted: np.ndarray | None,
-    output: Grid,
-    threshold: float,
-) -> tuple[dict[str, sitk.Image], sitk.Image | None]:
-    """The probability (classes, z, y, x) of each class of the region, and their labels, on the output grid."""
-    if not names:
-        return {}, None
-    whole = np.zeros((len(names), *output.shape), np.float32)
-    np.copyto(whole[(slice(None), *region)], predicted, where=True if counted is None else counted)
-    images = {name: output.image(probability) for name, probability in zip(names, whole, strict=True)}
-    return images, output.image(label_map(whole, threshold))
-
-
-def _brain(channels: np.ndarray, region: tuple[slice, ...], output: Grid) -> sitk.Image | None:
-    """The brain mask of a network that predicts one after its classes, on the output grid."""
-    if not len(channels):
-        return None
-    mask = np.zeros(output.shape, np.uint8)
-    mask[region] = brain_mask(channels)
-    return output.image(mask)
 
 
 def _checked_mask(mask: sitk.Image, grid: Grid) -> sitk.Image:
