@@ -22,11 +22,14 @@ class GeneratorConfig:
     filters: channels of the first convolution (the paper: 16); two strides double them to 2 x and 4 x.
     blocks: residual blocks at the coarsest level (the paper: 5).
     classes: to segment, one probability channel each (the paper: 1).
+    calibration: added to the log-odds of every class after the training, so that validation volumes are best segmented
+        at a probability of 0.5 (the paper: 0).
     """
 
     filters: int = 16
     blocks: int = 5
     classes: int = 1
+    calibration: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.filters <= 256:
@@ -35,6 +38,8 @@ class GeneratorConfig:
             raise ValueError(f"A generator has 1 to 64 residual blocks, not {self.blocks}.")
         if not 1 <= self.classes <= MOST_CLASSES:
             raise ValueError(f"A generator segments 1 to {MOST_CLASSES} classes, not {self.classes}.")
+        if not abs(self.calibration) <= 10:
+            raise ValueError(f"The calibration of a generator lies between -10 and 10, not at {self.calibration}.")
 
 
 class Generator(nn.Module):
@@ -83,7 +88,7 @@ class Generator(nn.Module):
 
     def head(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Turn the last convolution's channels `y` into intensity (a correction of `x`) and probabilities."""
-        return torch.cat([x + y[:, :1], torch.sigmoid(y[:, 1:])], dim=1)
+        return torch.cat([x + y[:, :1], torch.sigmoid(y[:, 1:] + self.config.calibration)], dim=1)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from SegSRGANLib.fast_generator import FastGenerator
 from SegSRGANLib.layers import InstanceNorm, OutputConv, ReflectConv, ResidualBlock, UpsampleConv
 from SegSRGANLib.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 
@@ -101,3 +102,17 @@ def test_impossible_generators(values):
 def test_impossible_discriminator():
     with pytest.raises(ValueError, match="filters"):
         DiscriminatorConfig(filters=0)
+
+
+def test_calibration_shifts_the_log_odds_alone():
+    plain = Generator(GeneratorConfig(2, 1))
+    shifted = Generator(GeneratorConfig(2, 1, calibration=-0.8473))
+    shifted.load_state_dict(plain.state_dict())
+    x = torch.rand(1, 1, 16, 16, 16)
+    with torch.no_grad():
+        before, after, fast = plain(x), shifted(x), FastGenerator(shifted)(x)
+    assert torch.equal(before[:, 0], after[:, 0])
+    assert torch.allclose(torch.logit(after[:, 1]), torch.logit(before[:, 1]) - 0.8473, atol=1e-4)
+    sure = (before[:, 1] - 0.7).abs() > 1e-4
+    assert torch.equal((after[:, 1] >= 0.5)[sure], (before[:, 1] >= 0.7)[sure])
+    assert torch.allclose(fast, after, atol=1e-4)

@@ -4,8 +4,8 @@
         --cortex-from 0.7
 
 The card is made from the configuration and from what is measured of its training volumes, as `segsrgan train` makes it;
-half precision halves the download. `--cortex-from` calibrates the segmentation of a cascade: the probability from which
-validation volumes of another source are best segmented becomes 0.5, by the bias of the last convolution.
+half precision halves the download. `--cortex-from` calibrates the segmentation: the probability from which validation
+volumes of another source are best segmented becomes 0.5.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from SegSRGANLib.atomic import atomic_path
 from SegSRGANLib.checkpoint import Model, load_checkpoint, save_checkpoint
+from SegSRGANLib.networks import Generator
 from SegSRGANLib.progress import scaled
 from SegSRGANLib.training.cases import TRAIN, read_cases
 from SegSRGANLib.training.config import TrainingConfig, make_config, read_values
@@ -50,8 +52,12 @@ def main() -> None:
 
 def calibrate(model: Model, probability: float) -> None:
     """Shift the log-odds of cortex so that `probability`, between 0 and 1, becomes 0.5."""
-    with torch.no_grad():
-        model.network.segmentation.head.bias -= math.log(probability / (1 - probability))
+    shift, network = -math.log(probability / (1 - probability)), model.network
+    if isinstance(network, Generator):
+        network.config = replace(network.config, calibration=round(network.config.calibration + shift, 4))
+    else:
+        with torch.no_grad():
+            network.segmentation.head.bias += shift
 
 
 def volumes(config: TrainingConfig, model: Model) -> list[Subject]:
