@@ -130,7 +130,8 @@ def inference_form(network: nn.Module) -> nn.Module:
     device = next(network.parameters()).device.type
     if device == "cpu" and isinstance(network, (Generator, OriginalGenerator)):
         return FastGenerator(network)
-    return network.to(memory_format=torch.channels_last_3d) if device == "cuda" else network
+    last = device == "cuda" or getattr(network, "channels_last", False)
+    return network.to(memory_format=torch.channels_last_3d) if last else network
 
 
 def _predict_patches(

@@ -35,6 +35,7 @@ class SRReCNN(nn.Module):
     """Interpolated intensity in, super-resolved intensity out: the input plus what the convolutions find missing."""
 
     segments = False
+    channels_last = True  # on the CPU 1.4 x as fast with its many channels
     multiple = 1
     minimum = 1
 
