@@ -1,6 +1,7 @@
 """Model files: round trip, and one sentence for everything that is not one."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -133,5 +134,5 @@ def test_unknown_model_name_lists_the_known_ones():
 
 def test_the_bundled_model_loads_and_is_the_papers():
     model = load_model("segsrgan-paper", "cpu")
-    assert model.network.config == GeneratorConfig()
+    assert replace(model.network.config, calibration=0.0) == GeneratorConfig()
     assert model.card.licence and model.card.training_data

@@ -4,7 +4,7 @@
     python benchmarks/ablation.py OUTDIR [--steps 360] [--seeds 0 1] [--arms content GAN]
 
 Every arm starts from chance and takes equally many steps of its generator, so the hours differ and stand in the table.
-The recipe is that of `configs/segsrgan-paper.yaml`. A run whose result is in OUTDIR is not done again.
+The rest of the recipe is `configs/ablation.yaml`. A run whose result is in OUTDIR is not done again.
 """
 
 from __future__ import annotations
@@ -55,11 +55,9 @@ def run(arm: str, seed: int, arguments: argparse.Namespace) -> None:
     folder = arguments.outdir / f"{arm}-{seed}"
     if (folder / "result.json").is_file():
         return
-    base = read_values(CONFIGS / "segsrgan-paper.yaml")
+    base = read_values(CONFIGS / "ablation.yaml")
     common = {
         "output": str(folder),
-        "hours": None,
-        "epochs": 1,
         "patches_per_subject": max(1, arguments.steps // TRAINING_VOLUMES),
         "seed": seed,
         "validation": {"volumes": arguments.volumes, "patch": 128},
