@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from .acquisition import acquire
 from .atomic import atomic_path
 from .geometry import Grid
@@ -19,7 +17,7 @@ from .phantom import CORTEX, neonatal_phantom
 from .prediction import PredictionOptions
 from .progress import Progress, ShouldStop, scaled
 from .report import Column, draw_planes
-from .resampling import upsample
+from .resampling import onto, upsample
 from .results import check_writable, result_paths, save_enhancement
 from .volume_io import write_volume
 from .weights import load_model
@@ -91,8 +89,8 @@ def run_demo(
     result = enhance(thick, model, options, progress=scaled(progress, 0.1, 0.8), should_stop=should_stop)
 
     report(0.85, "Comparing with the truth")
-    spline = _onto(upsample(thick, Grid.of(result.sr)), phantom.t2w)
-    sr, cortex = _onto(result.sr, phantom.t2w), None if result.labels is None else _onto(result.labels, phantom.t2w)
+    spline = onto(upsample(thick, Grid.of(result.sr)), phantom.t2w)
+    sr, cortex = onto(result.sr, phantom.t2w), None if result.labels is None else onto(result.labels, phantom.t2w)
     truth = phantom.labels == CORTEX
     figures = {
         "spline": evaluate(spline, phantom.t2w, mask=phantom.mask),
@@ -112,8 +110,3 @@ def run_demo(
         draw_planes(columns, temporary, "A procedural phantom: the cortex as found, and as it is")
     report(1.0, "Done")
     return DemoResult(picture, figures)
-
-
-def _onto(image: sitk.Image, reference: sitk.Image) -> sitk.Image:
-    """Cut or extend a volume to the truth's grid; both have the same near faces, so no voxel moves."""
-    return sitk.Resample(image, reference, sitk.Transform(), sitk.sitkNearestNeighbor)

@@ -98,6 +98,11 @@ def resample_labels(image: sitk.Image, grid: Grid) -> sitk.Image:
     return _resample(image, grid, sitk.sitkNearestNeighbor)
 
 
+def onto(image: sitk.Image, reference: sitk.Image) -> sitk.Image:
+    """Cut or extend a volume to another's grid of the same spacing and near faces, so that voxels coincide."""
+    return sitk.Resample(image, reference, sitk.Transform(), sitk.sitkNearestNeighbor)
+
+
 def _positions(source: Grid, grid: Grid) -> list[np.ndarray]:
     """Per axis (x, y, z), the grid's voxel centres in voxels of the source."""
     first = source.index_of(grid)

@@ -30,7 +30,7 @@ from SegSRGANLib.inference import Enhancement, EnhanceOptions, enhance
 from SegSRGANLib.metrics import dice, psnr
 from SegSRGANLib.prediction import PredictionOptions
 from SegSRGANLib.quality import quality_warnings
-from SegSRGANLib.resampling import upsample
+from SegSRGANLib.resampling import onto, upsample
 from SegSRGANLib.volume_io import read_labels, read_volume
 from SegSRGANLib.weights import load_model
 
@@ -150,11 +150,6 @@ def plant(name: str, sr: sitk.Image) -> sitk.Image:
         stretched = replace(grid, spacing=(*grid.spacing[:2], grid.spacing[2] * 1.025))
         return upsample(stretched.image(array), grid)
     return grid.image(array)
-
-
-def onto(image: sitk.Image, reference: sitk.Image) -> sitk.Image:
-    """Cut a result to the grid of the truth: same spacing and near faces, so voxels coincide."""
-    return sitk.Resample(image, reference, sitk.Transform(), sitk.sitkNearestNeighbor)
 
 
 def blockwise(measure: np.ndarray, error: np.ndarray, inside: np.ndarray) -> float:

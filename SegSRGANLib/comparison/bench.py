@@ -16,11 +16,11 @@ from ..inference import EnhanceOptions, enhance
 from ..metrics import compare_segmentations, evaluate
 from ..prediction import PredictionOptions
 from ..progress import ShouldStop
-from ..resampling import upsample
+from ..resampling import onto, upsample
 from .cost import Cost, Meter
 from .plan import TRUE_RESOLUTION, Plan, Row, Task
 from .store import Result
-from .subjects import Volumes, onto, simulate
+from .subjects import Volumes, simulate
 from .systems import HR, Restorer
 from .tools import others
 from .warped import WarpedCache

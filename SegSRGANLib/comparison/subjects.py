@@ -101,8 +101,3 @@ def simulate(volumes: Volumes, factor: float) -> tuple[sitk.Image, Volumes]:
         return None if image is None else image[:, :, : min(covered, image.GetSize()[2])]
 
     return thick, replace(volumes, hr=cut(volumes.hr), truth=cut(volumes.truth), mask=cut(volumes.mask))
-
-
-def onto(image: sitk.Image, reference: sitk.Image) -> sitk.Image:
-    """Cut a result to the grid of the truth: same spacing and near faces, so voxels coincide."""
-    return sitk.Resample(image, reference, sitk.Transform(), sitk.sitkNearestNeighbor)
