@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +21,7 @@ from .report import draw_enhancement
 from .volume_io import write_volume
 
 _EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+_FILE_NAME = re.compile(r"[^/\\]*[^./\\][^/\\]*")  # of something in the same folder
 
 
 def result_name(source: str | Path) -> str:
@@ -87,6 +90,23 @@ def check_writable(paths: Iterable[Path], overwrite: bool) -> None:
             raise ValueError(f"The folder {folder} cannot be written; choose another output folder.")
 
 
+def recorded_files(record: Path) -> list[Path]:
+    """The other files of the result that a record describes, all beside it; none where there is no such record."""
+    try:
+        names = json.loads(record.read_text(encoding="utf-8")).get("files", [])
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [record.parent / name for name in names if isinstance(name, str) and _FILE_NAME.fullmatch(name)]
+
+
+def remove(path: Path) -> None:
+    """A file, or a folder with what it holds; nothing where there is none."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def save_enhancement(
     enhancement: Enhancement,
     image: sitk.Image,
@@ -104,7 +124,7 @@ def save_enhancement(
         image: its input, for the picture.
         outdir: folder, made if missing.
         name: see `result_name`.
-        overwrite: replace files that are there.
+        overwrite: replace files that are there; what else the earlier result of that name had is removed.
         maps: write the maps of quality as well.
         source: the DICOM series that `image` was read from, see `dicom_source.read_source`; with it the result is
             written as DICOM, too, in a folder of its own.
@@ -121,6 +141,8 @@ def save_enhancement(
     paths = result_paths(outdir, name, tuple(enhancement.probabilities), brain, extra, source is not None)
     check_writable(paths.values(), overwrite)
     Path(outdir).mkdir(parents=True, exist_ok=True)
+    earlier = recorded_files(paths["record"])
+    record = {**enhancement.record, "files": sorted(path.name for role, path in paths.items() if role != "record")}
     with ExitStack() as stack:
         # entered first, the record is renamed last: where there is a record, the result is whole
         temporary = {
@@ -133,7 +155,9 @@ def save_enhancement(
             write_dicom(enhancement, source, temporary["dicom"])
         title = next(iter(enhancement.probabilities)) if len(enhancement.probabilities) == 1 else "segmentation"
         draw_enhancement(image, enhancement.sr, enhancement.labels, temporary["qc"], name, title)
-        temporary["record"].write_text(json.dumps(enhancement.record, indent=2) + "\n", encoding="utf-8")
+        temporary["record"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    for path in set(earlier) - set(paths.values()):  # for instance the cortex, when the new model has none
+        remove(path)
     return paths
 
 

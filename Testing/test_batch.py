@@ -223,6 +223,21 @@ def test_other_settings_are_not_taken_for_the_result(tmp_path, model, loaded):
     assert not list((tmp_path / "out").glob("*consistency*"))  # a file of the old result
 
 
+def test_the_result_of_another_scan_is_not_taken_for_the_result(tmp_path, model, loaded):
+    job = Job(write_scan(tmp_path / "a.nii.gz"), "a")
+    choice = options(tmp_path / "out", model)
+    assert process(job, choice, loaded).status == "done"
+    later = (tmp_path / "out" / "a_record.json").stat().st_mtime + 60
+    os.utime(job.source, (later, later))
+    assert process(job, choice, loaded).status == "skipped"  # younger, and the same voxels
+    scan = sitk.ReadImage(str(job.source))
+    sitk.WriteImage(scan * 1.5, str(job.source))
+    os.utime(job.source, (later, later))
+    outcome = process(job, choice, loaded)
+    assert outcome.status == "failed" and "another scan" in outcome.reason and "--overwrite" in outcome.reason
+    assert process(job, replace(choice, overwrite=True), loaded).status == "done"
+
+
 @pytest.mark.parametrize("step", ["save", "publish"])
 def test_a_full_disk_leaves_no_partial_file(tmp_path, model, loaded, monkeypatch, step):
     def full(*_, **__):

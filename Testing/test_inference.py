@@ -18,7 +18,7 @@ from SegSRGANLib.normalization import Normalization
 from SegSRGANLib.prediction import PredictionOptions
 from SegSRGANLib.progress import Cancelled
 from SegSRGANLib.resampling import upsample
-from SegSRGANLib.results import result_name, result_paths, save_enhancement
+from SegSRGANLib.results import recorded_files, result_name, result_paths, save_enhancement
 
 GRIDS = awkward_grids()
 PREDICTION = PredictionOptions(patch=32, device="cpu")
@@ -238,3 +238,23 @@ def test_results_are_written_whole_and_never_replaced_unasked(tmp_path, monkeypa
     with pytest.raises((OSError, ValueError)):
         save_enhancement(result, scan, tmp_path / "out", "brain", overwrite=True)
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_another_result_of_the_same_name_leaves_nothing_of_the_first(tmp_path):
+    scan = blob(GRIDS["oblique"], 3.0)
+    options = EnhanceOptions(spacing=0.9, prediction=PREDICTION)
+    result = enhance(scan, _model(), options)
+    first = save_enhancement(result, scan, tmp_path, "brain", maps=True)
+    others = [tmp_path / "notes.txt", tmp_path / "other_cortex.nii.gz"]
+    for other in others:
+        other.write_text("")
+    sr_only = replace(result, probabilities={}, labels=None)
+    second = save_enhancement(sr_only, scan, tmp_path, "brain", overwrite=True)
+    assert first["labels"].name == "brain_cortex.nii.gz" and not first["labels"].exists()
+    assert set(tmp_path.iterdir()) == {*second.values(), *others}
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../kept", "sub/kept", "..\\kept", 3, None])
+def test_a_record_names_nothing_outside_its_folder(tmp_path, name):
+    (tmp_path / "record.json").write_text(json.dumps({"files": [name, "a_sr.nii.gz"]}))
+    assert recorded_files(tmp_path / "record.json") == [tmp_path / "a_sr.nii.gz"]

@@ -138,6 +138,8 @@ def test_folder_of_files(logic, standIn, tmp_path):  # noqa: F811
     (source / "a.mha").write_bytes((source / "b.nrrd").read_bytes())
     with pytest.raises(ValueError, match="a.mha, a.nii.gz would have the same results"):  # none is left out in silence
         logic.enhanceFolder(source, target)
+    with pytest.raises(ValueError, match="would be taken for volumes"):
+        logic.enhanceFolder(source, source / ".." / "in")
 
 
 def test_the_launcher_runs_the_library(tmp_path):

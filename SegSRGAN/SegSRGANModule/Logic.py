@@ -90,9 +90,12 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
             The enhanced volumes.
 
         Raises:
-            ValueError: no volume in the folder, or two whose results would have one name.
+            ValueError: no volume in the folder, two whose results would have one name, or results among the volumes.
             RuntimeError: a run failed; the results before it are kept.
         """
+        if Path(inputFolder).resolve() == Path(outputFolder).resolve():
+            text = _("Results in the folder of the volumes, {folder}, would be taken for volumes: choose another one.")
+            raise ValueError(text.format(folder=inputFolder))
         inputs = [path for path in sorted(Path(inputFolder).iterdir()) if path.name.lower().endswith(_VOLUME_ENDINGS)]
         if not inputs:
             raise ValueError(_("There is no volume file in {folder}.").format(folder=inputFolder))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,8 @@ from ..dicom_source import read_source
 from ..inference import EnhanceOptions, enhance
 from ..preflight import contrast_warnings
 from ..progress import Cancelled, Progress, ShouldStop, scaled, stop_if
-from ..results import save_enhancement
+from ..provenance import image_hash
+from ..results import recorded_files, remove, save_enhancement
 from ..volume_io import read_labels, read_volume
 from .claims import Claim
 from .jobs import Job
@@ -92,22 +92,34 @@ def process(
 
 
 def existing(job: Job, options: BatchOptions, model: Model) -> Outcome | None:
-    """The outcome of a job whose whole result is there: SKIPPED, or FAILED when it was made with other settings."""
+    """The outcome of a job whose whole result is there: SKIPPED, or FAILED when it is of another scan or settings."""
     path = options.layout.record(job)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        # the record of `segsrgan predict` lists no files; it is written last, too
-        whole = all((path.parent / name).exists() for name in record.get("files", []))
         made = {name: record["options"][name] for name in _SAME_RESULT}, record["model"]["sha256"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if not whole:
+    if not all(file.exists() for file in recorded_files(path)):
         return None
     options_now, mask = asdict(options.enhance), None if job.mask is None else job.mask.name
     same_mask = record["input"].get("mask_file", mask) == mask
     if not same_mask or made != ({name: options_now[name] for name in _SAME_RESULT}, model.sha256):
         return Outcome(job, FAILED, "a result with other settings is there: use --overwrite or another output folder")
+    if _replaced_since(job.source, path, record):
+        return Outcome(job, FAILED, "the result of another scan is there: use --overwrite or another output folder")
     return Outcome(job, SKIPPED, "its result was there", record=record)
+
+
+def _replaced_since(scan: Path, result: Path, record: dict[str, Any]) -> bool:
+    """Whether a scan is younger than its result and not the one that the record describes. Only a younger one is read:
+    a look at a thousand finished volumes must take seconds."""
+    try:
+        files = list(scan.iterdir()) if scan.is_dir() else [scan]
+        if max(file.stat().st_mtime for file in files) <= result.stat().st_mtime:
+            return False
+        return bool(image_hash(read_volume(scan)) != record["input"]["sha256"])
+    except (OSError, ValueError):  # what cannot be read now is no other scan
+        return False
 
 
 def _enhance_into(
@@ -153,33 +165,17 @@ def _publish(files: dict[str, Path], job: Job, options: BatchOptions, record: di
     target.parent.mkdir(parents=True, exist_ok=True)
     for path in (*places, staged_record):
         _flush(path)
-    _forget(target)
+    earlier = recorded_files(target)
+    target.unlink(missing_ok=True)
+    for path in earlier:
+        remove(path)
     for staged, place in places.items():
         if staged.is_dir():  # does not replace a folder, as a file does a file
-            _remove(place)
+            remove(place)
         os.replace(staged, place)
     _flush(target.parent)
     os.replace(staged_record, target)
     _flush(target.parent)
-
-
-def _forget(target: Path) -> None:
-    """Remove an old record, then its files."""
-    try:
-        names = json.loads(target.read_text(encoding="utf-8")).get("files", [])
-    except (OSError, ValueError):
-        names = []
-    target.unlink(missing_ok=True)
-    for name in names:
-        _remove(target.parent / name)
-
-
-def _remove(path: Path) -> None:
-    """A file, or a folder with what it holds; nothing where there is none."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
