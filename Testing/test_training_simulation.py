@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import binary_erosion
 from training_brains import brain
 
 from SegSRGANLib.training.augmentation import (
     AugmentationConfig,
     deform,
+    random_blur,
     random_orientation,
     strip_fluid,
     synthetic_intensity,
@@ -160,16 +162,36 @@ def test_synthetic_contrast_knows_the_labels_alone():
     assert {-1.0, 1.0} == set(order.ravel())  # either tissue can be the brighter one
 
 
-def test_stripping_cuts_fluid_away_from_outside():
+def test_stripping_ends_anywhere_between_the_fluid_and_a_voxel_inside_the_tissue():
     image, labels = (torch.from_numpy(v) for v in brain(0, 32))
-    shares = []
-    for seed in range(12):
+    tissue = (labels != 4) & (labels > 0)
+    core = torch.from_numpy(binary_erosion(tissue.numpy(), np.ones((3, 3, 3))))
+    depths = set()
+    for seed in range(30):
         stripped, left = strip_fluid(image, labels, (4,), _rng(seed))
-        tissue = (labels != 4) & (labels > 0)
-        assert torch.equal(left[tissue], labels[tissue]) and torch.equal(stripped[tissue], image[tissue])
-        assert set(left[labels == 4].unique().tolist()) <= {0, 4} and torch.all(stripped[left == 0] == 0)
-        shares.append((left == 4).sum().item() / (labels == 4).sum().item())
-    assert min(shares) == 0 and max(shares) > 0.2  # sometimes to the cortex, sometimes not
+        kept = left > 0
+        assert torch.equal(left[kept], labels[kept]) and torch.equal(stripped[kept], image[kept])
+        assert torch.all(stripped[~kept] == 0)
+        if torch.equal(kept, core):
+            depths.add(-1)
+        else:
+            assert torch.all(kept[tissue])
+            depths.add(round(10 * (left == 4).sum().item() / (labels == 4).sum().item()))
+    assert {-1, 0} < depths and max(depths) > 2  # inside the cortex, at it, and in the fluid
+
+
+def test_a_blur_keeps_the_mean_and_has_the_width_of_a_gaussian():
+    image = torch.zeros(25, 25, 25)
+    image[12, 12, 12] = 1.0
+    distance = torch.arange(25.0) - 12
+    widths = []
+    for seed in range(20):
+        blurred = random_blur(image, 1.5, _rng(seed))
+        assert blurred.sum() == pytest.approx(1.0, abs=1e-5)
+        variances = [(blurred.sum(others) * distance**2).sum().item() for others in ((1, 2), (0, 2), (0, 1))]
+        assert variances == pytest.approx([variances[0]] * 3, abs=1e-4)
+        widths.append(variances[0] ** 0.5)
+    assert 5 <= widths.count(0.0) <= 15 and 1.0 < max(widths) <= 1.5  # half of the boxes, up to the largest width
 
 
 def test_input_in_agreement_with_the_slices_is_nearer_to_the_truth():

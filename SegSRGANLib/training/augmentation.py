@@ -8,6 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+_NARROW = 0.15  # voxels: a narrower Gaussian has no neighbours
+
 
 @dataclass(frozen=True)
 class AugmentationConfig:
@@ -21,8 +23,10 @@ class AugmentationConfig:
     background: chance that something surrounds the brain.
     synthetic: chance that the contrast is made from the label map alone (domain randomization, Billot et al., 2023).
     deformation: chance of a rotation and elastic deformation, up to `rotation` degrees and `elastic` voxels.
-    stripping: chance that the fluid around the brain is cut away, wholly or in part, as tight brain masks do; `fluid`
-        names its labels.
+    stripping: chance that the fluid around the brain is cut away, wholly or in part, as tight brain masks do, with a
+        voxel of the cortex at times; `fluid` names its labels.
+    blur: largest standard deviation, voxels, of a blur of the true volume itself, in half of the boxes: many volumes
+        are smoother than their voxels.
     """
 
     orientations: float = 1.0
@@ -37,6 +41,7 @@ class AugmentationConfig:
     elastic: float = 3.0
     stripping: float = 0.0
     fluid: tuple[int, ...] = ()
+    blur: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("orientations", "background", "synthetic", "deformation", "stripping"):
@@ -46,7 +51,7 @@ class AugmentationConfig:
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise ValueError(f"augmentation.{name} goes from a positive number up, not from {low} to {high}.")
-        if min(self.tissue_shift, self.bias, self.rotation, self.elastic) < 0:
+        if min(self.tissue_shift, self.bias, self.rotation, self.elastic, self.blur) < 0:
             raise ValueError("The strengths of the augmentation must not be negative.")
         if self.rotation > 15:
             raise ValueError(f"augmentation.rotation is at most 15 degrees, not {self.rotation}.")
@@ -104,7 +109,7 @@ def deform(
 def strip_fluid(
     image: torch.Tensor, labels: torch.Tensor, fluid: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cut the fluid around a brain away, up to a random depth: a brain mask may end anywhere between skull and cortex.
+    """Cut a brain out, at a random depth: masks end anywhere between the skull and a voxel inside the cortex.
 
     Args:
         image: (z, y, x) float32.
@@ -113,16 +118,40 @@ def strip_fluid(
         rng: the source of randomness.
 
     Returns:
-        Image and labels, both 0 where the fluid was cut away.
+        Image and labels, both 0 where something was cut away.
     """
     table = torch.ones(256)
     table[[0, *fluid]] = 0
-    tissue = table[labels.long()]
-    near = tissue
-    for _ in range(int(rng.integers(0, 4))):  # times a voxel of fluid is kept around the tissue
-        near = F.max_pool3d(near[None, None], 3, stride=1, padding=1)[0, 0]
+    near = table[labels.long()]
+    depth = int(rng.integers(-1, 4))  # voxels of fluid kept around the tissue; -1 takes one of the tissue as well
+    if depth < 0:
+        near = 1 - _dilated(1 - near)
+    for _ in range(depth):
+        near = _dilated(near)
     kept = (near > 0) & (labels > 0)
     return image * kept, labels * kept
+
+
+def random_blur(image: torch.Tensor, largest: float, rng: np.random.Generator) -> torch.Tensor:
+    """A Gaussian blur of a random width, or none, one time in two.
+
+    Args:
+        image: (z, y, x) float32.
+        largest: standard deviation, voxels.
+        rng: the source of randomness.
+    """
+    width = rng.uniform(0, largest)
+    if rng.random() < 0.5 or width < _NARROW:
+        return image
+    reach = int(np.ceil(3 * width))
+    offsets = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * (offsets / width) ** 2)
+    blurred = image[None, None]
+    for axis in range(3):
+        shape, padding = [1] * 5, [0] * 3
+        shape[2 + axis], padding[axis] = len(offsets), reach
+        blurred = F.conv3d(blurred, (kernel / kernel.sum()).view(shape), padding=padding)
+    return blurred[0, 0]
 
 
 def synthetic_intensity(labels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -175,6 +204,11 @@ def _smooth_field(nodes: np.ndarray, like: torch.Tensor) -> torch.Tensor:
     """A few random nodes, interpolated to a smooth field of the size of `like`."""
     coarse = torch.from_numpy(nodes.astype(np.float32))[None, None]
     return F.interpolate(coarse, size=like.shape, mode="trilinear", align_corners=True)[0, 0]
+
+
+def _dilated(mask: torch.Tensor) -> torch.Tensor:
+    """A mask (z, y, x) of 0 and 1 and the voxels that touch it."""
+    return F.max_pool3d(mask[None, None], 3, stride=1, padding=1)[0, 0]
 
 
 def _smooth(volume: torch.Tensor) -> torch.Tensor:

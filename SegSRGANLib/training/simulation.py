@@ -18,6 +18,7 @@ from ..separable import apply_along, as_tensor
 from .augmentation import (
     AugmentationConfig,
     deform,
+    random_blur,
     random_contrast,
     random_orientation,
     strip_fluid,
@@ -135,6 +136,8 @@ def _random_scene(
         image, tissue = strip_fluid(image, tissue, augmentation.fluid, rng)
     if rng.random() < augmentation.synthetic:
         image = synthetic_intensity(tissue, rng)
+    if augmentation.blur > 0:
+        image = random_blur(image, augmentation.blur, rng)
     image = random_contrast(image, tissue, augmentation, rng)
     classes = torch.from_numpy(subject.class_table)[tissue.long()]
     return [image, *((classes == number).float() for number in range(1, 1 + len(subject.wanted)))]
