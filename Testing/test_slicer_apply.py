@@ -42,6 +42,24 @@ def test_probability_map_is_filled_when_a_node_is_chosen(panel, standIn):  # noq
     assert slicer.util.arrayFromVolume(node).max() == 1
 
 
+def test_a_model_that_does_not_segment_shows_no_other_segmentation_as_its_own(panel, standIn, tmp_path):  # noqa: F811
+    phantoms.node()
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    probability = panel.ui.outputProbabilitySelector.addNode()
+    applied(panel)
+    earlier, drawn = parameters.outputSegmentation, slicer.util.arrayFromVolume(probability).sum()
+    standIn("intensity")
+    applied(panel)
+    assert "Done" in panel.ui.statusLabel.text
+    assert parameters.outputVolume and parameters.outputSegmentation is None
+    assert earlier in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")  # the user's now, and unchanged
+    assert slicer.util.arrayFromVolume(probability).sum() == drawn > 0
+    assert panel.ui.volumesTable.rowCount == 0
+    panel.qualityTab.saveReport(tmp_path / "r.html")
+    assert "Cerebral cortex" not in (tmp_path / "r.html").read_text()
+
+
 def test_the_options_reach_the_child(panel, standIn, monkeypatch):  # noqa: F811
     from SegSRGANModule import EnhanceJob
 

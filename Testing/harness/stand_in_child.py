@@ -1,7 +1,7 @@
 """Stands in for `python -m SegSRGANLib` where a test is about the panel: same protocol, no PyTorch, done in a second.
 
 `predict` interpolates and calls the brightest voxels cortex. The variable SEGSRGAN_STAND_IN makes it misbehave: "slow"
-(steps that wait for the cancel file), "stubborn" (ignores that file), "fail" (one sentence, status 1), "crash" (dies).
+(steps that wait for the cancel file), "stubborn" (ignores that file), "fail" (one sentence, status 1), "crash" (dies). With "intensity" it does not segment.
 """
 
 import argparse
@@ -95,10 +95,12 @@ def write(options, sr, probability, labels) -> None:
 
     name = options.input.name.removesuffix(".nrrd").removesuffix(".nii.gz")
     options.output.mkdir(parents=True, exist_ok=True)
-    for image, ending in ((sr, "sr"), (probability, "cortex-probability"), (labels, "cortex")):
+    images = [(sr, "sr"), (probability, "cortex-probability"), (labels, "cortex")]
+    for image, ending in images[:1] if MODE == "intensity" else images:
         sitk.WriteImage(image, str(options.output / f"{name}_{ending}.nii.gz"))
     record = {"device": "cpu (1 threads)", "model": {"name": options.model, "title": "Stand-in"}}
     record |= {"warnings": ["Only a stand-in."], "seconds": {"total": 1.5}, "options": {"spacing": options.spacing}}
+    record |= {"classes": [] if MODE == "intensity" else ["cortex"]}
     (options.output / f"{name}_record.json").write_text(json.dumps(record))
     (options.output / f"{name}_qc.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     emit(done=True, files={})
