@@ -8,7 +8,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-_NARROW = 0.15  # voxels: a narrower Gaussian has no neighbours
+from ..acquisition import FWHM_PER_SIGMA, sampling_matrix
+from ..separable import apply_along, as_tensor
+
+_NARROW = 0.1  # voxels: a Gaussian of no width divides by zero
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class AugmentationConfig:
     deformation: chance of a rotation and elastic deformation, up to `rotation` degrees and `elastic` voxels.
     stripping: chance that the fluid around the brain is cut away, wholly or in part, as tight brain masks do, with a
         voxel of the cortex at times; `fluid` names its labels.
-    blur: largest standard deviation, voxels, of a blur of the true volume itself, in half of the boxes: many volumes
-        are smoother than their voxels.
+    blur: largest standard deviation, voxels, of a blur of the true volume itself, in half of the boxes and in some
+        places more than in others: many volumes are smoother than their voxels.
     """
 
     orientations: float = 1.0
@@ -133,25 +136,23 @@ def strip_fluid(
 
 
 def random_blur(image: torch.Tensor, largest: float, rng: np.random.Generator) -> torch.Tensor:
-    """A Gaussian blur of a random width, or none, one time in two.
+    """A Gaussian blur, one time in two: of another width along each axis, and in some places stronger than in others.
+
+    Averages over brains and volumes put together from moving slices are such: sharp here, and smooth there.
 
     Args:
         image: (z, y, x) float32.
         largest: standard deviation, voxels.
         rng: the source of randomness.
     """
-    width = rng.uniform(0, largest)
-    if rng.random() < 0.5 or width < _NARROW:
+    if rng.random() < 0.5:
         return image
-    reach = int(np.ceil(3 * width))
-    offsets = torch.arange(-reach, reach + 1, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (offsets / width) ** 2)
-    blurred = image[None, None]
-    for axis in range(3):
-        shape, padding = [1] * 5, [0] * 3
-        shape[2 + axis], padding[axis] = len(offsets), reach
-        blurred = F.conv3d(blurred, (kernel / kernel.sum()).view(shape), padding=padding)
-    return blurred[0, 0]
+    blurred = image
+    for axis, width in enumerate(rng.uniform(0, largest, 3)):
+        matrix = sampling_matrix(image.shape[axis], image.shape[axis], 1.0, max(width, _NARROW) * FWHM_PER_SIGMA)
+        blurred = apply_along(blurred, as_tensor(matrix, image), axis)
+    strength = _smooth_field(rng.uniform(-0.5, 1.5, (4, 4, 4)), image).clamp_(0, 1)
+    return torch.lerp(image, blurred, strength)
 
 
 def synthetic_intensity(labels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """Stands in for `python -m SegSRGANLib` where a test is about the panel: same protocol, no PyTorch, done in a second.
 
 `predict` interpolates and calls the brightest voxels cortex. The variable SEGSRGAN_STAND_IN makes it misbehave: "slow"
-(steps that wait for the cancel file), "stubborn" (ignores that file), "fail" (one sentence, status 1), "crash" (dies). With "intensity" it does not segment.
+(steps that wait for the cancel file), "stubborn" (ignores that file), "fail" (one sentence, status 1), "crash" (dies).
+With "intensity" it does not segment.
 """
 
 import argparse
