@@ -1,5 +1,7 @@
 """Training patches: what must hold whatever is drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -198,6 +200,16 @@ def test_a_blur_is_a_gaussian_of_another_width_along_each_axis_and_in_each_place
     assert all(
         torch.allclose(random_blur(constant, 1.5, _rng(s))[5:-5, 5:-5, 5:-5], constant[0, 0, 0]) for s in range(6)
     )
+
+
+def test_a_hard_edge_ends_at_a_voxel_where_a_soft_one_fades():
+    def faded(hard_edge):
+        augmentation = replace(PLAIN, hard_edge=hard_edge)
+        config = _config(augmentation=augmentation, zoom=(1.3, 1.3), anisotropic_zoom=0.0, patch=40)
+        true = simulate_patch(_subject(side=40), config, _rng(1))[1][0]
+        return ((true > 0.001) & (true < 0.3)).sum().item()  # the darkest tissue has 0.4
+
+    assert faded(0.0) > 1000 and faded(1.0) < faded(0.0) / 20
 
 
 def test_input_in_agreement_with_the_slices_is_nearer_to_the_truth():

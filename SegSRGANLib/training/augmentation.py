@@ -28,6 +28,7 @@ class AugmentationConfig:
     deformation: chance of a rotation and elastic deformation, up to `rotation` degrees and `elastic` voxels.
     stripping: chance that the fluid around the brain is cut away, wholly or in part, as tight brain masks do, with a
         voxel of the cortex at times; `fluid` names its labels.
+    hard_edge: chance that all around the brain is zero, up to the last voxel of a mask, as brain masks do.
     blur: largest standard deviation, voxels, of a blur of the true volume itself, in half of the boxes and in some
         places more than in others: many volumes are smoother than their voxels.
     """
@@ -44,10 +45,11 @@ class AugmentationConfig:
     elastic: float = 3.0
     stripping: float = 0.0
     fluid: tuple[int, ...] = ()
+    hard_edge: float = 0.0
     blur: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("orientations", "background", "synthetic", "deformation", "stripping"):
+        for name in ("orientations", "background", "synthetic", "deformation", "stripping", "hard_edge"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"augmentation.{name} is a chance from 0 to 1, not {getattr(self, name)}.")
         for name in ("gamma", "scale"):

@@ -106,8 +106,10 @@ def simulate_patch(
         positions = (np.arange(side) - side / 2) / zooms[axis] + (length - 1) / 2
         matrix = as_tensor(spline_matrix(length, positions), scene[0])
         scene = [apply_along(volume, matrix, axis) for volume in scene]
-    intensity, *shares = scene
+    intensity, brain, *shares = scene
     intensity.clamp_(min=0)
+    if rng.random() < config.augmentation.hard_edge:  # masks are made of voxels, so they are cut after the zoom
+        intensity *= brain > rng.uniform(0.4, 0.95)
     low = _observe(intensity, factor, config, rng)
     inner = (slice(margin, margin + config.patch),) * 3
     return low[inner][None], torch.stack([intensity[inner], *(share[inner].clamp_(0, 1) for share in shares)])
@@ -120,7 +122,7 @@ def _draw(bounds: tuple[float, float], usual: tuple[float, float] | None, rng: n
 def _random_scene(
     subject: Subject, size: np.ndarray, share: float, config: SimulationConfig, rng: np.random.Generator
 ) -> list[torch.Tensor]:
-    """A box of the brain with a random shape and contrast: intensity, then each class (z, y, x), all float32.
+    """A box of the brain with a random shape and contrast: intensity, brain, each class (z, y, x), all float32.
 
     The patch is the middle of the box, `share` of each side; the rest is what its observation depends on.
     """
@@ -132,15 +134,15 @@ def _random_scene(
     image, tissue = torch.from_numpy(crop), torch.from_numpy(labels)
     if warp:
         image, tissue = deform(image, tissue, int(size.max()), augmentation, rng)
+    if augmentation.blur > 0:
+        image = random_blur(image, augmentation.blur, rng)
     if augmentation.stripping > 0 and rng.random() < augmentation.stripping:
         image, tissue = strip_fluid(image, tissue, augmentation.fluid, rng)
     if rng.random() < augmentation.synthetic:
         image = synthetic_intensity(tissue, rng)
-    if augmentation.blur > 0:
-        image = random_blur(image, augmentation.blur, rng)
     image = random_contrast(image, tissue, augmentation, rng)
     classes = torch.from_numpy(subject.class_table)[tissue.long()]
-    return [image, *((classes == number).float() for number in range(1, 1 + len(subject.wanted)))]
+    return [image, (tissue > 0).float(), *((classes == number).float() for number in range(1, 1 + len(subject.wanted)))]
 
 
 def _random_crop(
