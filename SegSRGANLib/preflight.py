@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # loads torch
     from .checkpoint import ModelCard
 
 _OTHER_CONTRAST = re.compile(r"(?<![A-Za-z0-9])(T1w?|FLAIR|DWI|ADC|PD|CT|SWI|BOLD)(?![A-Za-z0-9])", re.IGNORECASE)
+_HARDLY_THICKER = 1.5  # times: there interpolation was better than the network (docs/evaluation.md)
 
 
 def describe(grid: Grid, output: Grid) -> str:
@@ -84,9 +85,10 @@ def _geometry_warnings(grid: Grid, output: Grid) -> list[str]:
     """What no model can help."""
     found = []
     thickness = max(grid.spacing)
-    if thickness <= 1.2 * max(output.spacing):
+    if thickness <= _HARDLY_THICKER * max(output.spacing):
         found.append(
-            f"The volume is already about as fine as the output ({thickness:.3g} mm); there is little to gain."
+            f"The volume is already about as fine as the output ({thickness:.3g} mm): there is little to gain, and "
+            "interpolation may be nearer to the truth."
         )
     if min(grid.extent) < 30:
         found.append(f"The field of view of {_times(grid.extent)} mm does not hold a whole brain.")

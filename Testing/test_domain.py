@@ -21,7 +21,7 @@ from SegSRGANLib.inference import EnhanceOptions, enhance
 from SegSRGANLib.networks import Generator, GeneratorConfig
 from SegSRGANLib.phantom import neonatal_phantom
 from SegSRGANLib.prediction import PredictionOptions
-from SegSRGANLib.preflight import compare, contrast_warnings, judge
+from SegSRGANLib.preflight import compare, contrast_warnings, judge, warnings_for
 from SegSRGANLib.reports.subject import write_subject_report
 from SegSRGANLib.resampling import resample_labels
 from SegSRGANLib.training.augmentation import AugmentationConfig
@@ -227,3 +227,10 @@ def test_names_and_values(name, low, high, words):
 
 def _millilitres(mask: sitk.Image) -> float:
     return float(np.count_nonzero(sitk.GetArrayViewFromImage(mask)) * np.prod(mask.GetSpacing()) / 1000)
+
+
+@pytest.mark.parametrize("thickness, said", [(0.8, True), (1.2, True), (1.4, False), (3.0, False)])
+def test_a_scan_hardly_coarser_than_its_result_has_little_to_gain(thickness, said):
+    scan = Grid((90, 90, 60), (0.8, 0.8, thickness), (0.0, 0.0, 0.0), tuple(np.eye(3).ravel()))
+    found = warnings_for(scan, output_grid(scan, 0.8), (0.5, 1.0), (0.75, 6.5))
+    assert any("interpolation may be nearer to the truth" in sentence for sentence in found) == said
