@@ -316,6 +316,15 @@ def test_the_command_in_processes_of_its_own(data, model, tmp_path):
         picture = imread(path)
         assert min(picture.shape[:2]) > 200 and picture[..., :3].std() > 0.05
 
+    def drawn(again):
+        subprocess.run(again, cwd=ROOT, capture_output=True, check=True)
+        return path.stat().st_mtime_ns
+
+    fewer = [*command[:-1], "spline"]  # all its results are there
+    first = path.stat().st_mtime_ns
+    assert drawn(command) == first < drawn(fewer)
+    assert path.stat().st_mtime_ns == drawn(fewer)
+
 
 def test_the_command_says_what_is_missing(compare, monkeypatch, tmp_path, data):
     status = CliRunner().invoke(build(), ["compare", str(data), "-o", str(tmp_path), "--systems", "spline,gone"])

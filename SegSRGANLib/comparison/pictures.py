@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,12 @@ def picture_path(outdir: Path, subject: str, factor: float) -> Path:
     return outdir / "pictures" / f"{subject}_factor-{factor:g}.png"
 
 
+def is_drawn(plan: Plan, task: Task, factor: float) -> bool:
+    """Whether the picture of a volume is there and shows the results of this plan, no others and all of them."""
+    path = picture_path(plan.options.outdir, task.key, factor)
+    return path.is_file() and _digest(plan, task, factor).encode() in path.read_bytes()
+
+
 def draw_grid(plan: Plan, task: Task, factor: float) -> None:
     """Draw what every system made of one volume; systems that failed are left out.
 
@@ -51,12 +58,22 @@ def draw_grid(plan: Plan, task: Task, factor: float) -> None:
         return
     restored = [Row(factor, restorer.name) for restorer in plan.systems.restorers]
     volumes = [_Panel("high resolution", truth, colour(HR)), *_panels(store, task, restored)]
-    rows = [row for row in plan.rows() if row.factor in (factor, TRUE_RESOLUTION)]
-    outlines = [p for p in _panels(store, task, rows) if f"{_PLANE}_labels" in p.planes]
+    outlines = [p for p in _panels(store, task, _rows(plan, factor)) if f"{_PLANE}_labels" in p.planes]
     shown = outlines if f"{_PLANE}_labels" in truth else []
     figure = _draw(volumes, shown, truth, f"{task.key}, slices {factor:g} times as thick as the voxels")
     with atomic_path(picture_path(plan.options.outdir, task.key, factor)) as temporary:
-        figure.savefig(temporary, dpi=150, bbox_inches="tight", format="png")
+        made_of = {"Source": _digest(plan, task, factor)}
+        figure.savefig(temporary, dpi=150, bbox_inches="tight", format="png", metadata=made_of)
+
+
+def _rows(plan: Plan, factor: float) -> list[Row]:
+    return [row for row in plan.rows() if row.factor in (factor, TRUE_RESOLUTION)]
+
+
+def _digest(plan: Plan, task: Task, factor: float) -> str:
+    """Of everything that a picture shows; it stands in the picture's file."""
+    keys = [plan.key(row, task.digest) for row in _rows(plan, factor)]
+    return hashlib.sha256(" ".join(keys).encode()).hexdigest()
 
 
 def _panels(store: Store, task: Task, rows: list[Row]) -> list[_Panel]:

@@ -15,7 +15,7 @@ from ..progress import Cancelled, Progress, ShouldStop, stop_if
 from ..weights import load_model
 from . import store as files
 from .bench import Bench, Tools
-from .pictures import draw_grid, picture_path
+from .pictures import draw_grid, is_drawn
 from .plan import Plan, Row, Task
 from .planes import Cut
 from .store import Store
@@ -35,8 +35,8 @@ def pending(task: Task, plan: Plan) -> list[Row]:
 
 
 def unfinished(task: Task, plan: Plan) -> bool:
-    """Whether a row or a picture of a volume is not there."""
-    drawn = all(picture_path(plan.options.outdir, task.key, factor).is_file() for factor in plan.options.factors)
+    """Whether a row of a volume is not there, or a picture of these rows."""
+    drawn = all(is_drawn(plan, task, factor) for factor in plan.options.factors)
     return not drawn or bool(pending(task, plan))
 
 
