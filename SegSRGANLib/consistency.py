@@ -18,12 +18,11 @@ import SimpleITK as sitk
 import torch
 
 from .acquisition import sampling_matrix
-from .geometry import Grid
+from .geometry import THICK, Grid
 from .resampling import resample_labels, upsample
 from .separable import apply_along, as_tensor
 
 _SAME_SPACING = 1.0001  # headers are rounded
-THICK = 1.5  # times the result's spacing: below, the blur is not that of a slice, and undoing it would add edges
 _WINDOW = 4.0  # mm, FWHM over which residuals are averaged: noise averages out, anatomy does not
 _FOREGROUND = 0.1  # of the intensity range: below lies air
 # Of the local contrast: a result that agrees nearly everywhere is not accused of trifles. Sound results on Fidon et al.

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import SimpleITK as sitk
 
 from .domain import Brain, Item, Range, brain_items, brain_region, geometry_items, sentences
-from .geometry import Grid
+from .geometry import THICK, Grid
 
 if TYPE_CHECKING:  # loads torch
     from .checkpoint import ModelCard
 
 _OTHER_CONTRAST = re.compile(r"(?<![A-Za-z0-9])(T1w?|FLAIR|DWI|ADC|PD|CT|SWI|BOLD)(?![A-Za-z0-9])", re.IGNORECASE)
-_HARDLY_THICKER = 1.5  # times: there interpolation was better than the network (docs/evaluation.md)
 
 
 def describe(grid: Grid, output: Grid) -> str:
@@ -85,7 +84,7 @@ def _geometry_warnings(grid: Grid, output: Grid) -> list[str]:
     """What no model can help."""
     found = []
     thickness = max(grid.spacing)
-    if thickness <= _HARDLY_THICKER * max(output.spacing):
+    if thickness <= THICK * max(output.spacing):
         found.append(
             f"The volume is already about as fine as the output ({thickness:.3g} mm): there is little to gain, and "
             "interpolation may be nearer to the truth."

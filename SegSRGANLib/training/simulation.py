@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from ..acquisition import sampling_matrix
-from ..consistency import THICK, damped_inverse, damping
+from ..consistency import damped_inverse, damping
+from ..geometry import THICK
 from ..resampling import spline_matrix
 from ..separable import apply_along, as_tensor
 from .augmentation import (
