@@ -18,5 +18,5 @@ COPY Resources/Models Resources/Models
 RUN pip install --no-cache-dir --no-deps .
 
 WORKDIR /tmp
-ENTRYPOINT ["python", "-m", "SegSRGANLib.bids_app"]
+ENTRYPOINT ["python", "-m", "SegSRGANLib.cli.bids_app"]
 CMD ["--help"]

@@ -22,7 +22,7 @@ SLICE_MM = 6.0  # thickness of the coarse half, chosen to be seen at 32 pixels
 
 def coronal_slice() -> tuple[np.ndarray, np.ndarray, float]:
     """Intensity and cortex (rows from top to bottom, columns) and the spacing in mm of the phantom's middle."""
-    from SegSRGANLib.phantom import CORTEX, neonatal_phantom
+    from SegSRGANLib.datasets.phantom import CORTEX, neonatal_phantom
 
     spacing = 0.5
     phantom = neonatal_phantom(spacing=spacing)

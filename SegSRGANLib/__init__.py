@@ -12,10 +12,10 @@ __version__ = "0.1.0"
 __all__ = ["EnhanceOptions", "Enhancement", "enhance", "load_model"]
 
 _LAZY = {
-    "EnhanceOptions": "inference",
-    "Enhancement": "inference",
-    "enhance": "inference",
-    "load_model": "weights",
+    "EnhanceOptions": "inference.pipeline",
+    "Enhancement": "inference.pipeline",
+    "enhance": "inference.pipeline",
+    "load_model": "models.registry",
 }
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from SegSRGANLib.console import reported
+from SegSRGANLib.cli.console import reported
 from SegSRGANLib.training.config import make_config, read_values
-from SegSRGANLib.training.structure import merge
+from SegSRGANLib.training.config_parsing import merge
 from SegSRGANLib.training.trainer import train
 
 CONFIGS = Path(__file__).parent / "configs"

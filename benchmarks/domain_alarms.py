@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from SegSRGANLib.acquisition import acquire
-from SegSRGANLib.domain import Item
-from SegSRGANLib.geometry import Grid, output_grid
-from SegSRGANLib.preflight import compare
-from SegSRGANLib.volume_io import read_labels, read_volume
-from SegSRGANLib.weights import load_model
+from SegSRGANLib.data.grid import Grid, output_grid
+from SegSRGANLib.io.volume import read_labels, read_volume
+from SegSRGANLib.models.registry import load_model
+from SegSRGANLib.quality.domain import Item
+from SegSRGANLib.quality.preflight import compare
+from SegSRGANLib.transforms.acquisition import acquire
 
 SPACING = 0.8  # mm, of the result
 HEALTHY = ("factor 3", "factor 6", "factor 3, no mask", "factor 6, no mask", "mialsrtk")

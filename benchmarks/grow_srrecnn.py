@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 
-from SegSRGANLib.checkpoint import load_checkpoint, save_checkpoint
-from SegSRGANLib.srrecnn import SRReCNNConfig, grow
+from SegSRGANLib.models.checkpoint import load_checkpoint, save_checkpoint
+from SegSRGANLib.networks.srrecnn import SRReCNNConfig, grow
 
 NOISE = 0.02  # of the deviation of a layer's weights
 

@@ -26,10 +26,10 @@ import numpy as np
 import torch
 from strategies import STRATEGIES, PlainGenerator
 
-from SegSRGANLib.checkpoint import load_checkpoint
-from SegSRGANLib.fast_generator import FastGenerator
-from SegSRGANLib.memory import kept_heap
-from SegSRGANLib.networks import Generator
+from SegSRGANLib.inference.fast_forward import FastGenerator
+from SegSRGANLib.models.checkpoint import load_checkpoint
+from SegSRGANLib.networks.segsrgan import Generator
+from SegSRGANLib.utils.memory import kept_heap
 
 
 def network(model: str | None) -> Generator:
@@ -171,7 +171,7 @@ _BASES = ("original, patch 64 step 20", "MONAI, patch 64 overlap 0.5")
 
 
 def quality(arguments: argparse.Namespace) -> None:
-    from SegSRGANLib.metrics import dice, psnr
+    from SegSRGANLib.metrics.evaluation import dice, psnr
     from SegSRGANLib.training.validation import prepare_exam
 
     model = load_checkpoint(arguments.model)
@@ -205,7 +205,7 @@ def quality(arguments: argparse.Namespace) -> None:
 def _subject(name: str):
     import SimpleITK as sitk
 
-    from SegSRGANLib.training.subject import Subject
+    from SegSRGANLib.training.data.subject import Subject
 
     data = Path(os.environ.get("SEGSRGAN_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     stem = data / "fidon2021" / f"sub-{name}" / "anat" / f"sub-{name}"
@@ -219,9 +219,9 @@ def profile(arguments: argparse.Namespace) -> None:
     """Where the seconds of one whole run go."""
     import SimpleITK as sitk
 
-    from SegSRGANLib.checkpoint import Model, ModelCard
-    from SegSRGANLib.inference import EnhanceOptions, enhance
-    from SegSRGANLib.prediction import PredictionOptions
+    from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
+    from SegSRGANLib.inference.predictor import PredictionOptions
+    from SegSRGANLib.models.checkpoint import Model, ModelCard
 
     depth, height, width = arguments.shape
     scan = sitk.GetImageFromArray(np.random.default_rng(0).random((depth // 6, height, width), np.float32) + 0.1)

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from SegSRGANLib.acquisition import acquire
-from SegSRGANLib.phantom import neonatal_phantom
-from SegSRGANLib.prediction import PredictionOptions
-from SegSRGANLib.volume_io import write_volume
+from SegSRGANLib.datasets.phantom import neonatal_phantom
+from SegSRGANLib.inference.predictor import PredictionOptions
+from SegSRGANLib.io.volume import write_volume
+from SegSRGANLib.transforms.acquisition import acquire
 
 SIZE = (256, 256, 64)
 

@@ -22,17 +22,17 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from SegSRGANLib.acquisition import acquire
-from SegSRGANLib.checkpoint import Model
-from SegSRGANLib.consistency import acquisition_consistency, make_consistent
-from SegSRGANLib.geometry import Grid
-from SegSRGANLib.inference import Enhancement, EnhanceOptions, enhance
-from SegSRGANLib.metrics import dice, psnr
-from SegSRGANLib.prediction import PredictionOptions
-from SegSRGANLib.quality import quality_warnings
-from SegSRGANLib.resampling import onto, upsample
-from SegSRGANLib.volume_io import read_labels, read_volume
-from SegSRGANLib.weights import load_model
+from SegSRGANLib.data.grid import Grid
+from SegSRGANLib.inference.pipeline import Enhancement, EnhanceOptions, enhance
+from SegSRGANLib.inference.predictor import PredictionOptions
+from SegSRGANLib.io.volume import read_labels, read_volume
+from SegSRGANLib.metrics.evaluation import dice, psnr
+from SegSRGANLib.models.checkpoint import Model
+from SegSRGANLib.models.registry import load_model
+from SegSRGANLib.quality.assessment import quality_warnings
+from SegSRGANLib.quality.consistency import acquisition_consistency, make_consistent
+from SegSRGANLib.transforms.acquisition import acquire
+from SegSRGANLib.transforms.resample import onto, upsample
 
 CORTEX = 5
 NOISES = (0.005, 0.02)  # of the maximum of the truth: a quiet and a noisy scan

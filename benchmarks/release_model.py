@@ -18,16 +18,16 @@ from pathlib import Path
 
 import torch
 
-from SegSRGANLib.atomic import atomic_path
-from SegSRGANLib.checkpoint import Model, load_checkpoint, save_checkpoint
-from SegSRGANLib.networks import Generator
-from SegSRGANLib.progress import scaled
-from SegSRGANLib.training.cases import TRAIN, read_cases
+from SegSRGANLib.models.checkpoint import Model, load_checkpoint, save_checkpoint
+from SegSRGANLib.models.registry import DEFAULT_MODEL
+from SegSRGANLib.networks.segsrgan import Generator
 from SegSRGANLib.training.config import TrainingConfig, make_config, read_values
-from SegSRGANLib.training.loading import load_subjects
-from SegSRGANLib.training.outcome import make_card
-from SegSRGANLib.training.subject import Subject
-from SegSRGANLib.weights import DEFAULT_MODEL
+from SegSRGANLib.training.data.loading import load_subjects
+from SegSRGANLib.training.data.splits import TRAIN, read_cases
+from SegSRGANLib.training.data.subject import Subject
+from SegSRGANLib.training.release import make_card
+from SegSRGANLib.utils.atomic_files import atomic_path
+from SegSRGANLib.utils.progress import scaled
 
 MODELS = Path(__file__).parents[1] / "Resources" / "Models"
 

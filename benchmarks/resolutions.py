@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from SegSRGANLib.acquisition import acquire
-from SegSRGANLib.checkpoint import Model
 from SegSRGANLib.comparison.subjects import Volumes, find_cases, load_volumes
-from SegSRGANLib.geometry import Grid, output_grid
-from SegSRGANLib.inference import EnhanceOptions, enhance
-from SegSRGANLib.metrics import evaluate
-from SegSRGANLib.resampling import onto, upsample
-from SegSRGANLib.weights import load_model
+from SegSRGANLib.data.grid import Grid, output_grid
+from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
+from SegSRGANLib.metrics.evaluation import evaluate
+from SegSRGANLib.models.checkpoint import Model
+from SegSRGANLib.models.registry import load_model
+from SegSRGANLib.transforms.acquisition import acquire
+from SegSRGANLib.transforms.resample import onto, upsample
 
 CORTEX = 5
 AXES = ("first", "second", "third")

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from SegSRGANLib.networks import Generator
-from SegSRGANLib.prediction import PredictionOptions, inference_form, predict_volume
+from SegSRGANLib.inference.predictor import PredictionOptions, inference_form, predict_volume
+from SegSRGANLib.networks.segsrgan import Generator
 
 
 class PlainGenerator(nn.Module):

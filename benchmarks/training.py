@@ -18,13 +18,13 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from SegSRGANLib.phantom import neonatal_phantom
+from SegSRGANLib.datasets.phantom import neonatal_phantom
 from SegSRGANLib.training.allocator import keep_freed_memory
 from SegSRGANLib.training.config import TrainingConfig, make_config
-from SegSRGANLib.training.engine import Engine, make_fabric
-from SegSRGANLib.training.preparation import make_network
-from SegSRGANLib.training.simulation import simulate_patch
-from SegSRGANLib.training.subject import Subject
+from SegSRGANLib.training.data.patch_simulation import simulate_patch
+from SegSRGANLib.training.data.subject import Subject
+from SegSRGANLib.training.setup import make_network
+from SegSRGANLib.training.step import Engine, make_fabric
 
 # Pham et al., ISBI 2019: 32 training volumes of the dHCP, 200 epochs
 PAPER_VOLUMES = 32

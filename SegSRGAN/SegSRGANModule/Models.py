@@ -1,6 +1,7 @@
 """The models to choose from: those of models.json, and those in the user's own folder.
 
-The same list as `SegSRGANLib.weights.list_models`, read without PyTorch: the panel shows it before that is installed.
+The same list as `SegSRGANLib.models.registry.list_models`, read without PyTorch: the panel shows it before that is
+installed.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def freeName(name: str, path: Path) -> str:
 
 
 def userFolder() -> Path:
-    """Where the library keeps the user's models; it may not exist yet (`SegSRGANLib.weights.user_models_folder`)."""
+    """Where the library keeps the user's models; it may not exist yet (see `SegSRGANLib.models`)."""
     if home := os.environ.get("SEGSRGAN_HOME"):
         return Path(home).expanduser() / "models"
     if sys.platform == "win32":
@@ -108,7 +109,7 @@ def userFolder() -> Path:
 def modelsFolder() -> Path | None:
     """Where models.json is: inside the installed library, or in Resources/Models of the source tree."""
     package = Path(importlib.util.find_spec("SegSRGANLib").origin).parent
-    folders = (package / "Models", package.parent / "Resources" / "Models")
+    folders = (package / "models" / "bundled", package.parent / "Resources" / "Models")
     return next((folder for folder in folders if (folder / "models.json").is_file()), None)
 
 

@@ -29,8 +29,8 @@ def describe(volumeNode, settings: EnhanceSettings, model: ModelChoice | None) -
     Raises:
         ValueError: the volume cannot be enhanced at this spacing; the message says why.
     """
-    from SegSRGANLib import preflight
-    from SegSRGANLib.geometry import output_grid
+    from SegSRGANLib.data.grid import output_grid
+    from SegSRGANLib.quality import preflight
 
     grid = _gridOf(volumeNode)
     output = output_grid(grid, settings.spacing)
@@ -82,7 +82,7 @@ def _gridOf(volumeNode):
     import slicer
     import vtk
 
-    from SegSRGANLib.geometry import Grid
+    from SegSRGANLib.data.grid import Grid
 
     if volumeNode.GetImageData() is None:
         raise ValueError(_("{name} has no voxels; load it again.").format(name=volumeNode.GetName()))

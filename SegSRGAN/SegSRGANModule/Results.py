@@ -72,7 +72,7 @@ class ResultFiles:
 
     def probability(self, name: str) -> Path:
         """Of a class."""
-        from SegSRGANLib.classes import file_part
+        from SegSRGANLib.data.classes import file_part
 
         return self.path(f"{file_part(name)}-probability.nii.gz")
 

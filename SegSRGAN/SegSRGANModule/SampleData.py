@@ -73,7 +73,7 @@ def thickSlices(volumeNode, name: str, thickness: float = THICK_SLICES):
 
 def loadPhantom(source=None) -> list:
     """The procedural phantom, computed here: [thick slices, the true labels at high resolution]."""
-    from SegSRGANLib.phantom import neonatal_phantom
+    from SegSRGANLib.datasets.phantom import neonatal_phantom
 
     phantom = neonatal_phantom(spacing=0.8)
     labels = _addVolume(phantom.labels, "phantom_labels", "vtkMRMLLabelMapVolumeNode")

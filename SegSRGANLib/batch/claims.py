@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..volume_error import VolumeError
+from ..utils.errors import VolumeError
 
 _FOLDER = ".segsrgan"  # in the output folder, so that staged files can be renamed into place
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..atomic import atomic_path
-from ..classes import CORTEX, bids_label
-from ..provenance import RESEARCH_USE_ONLY
-from ..results import result_paths
+from ..data.classes import CORTEX, bids_label
+from ..inference.record import RESEARCH_USE_ONLY
+from ..results.files import result_paths
+from ..utils.atomic_files import atomic_path
 from .jobs import Job
 
 # BIDS 1.10, the order of the entities in a file name
@@ -37,7 +37,7 @@ class Layout:
         return self.path(job, "record")
 
     def path(self, job: Job, role: str) -> Path:
-        """Where one file goes; see `results.result_paths` for the roles, with "report" and the maps."""
+        """Where one file goes; see `files.result_paths` for the roles, with "report" and the maps."""
         folder = self.outdir / job.folder
         if job.dataset is None:
             if role == "report":

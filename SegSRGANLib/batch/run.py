@@ -11,19 +11,19 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoint import Model
-from ..device import choose_device
-from ..inference import EnhanceOptions
-from ..progress import Progress, ShouldStop, scaled
-from ..weights import load_model
+from ..inference.pipeline import EnhanceOptions
+from ..models.checkpoint import Model
+from ..models.registry import load_model
+from ..utils.devices import choose_device
+from ..utils.process_pool import Do, run_pool
+from ..utils.progress import Progress, ShouldStop, scaled
 from .claims import Claim, sweep
 from .jobs import Job
 from .layout import describe_dataset
-from .pool import Do, run_pool
-from .summary import write_summary
 from .table import table_path
+from .tables import write_summary
 from .volumes import write_volumes
-from .work import BUSY, CANCELLED, BatchOptions, Outcome, existing, process
+from .worker import BUSY, CANCELLED, BatchOptions, Outcome, existing, process
 
 _PATIENCE = 1.0  # s between two looks at volumes that another process has claimed
 
@@ -91,7 +91,7 @@ def in_batch(
         write_summary(known, table)
         write_volumes(known, table_path(options.outdir, "volumes", part))
         if options.report:
-            from ..reports.cohort import write_cohort_report
+            from .cohort_page import write_cohort_report
 
             write_cohort_report(known, options, table.with_suffix(".html"), options.outdir.name)
     return known

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from ..atomic import atomic_path
+from ..utils.atomic_files import atomic_path
 
 MISSING = "n/a"
 

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..atomic import atomic_path
+from ..utils.atomic_files import atomic_path
 from .table import write_table
-from .work import Outcome
+from .worker import Outcome
 
 # Named and described as in a sidecar of BIDS; the values come from the records.
 COLUMNS: dict[str, dict[str, str]] = {

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..atomic import atomic_path
-from ..optional import require
-from ..provenance import RESEARCH_USE_ONLY
-from .colours import colour
+from ..inference.record import RESEARCH_USE_ONLY
+from ..utils.atomic_files import atomic_path
+from ..utils.optional import require
+from ..visualization.palette import colour
 from .tables import INTENSITY, SEGMENTATION, Measure, Table
 
 _SHOWN = (INTENSITY[1], INTENSITY[3], SEGMENTATION[0], SEGMENTATION[2])  # in the brain; Dice and ASSD

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..atomic import atomic_path
-from ..optional import require
-from ..provenance import RESEARCH_USE_ONLY
-from .colours import colour
+from ..inference.record import RESEARCH_USE_ONLY
+from ..utils.atomic_files import atomic_path
+from ..utils.optional import require
+from ..visualization.palette import colour
 from .plan import TRUE_RESOLUTION, Plan, Row, Task
 from .store import Store
 from .systems import HR, SPLINE

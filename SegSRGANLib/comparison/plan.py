@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import __version__
-from ..cases import Case
+from ..io.subject_table import Case
+from .segmenters import AtlasTools
 from .systems import HR, SPLINE, Restorer, Systems
-from .tools import AtlasTools
 
 TRUE_RESOLUTION = 1.0  # the factor of what runs on the high-resolution volume itself
 

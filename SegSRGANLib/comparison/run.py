@@ -7,21 +7,21 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from ..batch.pool import run_pool
-from ..batch.work import CANCELLED as CANCELLED_WORK
-from ..batch.work import FAILED as FAILED_WORK
-from ..batch.work import Outcome
-from ..device import choose_device
-from ..optional import require
-from ..progress import Progress, ShouldStop, scaled
-from ..weights import load_model
+from ..batch.worker import CANCELLED as CANCELLED_WORK
+from ..batch.worker import FAILED as FAILED_WORK
+from ..batch.worker import Outcome
+from ..models.registry import load_model
+from ..utils.devices import choose_device
+from ..utils.optional import require
+from ..utils.process_pool import run_pool
+from ..utils.progress import Progress, ShouldStop, scaled
 from .outputs import write_outputs
 from .plan import CompareOptions, Plan, Task, digest
+from .segmenters import AtlasTools
 from .store import FAILED, Result, Store
 from .subjects import find_cases
 from .systems import Systems
-from .tools import AtlasTools
-from .work import prepare, sentence, unfinished
+from .worker import prepare, sentence, unfinished
 
 _SHARE = 0.97  # of the progress; the rest is for tables
 

@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ..atomic import atomic_path
+from ..utils.atomic_files import atomic_path
 from .plan import Row
 
 DONE, FAILED = "done", "failed"

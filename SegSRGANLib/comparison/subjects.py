@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..acquisition import acquire
-from ..cases import TEST, TRAIN, Case, DataError, read_bids, read_table
-from ..geometry import Grid, output_grid
-from ..results import result_name
-from ..volume_io import read_labels, read_volume
+from ..data.grid import Grid, output_grid
+from ..io.subject_table import TEST, TRAIN, Case, DataError, read_bids, read_table
+from ..io.volume import read_labels, read_volume
+from ..results.files import result_name
+from ..transforms.acquisition import acquire
 
 
 @dataclass(frozen=True)

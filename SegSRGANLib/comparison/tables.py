@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..atomic import atomic_path
+from ..utils.atomic_files import atomic_path
 from .plan import TRUE_RESOLUTION
 from .statistics import Summary, paired, summarize
 from .store import DONE, Result

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..classes import CORTEX, checked_names
-from ..optional import require
+from ..data.classes import CORTEX, checked_names
+from ..utils.optional import require
+from .config_parsing import build, merge
+from .data.patch_simulation import SimulationConfig
 from .losses import LossConfig
 from .optimization import OptimizerConfig
 from .presets import DEFAULT_PRESET, FINE_TUNING_PRESET, PRESETS
-from .simulation import SimulationConfig
-from .structure import build, merge
 
 _CRITIC_SIDE = 64  # voxels that the paper's critic needs
 
@@ -27,7 +27,7 @@ class ValidationConfig:
     every: epochs between two validations.
     slice_thickness: of the simulated acquisition, mm; None takes the middle of the training's range.
     volumes: at most so many test volumes, the first of the list; None takes all.
-    patch, overlap: of the prediction, see `prediction.PredictionOptions`.
+    patch, overlap: of the prediction, see `predictor.PredictionOptions`.
     patience: stop after so many validations without a better one; None goes on.
     """
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..atomic import atomic_path
-from ..optional import require
+from ..utils.atomic_files import atomic_path
+from ..utils.optional import require
 
 MEASURES = ("psnr", "psnr_spline", "ssim", "ssim_spline", "dice")  # of a row, as in `validation.Scores`
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..atomic import atomic_path
-from ..optional import require
+from ..utils.atomic_files import atomic_path
+from ..utils.optional import require
 from .history import Row
 from .validation import Exam, predicted_labels
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from ..atomic import atomic_path
+from ..utils.atomic_files import atomic_path
 
 _KEY = "segsrgan-training"
 

@@ -12,17 +12,17 @@ from typing import Any
 
 import torch
 
-from ..normalization import Normalization
-from ..progress import Cancelled, Progress, ShouldStop, scaled
-from ..weights import load_model
+from ..models.registry import load_model
+from ..transforms.normalization import Normalization
+from ..utils.progress import Cancelled, Progress, ShouldStop, scaled
 from .allocator import keep_freed_memory
 from .config import TrainingConfig
-from .engine import Engine, make_fabric
-from .folder import TrainingFolder, refuse_to_overwrite
+from .data.dataloader import PatchDataset, batches, choose_workers
 from .history import MEASURES, Row, TensorBoardLog
-from .outcome import make_card
-from .preparation import load_data, make_network, with_architecture
-from .stream import PatchDataset, batches, choose_workers
+from .release import make_card
+from .run_folder import TrainingFolder, refuse_to_overwrite
+from .setup import load_data, make_network, with_architecture
+from .step import Engine, make_fabric
 from .validation import Scores, examine, mean_scores
 
 logger = logging.getLogger(__name__)

@@ -9,17 +9,17 @@ import SimpleITK as sitk
 import torch
 from torch import nn
 
-from ..acquisition import acquire
-from ..classes import label_map
-from ..consistency import make_consistent
-from ..geometry import Grid
-from ..metrics import dice, psnr, ssim
-from ..normalization import Normalization
-from ..prediction import PredictionOptions, predict_volume
-from ..progress import Progress, ShouldStop, scaled
-from ..resampling import upsample
+from ..data.classes import label_map
+from ..data.grid import Grid
+from ..inference.predictor import PredictionOptions, predict_volume
+from ..metrics.evaluation import dice, psnr, ssim
+from ..quality.consistency import make_consistent
+from ..transforms.acquisition import acquire
+from ..transforms.normalization import Normalization
+from ..transforms.resample import upsample
+from ..utils.progress import Progress, ShouldStop, scaled
 from .config import ValidationConfig
-from .subject import Subject
+from .data.subject import Subject
 
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 _THRESHOLD = 0.5  # least probability of a label

@@ -1,0 +1,1 @@
+"""A batch as an array of SLURM jobs."""

@@ -1,0 +1,190 @@
+"""One job: claim, enhance in a staging folder, move into place with the record last."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..inference.pipeline import EnhanceOptions, enhance
+from ..inference.record import image_hash
+from ..io.dicom.study import read_source
+from ..io.volume import read_labels, read_volume
+from ..models.checkpoint import Model
+from ..quality.preflight import contrast_warnings
+from ..results.files import recorded_files, remove, save_enhancement
+from ..utils.progress import Cancelled, Progress, ShouldStop, scaled, stop_if
+from .claims import Claim
+from .jobs import Job
+from .layout import Layout, sidecars
+
+DONE, SKIPPED, FAILED, BUSY, CANCELLED = "done", "skipped", "failed", "busy", "cancelled"
+_SAME_RESULT = ("spacing", "interpolator", "bias_correction", "threshold", "consistency", "uncertainty")
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """What holds for every volume of a batch.
+
+    outdir: folder of the results. model: name or file. enhance: see `EnhanceOptions`; its spacing is one number.
+    overwrite: make results again that are there. maps: write the maps of quality. report: write an HTML page each.
+    dicom: write DICOM into the studies of the scans, too.
+    """
+
+    outdir: Path
+    model: str
+    enhance: EnhanceOptions
+    overwrite: bool = False
+    maps: bool = False
+    report: bool = False
+    dicom: bool = False
+
+    @property
+    def layout(self) -> Layout:
+        """Where files go."""
+        return Layout(self.outdir, float(self.enhance.spacing))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: DONE, SKIPPED (its result was there), FAILED, BUSY (another process has it) or CANCELLED."""
+
+    job: Job
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+def process(
+    job: Job,
+    options: BatchOptions,
+    model: Model,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Outcome:
+    """Do one job, unless its result is there or another process has claimed it. Never raises for a bad volume.
+
+    Args:
+        job: which. options: of the batch. model: loaded, shared by all jobs.
+        progress: of this job. should_stop: asked between patches.
+    """
+    start = time.perf_counter()
+    try:
+        claim = Claim(options.outdir, job.key)
+        with claim.held() as mine:
+            if not mine:
+                return Outcome(job, BUSY, "another process is at work on it")
+            if not options.overwrite and (there := existing(job, options, model)):
+                return there
+            record = _enhance_into(claim.staging, job, options, model, progress, should_stop)
+            return Outcome(job, DONE, "", time.perf_counter() - start, record)
+    except Cancelled:
+        return Outcome(job, CANCELLED, "stopped on request")
+    # whatever is wrong with one volume, also what nobody foresaw, must not stop the others
+    except Exception as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        return Outcome(job, FAILED, text, time.perf_counter() - start)
+
+
+def existing(job: Job, options: BatchOptions, model: Model) -> Outcome | None:
+    """The outcome of a job whose whole result is there: SKIPPED, or FAILED when it is of another scan or settings."""
+    path = options.layout.record(job)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        made = {name: record["options"][name] for name in _SAME_RESULT}, record["model"]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if not all(file.exists() for file in recorded_files(path)):
+        return None
+    options_now, mask = asdict(options.enhance), None if job.mask is None else job.mask.name
+    same_mask = record["input"].get("mask_file", mask) == mask
+    if not same_mask or made != ({name: options_now[name] for name in _SAME_RESULT}, model.sha256):
+        return Outcome(job, FAILED, "a result with other settings is there: use --overwrite or another output folder")
+    if _replaced_since(job.source, path, record):
+        return Outcome(job, FAILED, "the result of another scan is there: use --overwrite or another output folder")
+    return Outcome(job, SKIPPED, "its result was there", record=record)
+
+
+def _replaced_since(scan: Path, result: Path, record: dict[str, Any]) -> bool:
+    """Whether a scan is younger than its result and not the one that the record describes. Only a younger one is read:
+    a look at a thousand finished volumes must take seconds."""
+    try:
+        files = list(scan.iterdir()) if scan.is_dir() else [scan]
+        if max(file.stat().st_mtime for file in files) <= result.stat().st_mtime:
+            return False
+        return bool(image_hash(read_volume(scan)) != record["input"]["sha256"])
+    except (OSError, ValueError):  # what cannot be read now is no other scan
+        return False
+
+
+def _enhance_into(
+    staging: Path,
+    job: Job,
+    options: BatchOptions,
+    model: Model,
+    progress: Progress | None,
+    should_stop: ShouldStop | None,
+) -> dict[str, Any]:
+    source = read_source(job.source) if options.dicom else None
+    image = read_volume(job.source)
+    mask = None if job.mask is None else read_labels(job.mask)
+    result = enhance(
+        image, model, options.enhance, mask=mask, progress=scaled(progress, 0, 0.95), should_stop=should_stop
+    )
+    result.record["input"] |= {"file": job.source.name, "mask_file": None if job.mask is None else job.mask.name}
+    result.record["warnings"] += contrast_warnings(job.name, 0, 1)
+    files = save_enhancement(result, image, staging, job.name, maps=options.maps, source=source)  # the picture's title
+    if options.report:
+        from ..results.html_page import write_subject_report
+
+        files["report"] = staging / f"{job.name}_report.html"
+        write_subject_report(result, image, files["report"], job.name)
+    stop_if(should_stop)
+    _publish(files, job, options, result.record)
+    return result.record
+
+
+def _publish(files: dict[str, Path], job: Job, options: BatchOptions, record: dict[str, Any]) -> None:
+    """Move the staged files into place. An old record goes first and the new one comes last, so that at no moment a
+    record stands beside files that are not its own."""
+    layout = options.layout
+    target = layout.record(job)
+    places = {path: layout.path(job, role) for role, path in files.items() if role != "record"}
+    staged_record = files["record"]
+    for place, text in sidecars(job, layout, files, record).items():
+        staged = staged_record.with_name(place.name)
+        staged.write_text(text, encoding="utf-8")
+        places[staged] = place
+    record["files"] = sorted(place.name for place in places.values())
+    staged_record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for path in (*places, staged_record):
+        _flush(path)
+    earlier = recorded_files(target)
+    target.unlink(missing_ok=True)
+    for path in earlier:
+        remove(path)
+    for staged, place in places.items():
+        if staged.is_dir():  # does not replace a folder, as a file does a file
+            remove(place)
+        os.replace(staged, place)
+    _flush(target.parent)
+    os.replace(staged_record, target)
+    _flush(target.parent)
+
+
+def _flush(path: Path) -> None:
+    """Have the system put a file or, where it can, a folder's names on the disk."""
+    if path.is_dir() and os.name != "posix":
+        return
+    with suppress(OSError):  # some network shares refuse for folders
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

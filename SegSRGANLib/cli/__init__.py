@@ -1,0 +1,1 @@
+"""The command line; nothing is imported from here but its `main.main`."""

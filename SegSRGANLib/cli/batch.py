@@ -1,0 +1,125 @@
+"""`segsrgan batch`: many volumes, each exactly once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..batch.jobs import find_jobs, shard
+from ..batch.run import run_batch, summary_path
+from ..batch.slurm.allocation import Allocation
+from ..batch.slurm.submit import run_on_slurm
+from ..batch.worker import BUSY, CANCELLED, FAILED, BatchOptions
+from ..inference.pipeline import EnhanceOptions
+from ..inference.predictor import PredictionOptions
+from ..models.registry import DEFAULT_MODEL
+from ..utils.optional import require
+from .console import CANCELLED as STATUS_CANCELLED
+from .console import emit, reported, run_guarded
+from .options import (
+    BiasCorrection,
+    CancelFile,
+    Consistency,
+    Debug,
+    Device,
+    Dicom,
+    Maps,
+    ModelName,
+    Overlap,
+    Overwrite,
+    Patch,
+    ProgressMode,
+    Report,
+    Spacing,
+    Threshold,
+    Uncertainty,
+)
+
+
+def batch(
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="Folder, BIDS dataset, or .csv list (input[,mask,output]).")
+    ],
+    outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
+    pattern: Annotated[str, typer.Option(help="Names to take, for instance '*_T2w.nii.gz'.")] = "*",
+    participant: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL", help="Of a BIDS dataset only this one; may be repeated.")
+    ] = None,
+    spacing: Spacing = EnhanceOptions.spacing,
+    model: ModelName = DEFAULT_MODEL,
+    workers: Annotated[int, typer.Option(help="Processes at a time; with several GPUs, one each.")] = 1,
+    part: Annotated[
+        str | None, typer.Option("--shard", metavar="I/N", help="Do the I-th of N shares, on one of N machines.")
+    ] = None,
+    slurm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="array=N,...", help="Do it in N SLURM jobs; also partition, time, mem, cpus, gpus, account, qos."
+        ),
+    ] = None,
+    device: Device = "auto",
+    patch: Patch = PredictionOptions.patch,
+    overlap: Overlap = PredictionOptions.overlap,
+    threshold: Threshold = EnhanceOptions.threshold,
+    bias_correction: BiasCorrection = False,
+    consistency: Consistency = True,
+    uncertainty: Uncertainty = 0,
+    maps: Maps = False,
+    report: Report = False,
+    dicom: Dicom = False,
+    overwrite: Overwrite = False,
+    progress: ProgressMode = "bar",
+    cancel_file: CancelFile = None,
+    debug: Debug = False,
+) -> None:
+    """Enhance a whole cohort. Started again after an interruption, it goes on where it was.
+
+    The table summary.tsv says of each volume whether it was done, skipped because its result was there, or failed and
+    why. The exit status is 1 when a volume failed.
+    """
+    cancelled = False
+
+    def work() -> None:
+        nonlocal cancelled
+        enhance = EnhanceOptions(
+            spacing,
+            bias_correction=bias_correction,
+            threshold=threshold,
+            prediction=PredictionOptions(patch, overlap, device=device),
+            consistency=consistency,
+            uncertainty=uncertainty,
+        )
+        options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps, report, dicom)
+        if report:
+            require("jinja2", extra="report")  # before the work, not after it
+        if dicom:
+            require("highdicom", extra="dicom")
+        allocation = None if slurm is None else Allocation.parse(slurm)
+        if allocation is not None and part is not None:
+            raise ValueError("--slurm and --shard do not go together: the jobs of SLURM are the shards.")
+        jobs = shard(find_jobs(source, outdir, pattern, participant or ()), part)
+        with reported(progress, cancel_file) as (show, should_stop):
+            common = {"workers": workers, "progress": show, "should_stop": should_stop}
+            if allocation is None:
+                outcomes = run_batch(jobs, options, part=part, **common)
+            else:
+                outcomes = run_on_slurm(jobs, options, allocation, **common)
+        table = summary_path(options.outdir, part)
+        for outcome in outcomes:
+            if outcome.status == FAILED:
+                typer.echo(f"Failed: {outcome.job.key}: {outcome.reason}", err=True)
+        counts = Counter(outcome.status for outcome in outcomes)
+        if progress != "json":
+            typer.echo(", ".join(f"{count} {status}" for status, count in counts.items()) + f"; see {table}")
+        if counts[CANCELLED] or counts[BUSY]:
+            typer.echo("Cancelled; finished volumes stay, and the same command goes on with the others.", err=True)
+            cancelled = True
+            return
+        if counts[FAILED]:
+            raise ValueError(f"{counts[FAILED]} of {len(outcomes)} volumes failed; {table} says why.")
+        emit(progress, done=True, files={"summary": str(table)}, counts=dict(counts))
+
+    raise typer.Exit(run_guarded(work, debug) or (STATUS_CANCELLED if cancelled else 0))

@@ -1,0 +1,83 @@
+"""`segsrgan compare`: the paper's tables, on any data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..comparison.plan import CompareOptions
+from ..comparison.run import Comparison, run_comparison
+from ..comparison.systems import ALL, parse_systems
+from .console import CANCELLED as STATUS_CANCELLED
+from .console import emit, reported, run_guarded
+from .options import CancelFile, Debug, Device, ProgressMode
+
+
+def compare(
+    data: Annotated[
+        Path, typer.Argument(help="Table (HR_image[, Label_image, Mask_image, Base]) or BIDS folder of true volumes.")
+    ],
+    outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for tables, pictures and results.")],
+    factors: Annotated[str, typer.Option(metavar="N,N", help="Slice thickness in voxels.")] = "3,6",
+    systems: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,NAME=FILE",
+            help="all; spline, models by name or file, imapa, drawem, majority; NAME+consistency fits the scan.",
+        ),
+    ] = ALL,
+    atlases: Annotated[
+        Path | None, typer.Option(help="Table or BIDS folder of labelled atlases, for imapa, drawem and majority.")
+    ] = None,
+    label: Annotated[int, typer.Option(help="Label of the cortex.")] = CompareOptions.label,
+    reference: Annotated[str, typer.Option(help="Row that the others are compared with; the best model.")] = "",
+    workers: Annotated[int, typer.Option(help="Volumes at a time, each on one core.")] = 1,
+    device: Device = CompareOptions.device,
+    progress: ProgressMode = "bar",
+    cancel_file: CancelFile = None,
+    debug: Debug = False,
+) -> None:
+    """Compare systems on simulated thick slices of true volumes. Started again, it goes on where it was.
+
+    The exit status is 1 when a system was missing or failed on a volume; the tables hold the rest.
+    """
+    cancelled = False
+
+    def work() -> None:
+        nonlocal cancelled
+        options = CompareOptions(data, outdir, _factors(factors), atlases, label, reference, device)
+        with reported(progress, cancel_file) as (show, should_stop):
+            found = run_comparison(
+                parse_systems(systems), options, workers=workers, progress=show, should_stop=should_stop
+            )
+        cancelled = found.cancelled
+        _tell(found, progress)
+
+    raise typer.Exit(run_guarded(work, debug) or (STATUS_CANCELLED if cancelled else 0))
+
+
+def _tell(found: Comparison, progress: str) -> None:
+    """Say where the tables are and what is missing.
+
+    Raises:
+        ValueError: something is missing.
+    """
+    if found.cancelled:
+        typer.echo("Cancelled; finished results stay, and the same command goes on with the others.", err=True)
+        return
+    for problem in found.problems:
+        typer.echo(f"Missing: {problem}", err=True)
+    if progress != "json":
+        typer.echo(f"{found.files['tables']}, {found.files['boxes']}, {found.files['pictures']}")
+    if found.problems:
+        raise ValueError(f"The comparison is not complete; {found.files['tables']} says what is missing.")
+    emit(progress, done=True, files={name: str(path) for name, path in found.files.items()})
+
+
+def _factors(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(dict.fromkeys(float(part) for part in text.split(",") if part.strip()))
+    except ValueError:
+        raise ValueError(f"--factors takes numbers separated by commas, as in 3,6; not {text!r}.") from None

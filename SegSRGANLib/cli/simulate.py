@@ -1,0 +1,37 @@
+"""`segsrgan simulate`: the paper's observation model on a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..io.volume import read_volume, write_volume
+from ..results.files import check_writable
+from ..transforms.acquisition import acquire
+from .console import run_guarded
+from .options import Debug, Overwrite
+
+
+def simulate(
+    volume: Annotated[Path, typer.Argument(help="High-resolution volume.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File of the low-resolution volume.")],
+    slice_thickness: Annotated[float, typer.Option(help="Slice thickness, mm.")],
+    axis: Annotated[int, typer.Option(min=0, max=2, help="Axis of the slices: 0, 1 or 2 for x, y or z.")] = 2,
+    noise: Annotated[float, typer.Option(help="Standard deviation of the noise, in the volume's units.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
+    """Simulate thick slices: Gaussian slice profile, sampling, noise (eq. 1 of the paper)."""
+
+    def work() -> None:
+        check_writable([output], overwrite)
+        image = read_volume(volume)
+        spacing = list(image.GetSpacing())
+        spacing[axis] = slice_thickness
+        write_volume(acquire(image, spacing, noise=noise, seed=seed), output)
+        typer.echo(str(output))
+
+    raise typer.Exit(run_guarded(work, debug))

@@ -1,0 +1,1 @@
+"""The values that travel through the library: voxel grid, axes, tissue classes."""

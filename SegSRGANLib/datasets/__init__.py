@@ -1,0 +1,1 @@
+"""Volumes with known truth."""

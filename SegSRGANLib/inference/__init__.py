@@ -1,0 +1,1 @@
+"""One volume in, its super-resolution and classes out."""

@@ -1,0 +1,62 @@
+"""The record that goes with every result: what was done, with what, on what."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import Any
+
+import SimpleITK as sitk
+import torch
+
+from .. import __version__
+from ..data.grid import Grid
+from ..models.checkpoint import Model
+
+RESEARCH_USE_ONLY = "Research use only. Not a medical device; not for diagnosis or treatment decisions."
+
+
+def describe_run(
+    image: sitk.Image, model: Model, device: torch.device, warnings: list[str], timings: dict[str, float]
+) -> dict[str, Any]:
+    """Everything needed to repeat a run, as JSON values.
+
+    Args:
+        image: the input.
+        model: that was used.
+        device: that it ran on.
+        warnings: sentences for the user.
+        timings: seconds per step.
+    """
+    return {
+        "notice": RESEARCH_USE_ONLY,
+        "software": {
+            "segsrgan": __version__,
+            "torch": torch.__version__,
+            "SimpleITK": sitk.Version.VersionString(),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        },
+        "device": device_name(device),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "input": {"grid": asdict(Grid.of(image)), "sha256": image_hash(image)},
+        "model": {"name": model.name, "sha256": model.sha256, "title": model.card.title},
+        "warnings": warnings,
+        "seconds": {name: round(value, 3) for name, value in timings.items()},
+    }
+
+
+def image_hash(image: sitk.Image) -> str:
+    """SHA-256 of a volume's voxels, whatever file they came from."""
+    return hashlib.sha256(sitk.GetArrayViewFromImage(image).tobytes()).hexdigest()
+
+
+def device_name(device: torch.device) -> str:
+    """For instance "cuda (NVIDIA H100)" or "cpu (2 threads)"."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        return f"cpu ({torch.get_num_threads()} threads)"
+    return device.type

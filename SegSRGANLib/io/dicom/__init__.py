@@ -1,0 +1,1 @@
+"""DICOM series to checked images, and results back into their study."""

@@ -1,0 +1,1 @@
+"""Measures of a result against its truth."""

@@ -1,0 +1,1 @@
+"""Trained networks: card, file, list, download, import."""

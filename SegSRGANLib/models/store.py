@@ -1,0 +1,126 @@
+"""Downloading, importing and removing models in the user's folder (see `registry.user_models_folder`)."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from ..utils.atomic_files import atomic_path
+from ..utils.optional import require
+from ..utils.progress import Progress, ShouldStop
+from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from .download import fetch
+from .keras_import import is_keras_file, read_keras_file
+from .registry import ModelEntry, find_model, listed_models, user_models_folder
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
+
+
+def download_model(name: str, progress: Progress | None = None, should_stop: ShouldStop | None = None) -> ModelEntry:
+    """Download a listed model and make it ready; a weight file of the original project is converted.
+
+    Args:
+        name: of a listed model.
+        progress: called with the share that has arrived.
+        should_stop: asked during the download; what has arrived is kept for the next time.
+
+    Returns:
+        The model's entry; its `path` is the file.
+
+    Raises:
+        CheckpointError: unknown name, or a model without an address.
+        DownloadError: see `download.fetch`.
+        MissingPackage: a file of the original project needs h5py.
+        Cancelled: should_stop said so.
+    """
+    entry = find_model(name)
+    if entry.installed:
+        return entry
+    if not entry.url or not entry.fingerprint:
+        raise CheckpointError(f"The model {name} has no verified address to download it from.")
+    if entry.git_blob_sha1:
+        require("h5py", extra="keras")  # say so before the download, not after
+    target = user_models_folder() / f"{name}.download"
+    fetch(entry.url, target, entry.fingerprint, progress, should_stop)
+    try:
+        _store(target, entry)
+    finally:
+        target.unlink(missing_ok=True)
+    return entry
+
+
+def import_model(file: str | Path, name: str | None = None, overwrite: bool = False) -> ModelEntry:
+    """Add a model file that the user has: .safetensors, or HDF5 of the original project.
+
+    A file of the list is recognized by its content, whatever it is called.
+
+    Args:
+        file: to read; it stays where it is.
+        name: to pick the model by; by default the listed one, or the file's name.
+        overwrite: replace a model of that name.
+
+    Returns:
+        The new entry.
+
+    Raises:
+        CheckpointError: missing, damaged or foreign file, a name that cannot be, or is taken.
+        MissingPackage: a file of the original project needs h5py.
+    """
+    file = Path(file)
+    if not file.is_file():
+        raise CheckpointError(f"There is no model file {file}.")
+    listed = {entry.name: entry for entry in listed_models()}
+    known = next((entry for entry in listed.values() if entry.fingerprint and entry.fingerprint.matches(file)), None)
+    if known is None or name not in (None, known.name):
+        name = name or _name_from(file)
+        if not _NAME.fullmatch(name) or name in listed:
+            raise CheckpointError(
+                f"A model cannot be named {name!r}; choose another name of letters, digits, '.', '_', '+' and '-'."
+            )
+        known = replace(known or ModelEntry(name, name), name=name, file="", url="")
+    if known.file:
+        raise CheckpointError(f"{file.name} is the model {known.name}, which is already installed.")
+    if known.path.exists() and not overwrite:
+        raise CheckpointError(f"There is a model named {known.name} already; choose another name, or replace it.")
+    _store(file, known)
+    return find_model(known.name)
+
+
+def remove_model(name: str) -> None:
+    """Delete a downloaded or imported model from the user's folder.
+
+    Raises:
+        CheckpointError: unknown name, a bundled model, or one that is not there.
+    """
+    entry = find_model(name)
+    if entry.file:
+        raise CheckpointError(f"The model {name} came with the software and cannot be removed.")
+    unfinished = list(user_models_folder().glob(f"{name}.download*"))
+    if not entry.installed and not unfinished:
+        raise CheckpointError(f"The model {name} is not on this computer.")
+    for path in (entry.path, *unfinished):
+        path.unlink(missing_ok=True)
+
+
+def _store(file: Path, entry: ModelEntry) -> None:
+    """Check a file's content and put it into the user's folder as the model `entry`."""
+    if is_keras_file(file):
+        card = entry.card()
+        if not entry.description:
+            card = replace(card, description=f"Converted from the weight file {file.name} of the original project.")
+        network, card = read_keras_file(file, card)
+        save_checkpoint(entry.path, network, card)
+        return
+    network = load_checkpoint(file).network
+    if not hasattr(network, "minimum"):
+        raise CheckpointError(f"{file.name} holds a {type(network).__name__}, which does not predict images.")
+    with atomic_path(entry.path) as temporary:
+        shutil.copyfile(file, temporary)
+
+
+def _name_from(file: Path) -> str:
+    """A name for a file: its own, with what a name cannot have replaced."""
+    stem = file.stem if file.suffix in (".safetensors", ".h5", ".hdf5") else file.name
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", stem).strip("-._+")[:80]

@@ -1,0 +1,1 @@
+"""The networks, each an nn.Module with its frozen configuration."""

@@ -1,0 +1,120 @@
+"""SRReCNN, the paper's reference [11]: super-resolution by a deep residual CNN, without segmentation.
+
+Pham et al., "Brain MRI super-resolution using deep 3D convolutional networks", ISBI 2017 (hal-01635455): twenty
+convolutions 3^3 of 64 filters at full resolution, trained on the l2 distance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+_NOISE = 0.1  # variance of what a filter adds to a rotation of the channels, before the training
+
+
+@dataclass(frozen=True)
+class SRReCNNConfig:
+    """Shape of an SRReCNN.
+
+    layers: convolutions, the last one to a single channel (the paper: 20). filters: of the others (the paper: 64).
+    """
+
+    layers: int = 20
+    filters: int = 64
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.layers <= 64:
+            raise ValueError(f"An SRReCNN has 2 to 64 layers, not {self.layers}.")
+        if not 1 <= self.filters <= 256:
+            raise ValueError(f"An SRReCNN has 1 to 256 filters, not {self.filters}.")
+
+
+class SRReCNN(nn.Module):
+    """Interpolated intensity in, super-resolved intensity out: the input plus what the convolutions find missing."""
+
+    segments = False
+    channels_last = True  # on the CPU 1.4 x as fast with its many channels
+    multiple = 1
+    minimum = 1
+
+    def __init__(self, config: SRReCNNConfig = SRReCNNConfig()) -> None:
+        super().__init__()
+        self.config = config
+        self.working_maps = 5 * config.filters  # see `memory_plan.peak_bytes`
+        layers: list[nn.Module] = []
+        inputs = 1
+        for _ in range(config.layers - 1):
+            convolution = nn.Conv3d(inputs, config.filters, 3, padding=1)
+            start_linear(convolution)
+            layers += [convolution, nn.ReLU(inplace=True)]
+            inputs = config.filters
+        self.layers = nn.Sequential(*layers)
+        self.output = nn.Conv3d(inputs, 1, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Predict one batch: (N, 1, D, H, W), interpolated intensities in [0, 1] -> the same shape."""
+        return x + self.output(self.layers(x))
+
+
+@torch.no_grad()
+def start_linear(convolution: nn.Conv3d) -> None:
+    """Make a stack of such convolutions and ReLUs begin as one nearly linear function.
+
+    Half of the filters are the other half negated, so a ReLU loses nothing: relu(a) - relu(-a) = a (Balduzzi et al.,
+    ICML 2017). Apart from a little noise a filter is a rotation of the channels at its central voxel (Xiao et al., ICML
+    2018), so nineteen of them neither blow up nor blur, and the first steps already learn.
+
+    Args:
+        convolution: of one channel, or of channels that such a convolution made; an odd filter more is random.
+    """
+    filters, inputs = convolution.weight.shape[:2]
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="linear")
+    nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+    half, before = filters // 2, inputs // 2
+    if inputs == 1:
+        convolution.weight[half : 2 * half] = -convolution.weight[:half]
+    elif half and before:
+        weight = torch.randn(half, before, 3, 3, 3) * (_NOISE / (27 * before)) ** 0.5
+        weight[:, :, 1, 1, 1] += nn.init.orthogonal_(torch.empty(half, before))
+        convolution.weight[: 2 * half, : 2 * before] = torch.cat(
+            [torch.cat([weight, -weight], dim=1), torch.cat([-weight, weight], dim=1)]
+        )
+
+
+@torch.no_grad()
+def grow(small: SRReCNN, config: SRReCNNConfig, noise: float = 0.0) -> SRReCNN:
+    """A larger network that computes what a small one does (Net2Net: Chen, Goodfellow and Shlens, ICLR 2016).
+
+    A voxel of the small one costs a fraction, so it can learn most of the work before it grows. Filters are repeated,
+    and what reads them is divided by how often; added layers pass on what they get, which is never negative.
+
+    Args:
+        small: a trained network.
+        config: of the result; at least as many layers and filters.
+        noise: added to the repeated filters and the new layers, relative to the deviation of a layer's weights, so that
+            equal ones learn to differ; 0 keeps the function exactly.
+
+    Raises:
+        ValueError: fewer layers or filters than the small one has.
+    """
+    if config.layers < small.config.layers or config.filters < small.config.filters:
+        raise ValueError(f"A network of {small.config} cannot grow to fewer layers or filters: {config}.")
+    large = SRReCNN(config)
+    repeated = torch.arange(config.filters) % small.config.filters
+    share = 1 / torch.bincount(repeated)[repeated].float().view(1, -1, 1, 1, 1)
+    trained = [layer for layer in small.layers if isinstance(layer, nn.Conv3d)]
+    for index, layer in enumerate(layer for layer in large.layers if isinstance(layer, nn.Conv3d)):
+        if index < len(trained):
+            weight, bias = trained[index].weight, trained[index].bias
+            weight = weight if index == 0 else weight[:, repeated] * share
+            layer.weight.copy_(weight[repeated])
+            layer.bias.copy_(bias[repeated])  # type: ignore[index, union-attr]
+        else:
+            nn.init.dirac_(layer.weight)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        layer.weight.add_(torch.randn_like(layer.weight) * layer.weight.std() * noise)
+    large.output.weight.copy_(small.output.weight[:, repeated] * share)
+    large.output.bias.copy_(small.output.bias)  # type: ignore[union-attr]
+    return large

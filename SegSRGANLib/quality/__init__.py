@@ -1,0 +1,1 @@
+"""Measures of a scan and of a result without a truth."""

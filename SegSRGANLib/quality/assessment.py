@@ -1,0 +1,112 @@
+"""Whether to believe a result: the measures that go into every record, and what they mean in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..data.grid import Grid, place_in_words
+from .consistency import acquisition_consistency
+from .morphometry import describe_segmentation
+from .uncertainty import Spread, describe_spread
+
+# Limits of the warnings, from simulated scans of atlas brains and a real one with its brain mask: interpolation and a
+# model stay below (largest local value 8.3), erased lesions and shifted slabs lie above (from 14); slices that changed
+# places reach 9.5 or more. Without a mask, a real scan's fat and skin reach 13.8 by interpolation alone.
+_LOCAL_LIMIT = 9.0  # robust standard deviations
+_SLICE_LIMIT = 4.5
+_LEAST_PSNR = 22.0  # dB
+_LEAST_LARGEST_PIECE = 0.8  # of the cortex
+_WIDEST_INTERVAL = 0.2  # of the volume of the cortex
+
+MAP_NAMES = ("consistency", "sr-deviation", "cortex-entropy")  # all that there may be, see `Quality`
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Figures (JSON values) for the record, sentences for the user, and maps by name.
+
+    maps: "consistency", on the scan's slices; with several runs also "sr-deviation" (the scan's units) and
+        "cortex-entropy" (bits), on the result's grid.
+    """
+
+    figures: dict[str, Any]
+    warnings: list[str]
+    maps: dict[str, sitk.Image]
+
+
+def assess(
+    scan: sitk.Image,
+    sr: sitk.Image,
+    segmentation: tuple[str, sitk.Image, sitk.Image] | None,
+    mask: sitk.Image | None = None,
+    spread: Spread | None = None,
+    scale: float = 1.0,
+) -> Quality:
+    """Measure a result without its truth. Of several classes, only the first is measured, as the figures of "cortex".
+
+    Args:
+        scan: what was super-resolved, after bias correction if there was any.
+        sr: the result.
+        segmentation: name, probability and binary labels of the first class, on the result's grid; None for a model
+            that does not segment.
+        mask: brain mask, on any grid.
+        spread: of several runs, on the result's grid.
+        scale: intensity that the networks see as 1.
+    """
+    name, probability, labels = segmentation or ("cortex", None, None)
+    consistency = acquisition_consistency(scan, sr, mask)
+    figures: dict[str, Any] = {"consistency": consistency.figures()}
+    maps = {"consistency": consistency.z_map}
+    if labels is not None:
+        figures["cortex"] = describe_segmentation(labels, probability)
+    if spread is not None:
+        grid = Grid.of(sr)
+        cortex = np.zeros(grid.shape, np.uint8) if labels is None else sitk.GetArrayFromImage(labels)
+        figures["uncertainty"] = describe_spread(spread, cortex, float(np.prod(grid.spacing)) / 1000, scale)
+        maps["sr-deviation"] = grid.image(spread.deviation)
+        if spread.entropy is not None:
+            maps["cortex-entropy"] = grid.image(spread.entropy)
+    return Quality(figures, quality_warnings(figures, name), maps)
+
+
+def quality_warnings(figures: dict[str, Any], name: str = "cortex") -> list[str]:
+    """Sentences about figures beyond their limits; see `Quality.figures`. name: of the class that was measured."""
+    found = _consistency_warnings(figures["consistency"])
+    cortex = figures.get("cortex")
+    if cortex is not None and cortex["largest_component"] is None:
+        found.append(f"No {name} was found.")
+    elif cortex is not None and cortex["largest_component"] < _LEAST_LARGEST_PIECE:
+        found.append(
+            f"The {name} is in {cortex['components']} pieces, the largest with only "
+            f"{cortex['largest_component']:.0%} of its volume."
+        )
+    spread = figures.get("uncertainty")
+    if spread is not None and spread["volume_ml"]:
+        low, high = spread["volume_interval_ml"]
+        if high - low > _WIDEST_INTERVAL * spread["volume_ml"]:
+            found.append(
+                f"The volume of the {name} depends on how the scan is turned: from {low:.1f} to {high:.1f} mL."
+            )
+    return found
+
+
+def _consistency_warnings(figures: dict[str, Any]) -> list[str]:
+    found = []
+    if figures["psnr"] is not None and figures["psnr"] < _LEAST_PSNR:
+        found.append(
+            f"The result does not agree with the scan ({figures['psnr']:.1f} dB): check the voxel spacing of the scan."
+        )
+    if figures["z_max"] > _LOCAL_LIMIT:
+        place = place_in_words(figures["z_max_position_lps"])
+        found.append(
+            f"Around {place} of the origin the result differs from the scan {figures['z_max']:.0f} times as much as "
+            "elsewhere: look there for anatomy that was invented or erased."
+            + ("" if figures["region"] == "mask" else " Without a brain mask this may be outside the brain.")
+        )
+    if figures["slice_z_max"] > _SLICE_LIMIT:
+        found.append(f"The result differs from the scan in slice {figures['slice'] + 1} as a whole: look at it.")
+    return found

@@ -1,0 +1,1 @@
+"""What the training reads: subjects, splits, simulated patches."""

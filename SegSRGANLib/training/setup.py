@@ -1,0 +1,175 @@
+"""Before the first step: the network, the volumes, and all that can be wrong with them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..models.checkpoint import ARCHITECTURES, Model
+from ..transforms.normalization import Normalization
+from ..utils.progress import Progress, ShouldStop
+from .config import TrainingConfig
+from .config_parsing import build
+from .data.loading import load_subjects
+from .data.splits import TEST, TRAIN, DataError, read_cases
+from .data.subject import Subject
+from .optimization import freeze, start_as_interpolation
+from .validation import Exam, prepare_exam
+
+_CLASSES = "classes"  # option of the networks that segment; the configuration's classes set it
+_SYNTHETIC_TISSUES = 4  # fewer make no brain
+
+# what may differ between a training and its resumption
+_FREE_KEYS = {"output", "csv", "bids", "resume", "device", "compute", "epochs", "hours", "keep_every", "tensorboard"}
+_FREE_KEYS |= {"validation", "title", "description", "training_data", "licence", "citation"}
+
+
+def with_architecture(config: TrainingConfig, parent: Model | None) -> TrainingConfig:
+    """The configuration with the architecture, and unless it says otherwise the input, of the model it starts from.
+
+    Raises:
+        ValueError: a model that segments other classes.
+    """
+    if parent is None:
+        return config
+    _check_parent(config, parent)
+    name = next(key for key, (_, kind) in ARCHITECTURES.items() if type(parent.network) is kind)
+    options = asdict(parent.network.config)  # type: ignore[call-overload]
+    options.pop(_CLASSES, None)
+    simulation = config.simulation
+    if simulation.consistent_input is None:
+        simulation = replace(simulation, consistent_input=parent.card.consistent_input)
+    network = replace(config.network, architecture=name, options=options)
+    return replace(config, network=network, simulation=simulation)
+
+
+def _check_parent(config: TrainingConfig, parent: Model) -> None:
+    names, known = tuple(config.tissues), parent.classes
+    if len(names) != max(1, len(known)):  # a model of the intensity alone needs a tissue to find its patches by
+        raise ValueError(
+            f"The model {parent.name} segments {', '.join(known) or 'nothing'}, the configuration {', '.join(names)}; "
+            "give as many classes as it has, or leave out init."
+        )
+    if names != known and set(names) == set(known):
+        raise ValueError(f"The model {parent.name} has its classes in the order {', '.join(known)}; give them so.")
+
+
+def make_network(config: TrainingConfig, parent: Model | None) -> nn.Module:
+    """The network to train: the parent's, or a new one that starts as interpolation.
+
+    Raises:
+        ValueError: an unknown architecture or option, a part to freeze that it does not have, or a patch or loss that
+            it cannot be trained with.
+    """
+    torch.manual_seed(config.seed)
+    network = _new_network(config) if parent is None else parent.network
+    multiple, patch = network.multiple, config.simulation.patch
+    if getattr(network.config, "conditional", False):
+        raise ValueError("A network that is told the slice spacing cannot be trained here; choose another one.")
+    if patch % multiple or patch < network.minimum:  # type: ignore[operator]
+        raise ValueError(f"This network needs patches in multiples of {multiple} voxels, not {patch}.")
+    if config.loss.adversarial > 0 and not getattr(network, "segments", True):
+        raise ValueError("The critic judges intensity and segmentation together; this network does not segment.")
+    freeze(network, config.freeze)
+    return network.train()
+
+
+def _new_network(config: TrainingConfig) -> nn.Module:
+    names = [name for name in ARCHITECTURES if name != "discriminator"]
+    if config.network.architecture not in names:
+        raise ValueError(f"Unknown architecture {config.network.architecture!r}; choose one of {', '.join(names)}.")
+    config_type, network_type = ARCHITECTURES[config.network.architecture]
+    network = network_type(build(config_type, _options(config, config_type), "network.options."))
+    start_as_interpolation(network)
+    return network
+
+
+def _options(config: TrainingConfig, config_type: type) -> dict[str, Any]:
+    """The network's options, with the number of classes."""
+    options, count = config.network.options, len(config.tissues)
+    if _CLASSES not in {item.name for item in fields(config_type)}:
+        if count > 1:
+            raise ValueError(f"The architecture {config.network.architecture} cannot segment {count} classes.")
+        return options
+    if options.get(_CLASSES, count) != count:
+        raise ValueError(
+            f"network.options.{_CLASSES} is {options[_CLASSES]!r}, but the configuration has {count} "
+            f"({', '.join(config.tissues)}); leave it out."
+        )
+    return {**options, _CLASSES: count}
+
+
+def load_data(
+    config: TrainingConfig,
+    normalization: Normalization,
+    progress: Progress,
+    should_stop: ShouldStop | None,
+) -> tuple[list[Subject], list[Exam]]:
+    """The volumes to learn from, and the exams.
+
+    Raises:
+        DataError: see `splits.read_cases` and `loading.load_subjects`; also a volume smaller than a patch.
+    """
+    cases = read_cases(config.csv, config.bids, config.test_share, config.seed)
+    tests = [case for case in cases if case.base == TEST][: config.validation.volumes]
+    chosen = [case for case in cases if case.base == TRAIN] + tests
+    loaded = load_subjects(chosen, config.tissues, normalization, progress, should_stop)
+    for case, subject in loaded:
+        if case.base == TRAIN:
+            _check_size(subject, case.where, config)
+            _check_tissues(subject, case.where, config)
+    subjects = [subject for case, subject in loaded if case.base == TRAIN]
+    thickness = _exam_thickness(config, subjects)
+    consistent = bool(config.simulation.consistent_input)
+    tests = [subject for case, subject in loaded if case.base == TEST]
+    exams = [prepare_exam(subject, thickness, normalization, consistent) for subject in tests]
+    return subjects, exams
+
+
+def _check_size(subject: Subject, where: str, config: TrainingConfig) -> None:
+    needed = math.ceil(config.simulation.patch / config.simulation.zoom[1])
+    smallest = min(subject.intensity.shape)
+    if smallest < needed:
+        raise DataError(
+            f"{where}: {subject.name} measures only {smallest} voxels around the brain, but a patch of "
+            f"{config.simulation.patch} voxels needs {needed}; reduce simulation.patch."
+        )
+
+
+def _check_tissues(subject: Subject, where: str, config: TrainingConfig) -> None:
+    tissues = len(np.unique(subject.labels)) - 1
+    if config.simulation.augmentation.synthetic > 0 and tissues < _SYNTHETIC_TISSUES:
+        raise DataError(
+            f"{where}: {subject.name} has {tissues} tissues, too few to make contrasts from; set "
+            "simulation.augmentation.synthetic to 0."
+        )
+
+
+def _exam_thickness(config: TrainingConfig, subjects: list[Subject]) -> float:
+    if config.validation.slice_thickness is not None:
+        return config.validation.slice_thickness
+    if config.slice_thickness is not None:
+        return sum(config.slice_thickness) / 2
+    return sum(config.simulation.factor) / 2 * subjects[0].spacing
+
+
+def check_same_training(before: dict[str, Any], config: TrainingConfig) -> None:
+    """Refuse to resume a training with other values than it was begun with.
+
+    Raises:
+        ValueError: the first value that differs.
+    """
+    now = json.loads(config.to_json())
+    reordered = list(now["classes"] or {}) != list(before.get("classes") or {})  # other channels, though equal as dicts
+    for key in now:
+        if key not in _FREE_KEYS and (now[key] != before.get(key) or (key == "classes" and reordered)):
+            raise ValueError(
+                f"The training in this folder was begun with another {key}, {before.get(key)!r}: "
+                "give that one, or choose another folder."
+            )

@@ -1,0 +1,180 @@
+"""One training step, on whatever Lightning Fabric runs it on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..networks.segsrgan import Discriminator, DiscriminatorConfig
+from ..utils.devices import choose_device
+from ..utils.optional import require
+from .config import TrainingConfig
+from .critic import CriticObjective, adversarial_loss
+from .losses import content_loss
+from .optimization import Average, learning_rate, make_adam, output_rates, set_rate, slower_output
+from .state import Parts
+
+
+class TrainingError(RuntimeError):
+    """The training cannot go on; the message says why and what was kept."""
+
+
+@dataclass(frozen=True)
+class StepLosses:
+    """Losses of one step: the generator's, and the mean of the critic's steps (0 without a critic)."""
+
+    generator: float
+    critic: float
+
+
+class _Forward(nn.Module):
+    """The network in mixed precision, which can be switched off.
+
+    Lightning Fabric's own mixed precision rounds the input to bfloat16 too, and with it the intensities that the
+    network adds its residual to.
+    """
+
+    def __init__(self, network: nn.Module, mixed: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.mixed = mixed
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The prediction, float32."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed):
+            return self.network(x).float()
+
+
+def make_fabric(config: TrainingConfig) -> Any:
+    """Lightning Fabric on the chosen device, launched: with several processes, each goes on from here."""
+    lightning = require("lightning_fabric", extra="train")
+    device = choose_device(config.device)
+    processes = config.compute.processes
+    fabric = lightning.Fabric(
+        accelerator="gpu" if device.type == "cuda" else device.type,
+        devices=[device.index] if device.index is not None and processes == 1 else processes,
+        num_nodes=config.compute.nodes,
+        strategy="ddp" if processes * config.compute.nodes > 1 else "auto",
+        precision="32-true",
+    )
+    fabric.launch()
+    return fabric
+
+
+def leads() -> bool:
+    """Whether this is the only process of the training, or the first of them."""
+    distributed = torch.distributed
+    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
+
+
+def _mixed(config: TrainingConfig, device: torch.device) -> bool:
+    if config.optimizer.precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return config.optimizer.precision == "bf16"
+
+
+class Engine:
+    """The networks, their optimizers and the step that trains them."""
+
+    def __init__(self, config: TrainingConfig, network: nn.Module, fabric: Any) -> None:
+        self.config, self.network, self._fabric = config, network, fabric
+        if config.compute.channels_last:
+            network.to(memory_format=torch.channels_last_3d)
+        self.average = Average(network, config.optimizer.average)
+        self.average.network.to(fabric.device)
+        self._optimizer = make_adam(network, config.optimizer)
+        self._mixed = _mixed(config, fabric.device)
+        self._precision = _Forward(network, self._mixed)
+        self._output_rates = output_rates(network, config.optimizer)
+        self._free = [p for p in network.parameters() if p.requires_grad]
+        self._forward, self._wrapped_optimizer = fabric.setup(self._precision, self._optimizer)
+        self.critic = self._make_critic() if config.loss.adversarial > 0 else None
+
+    def _make_critic(self) -> Discriminator:
+        critic = Discriminator(DiscriminatorConfig(self.config.loss.critic_filters))
+        optimizer = self.config.optimizer
+        self._critic_optimizer = torch.optim.Adam(critic.parameters(), lr=optimizer.rate, betas=optimizer.betas)
+        objective = CriticObjective(critic, self.config.loss.gradient_penalty)
+        self._objective, self._wrapped_critic_optimizer = self._fabric.setup(objective, self._critic_optimizer)
+        return critic
+
+    @property
+    def parts(self) -> Parts:
+        """What a state file holds."""
+        parts: Parts = {"network": self.network, "average": self.average.network, "optimizer": self._optimizer}
+        if self.critic is not None:
+            parts |= {"critic": self.critic, "critic_optimizer": self._critic_optimizer}
+        return parts
+
+    @property
+    def draws(self) -> int:
+        """Batches that one step takes from the stream."""
+        return 1 if self.critic is None else 1 + self.config.loss.critic_steps
+
+    def step(self, stream: Iterator[list[torch.Tensor]], step: int, done: float) -> StepLosses:
+        """Update the critic, if there is one, then the generator and its average.
+
+        Args:
+            stream: batches, see `dataloader.batches`.
+            step: steps done before.
+            done: share of the run that is done.
+
+        Raises:
+            TrainingError: a loss or gradient that is not finite; the generator is still that before the step.
+        """
+        rate = learning_rate(self.config.optimizer, step, done)
+        set_rate(self._optimizer, rate)
+        self._precision.mixed = self._mixed and done < self.config.optimizer.full_precision_from
+        critic_loss = 0.0 if self.critic is None else self._train_critic(stream, step, rate)
+        x, target = self._batch(stream)
+        prediction = self._forward(x)
+        loss = content_loss(prediction, target, self.config.loss)
+        if self.critic is not None:
+            loss = loss + self.config.loss.adversarial * adversarial_loss(self.critic, prediction)
+        self._wrapped_optimizer.zero_grad()
+        self._fabric.backward(loss)
+        with slower_output(self.network, self._output_rates):
+            self._checked_step(self._free, loss, self._wrapped_optimizer, step)
+        self.average.update(self.network, step + 1)
+        return StepLosses(loss.item(), critic_loss)
+
+    def _train_critic(self, stream: Iterator[list[torch.Tensor]], step: int, rate: float) -> float:
+        set_rate(self._critic_optimizer, rate)
+        total = 0.0
+        for turn in range(self.config.loss.critic_steps):
+            x, target = self._batch(stream)
+            with torch.no_grad():
+                fake = self._forward(x)[:, :2]
+            loss = self._objective(target, fake, self._mix(step, turn))
+            self._wrapped_critic_optimizer.zero_grad()
+            self._fabric.backward(loss)
+            self._checked_step(list(self.critic.parameters()), loss, self._wrapped_critic_optimizer, step)  # type: ignore[union-attr]
+            total += loss.item()
+        return total / self.config.loss.critic_steps
+
+    def _mix(self, step: int, turn: int) -> torch.Tensor:
+        """Where between real and fake the penalty looks: a function of seed and step, so that a resume is exact."""
+        generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + step) * 64 + turn)
+        mix = torch.rand(self.config.optimizer.batch, 1, 1, 1, 1, generator=generator)
+        return mix.chunk(self._fabric.world_size)[self._fabric.global_rank].to(self._fabric.device)
+
+    def _batch(self, stream: Iterator[list[torch.Tensor]]) -> list[torch.Tensor]:
+        batch = [tensor.to(self._fabric.device, non_blocking=True) for tensor in next(stream)]
+        if self.config.compute.channels_last:
+            batch = [tensor.contiguous(memory_format=torch.channels_last_3d) for tensor in batch]
+        return batch
+
+    def _checked_step(self, parameters: list[nn.Parameter], loss: torch.Tensor, optimizer: Any, step: int) -> None:
+        clip = self.config.optimizer.clip
+        norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf if clip is None else clip)
+        if not (math.isfinite(norm.item()) and math.isfinite(loss.item())):
+            raise TrainingError(
+                f"The loss became {loss.item()} at step {step + 1} (norm of the gradient {norm.item()}); the files of "
+                "the last good checkpoint are kept. Resume with a lower optimizer.rate or with optimizer.precision 32."
+            )
+        optimizer.step()

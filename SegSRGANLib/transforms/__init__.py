@@ -1,0 +1,1 @@
+"""Deterministic operations on volumes, each with its adjoint where it has one."""

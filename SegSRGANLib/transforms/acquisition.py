@@ -1,0 +1,104 @@
+"""The observation model of the paper's eq. 1: Y = H B X + N.
+
+A scanner's thick slice is a weighted mean of what lies under its profile. B blurs with a Gaussian whose full width
+at half maximum (FWHM) is the slice thickness, H samples at the centres of the low-resolution voxels, N is noise.
+B and H are one matrix per coarsened axis. Simulation, training and quality control all use this model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from ..data.grid import Grid, output_grid
+from .separable import apply_along, as_tensor
+
+FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))  # 2.3548
+
+
+def sampling_matrix(inputs: int, outputs: int, step: float, fwhm: float) -> np.ndarray:
+    """Blur by a Gaussian slice profile and sample at the slice centres, along one axis.
+
+    With the same near face, slice i has its centre at (i + 1/2) step - 1/2 input voxels. Every row sums to one, so a
+    constant stays constant up to the border.
+
+    Args:
+        inputs: number of high-resolution voxels.
+        outputs: number of slices.
+        step: distance between slices, in input voxels.
+        fwhm: slice thickness, in input voxels.
+
+    Returns:
+        Matrix (outputs, inputs), float64.
+    """
+    centres = (np.arange(outputs) + 0.5) * step - 0.5
+    offsets = np.arange(inputs) - centres[:, None]
+    exponents = (offsets * FWHM_PER_SIGMA / fwhm) ** 2
+    exponents -= exponents.min(axis=1, keepdims=True)  # of a thin slice between two voxels all weights would be zero
+    weights = np.exp(-0.5 * exponents)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def acquire(
+    image: sitk.Image,
+    spacing: Sequence[float],
+    *,
+    thickness: Sequence[float] | None = None,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> sitk.Image:
+    """Simulate the low-resolution acquisition of a high-resolution volume (eq. 1).
+
+    Args:
+        image: the high-resolution volume.
+        spacing: voxel spacing (x, y, z) in mm of the acquisition; an axis that keeps its spacing is left as it is.
+        thickness: slice thickness (x, y, z) in mm; by default the spacing, that is slices without gaps.
+        noise: standard deviation of Gaussian noise, in units of the image.
+        seed: of the noise.
+
+    Returns:
+        The acquisition, float32, with the same field of view.
+
+    Raises:
+        ValueError: a spacing finer than the image's, or a thickness or noise that cannot be.
+    """
+    fine = Grid.of(image)
+    coarse = output_grid(fine, _checked_spacing(fine, spacing))
+    thickness = coarse.spacing if thickness is None else tuple(thickness)
+    volume = torch.from_numpy(sitk.GetArrayFromImage(sitk.Cast(image, sitk.sitkFloat32)))
+    for axis in range(3):
+        if coarse.spacing[axis] != fine.spacing[axis]:
+            if not thickness[axis] > 0:
+                raise ValueError(f"The slice thickness must be positive, in mm, not {thickness[axis]}.")
+            matrix = sampling_matrix(
+                fine.size[axis],
+                coarse.size[axis],
+                coarse.spacing[axis] / fine.spacing[axis],
+                thickness[axis] / fine.spacing[axis],
+            )
+            volume = apply_along(volume, as_tensor(matrix, volume), 2 - axis)
+    return coarse.image(_with_noise(volume.numpy(), noise, seed))
+
+
+def _checked_spacing(fine: Grid, spacing: Sequence[float]) -> tuple[float, ...]:
+    """The acquisition's spacing, taking the image's own where both agree (headers are rounded)."""
+    result = []
+    for axis, (wanted, own) in enumerate(zip(spacing, fine.spacing, strict=True)):
+        if wanted < own * (1 - 1e-4):
+            raise ValueError(
+                f"An acquisition cannot be finer than the volume: {wanted} mm was asked for along axis {axis}, "
+                f"where the volume has {own:.4g} mm."
+            )
+        result.append(own if abs(wanted - own) <= own * 1e-4 else float(wanted))
+    return tuple(result)
+
+
+def _with_noise(array: np.ndarray, noise: float, seed: int) -> np.ndarray:
+    if noise < 0:
+        raise ValueError(f"The noise must not be negative, but it is {noise}.")
+    if noise > 0:
+        array = array + noise * np.random.default_rng(seed).standard_normal(array.shape, np.float32)
+    return array

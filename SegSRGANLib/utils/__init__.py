@@ -1,0 +1,1 @@
+"""Nothing of medical imaging: errors, progress, optional packages, files, devices, memory, worker processes."""

@@ -1,0 +1,1 @@
+"""Pictures: cut planes, grey window, outlines, palette."""

@@ -1,0 +1,54 @@
+"""Names of classes in files, and the label map of their probabilities."""
+
+import numpy as np
+import pytest
+
+from SegSRGANLib.data.classes import bids_label, checked_names, file_part, label_map
+
+
+def _coarse(classes, seed):
+    """Probabilities in steps of a tenth, so that many are equal to each other and to the threshold."""
+    return (np.random.default_rng(seed).integers(0, 11, (classes, 6, 5, 4)) / 10).astype(np.float32)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 7])
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9])
+def test_a_voxel_gets_its_most_probable_class_or_none(classes, threshold):
+    probabilities = _coarse(classes, classes)
+    labels = label_map(probabilities, threshold)
+    assert labels.dtype == np.uint8 and labels.shape == probabilities.shape[1:]
+    for place in np.ndindex(labels.shape):
+        candidates = [float(value) for value in probabilities[(slice(None), *place)]]
+        most = max(candidates)
+        assert labels[place] == (candidates.index(most) + 1 if np.float32(most) >= threshold else 0)
+
+
+def test_one_class_is_the_threshold():
+    probability = _coarse(1, 0)
+    np.testing.assert_array_equal(label_map(probability, 0.5), (probability[0] >= 0.5).astype(np.uint8))
+
+
+def test_names_in_files():
+    assert file_part("white matter") == "white-matter" and bids_label("white matter") == "WhiteMatter"
+    assert file_part("../grey (deep)") == "grey-deep" and bids_label("../grey (deep)") == "GreyDeep"
+    assert file_part("cortex") == "cortex" and bids_label("cortex") == "CGM"
+    assert checked_names(["cortex", "white matter"]) == ("cortex", "white matter")
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ([], "1 to 255 classes, not 0"),
+        ([f"c{k}" for k in range(256)], "1 to 255 classes, not 256"),
+        (["  "], "cannot be named '  '"),
+        (["x" * 65], "cannot be named 'xxx"),
+        ([5], "cannot be named 5"),
+        (["cortex", "cortex"], "'cortex' and 'cortex' would share files"),
+        (["white matter", "White-Matter"], "'white matter' and 'White-Matter' would share files"),
+        (["cortex", "Cortex"], "would share files"),
+        (["cortex", "CGM"], "would share files"),
+    ],
+)
+def test_names_that_cannot_be(names, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        checked_names(names)

@@ -1,0 +1,250 @@
+"""NRRD and MetaImage headers: what other programs write is read right, what SimpleITK would misread is refused."""
+
+import logging
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from support.volume_files import affine_lps, complaint, corners, small_image, substitute
+
+from SegSRGANLib.io.volume import read_labels, read_volume
+
+VALUES = np.arange(210, dtype="<i2").reshape(5, 6, 7)
+
+
+def _nrrd(path, fields: str, data: bytes = VALUES.tobytes()):
+    path.write_bytes(b"NRRD0004\n" + fields.encode() + b"\n\n" + data)
+    return path
+
+
+NRRD = """type: short
+dimension: 3
+space: {space}
+sizes: 7 6 5
+space directions: (0.5,0,0) (0,0.75,0) (0,0,3)
+space origin: (5,6,7)
+endian: little
+encoding: {encoding}"""
+MHA = """ObjectType = Image
+NDims = 3
+DimSize = 7 6 5
+ElementSpacing = 0.5 0.75 3
+Offset = 5 6 7
+TransformMatrix = 1 0 0 0 1 0 0 0 1
+ElementType = MET_SHORT
+ElementDataFile = LOCAL
+"""
+
+
+def _mha(path, old: str = "", new: str = "", data: bytes = VALUES.tobytes()):
+    assert old in MHA
+    path.write_bytes(MHA.replace(old, new).encode() + data)
+    return path
+
+
+def _is_the_volume(image: sitk.Image, signs=(1, 1, 1)) -> None:
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), VALUES)
+    expected = np.diag([0.5, 0.75, 3.0, 1.0])
+    expected[:3, 3] = 5, 6, 7
+    np.testing.assert_allclose(affine_lps(image), np.diag([*signs, 1]) @ expected, atol=1e-12)
+
+
+# ------------------------------------------------------------------------------------------------ NRRD
+
+
+@pytest.mark.parametrize(
+    ("space", "signs"),
+    [
+        ("left-posterior-superior", (1, 1, 1)),
+        ("LPS", (1, 1, 1)),
+        ("right-anterior-superior", (-1, -1, 1)),
+        ("RAS", (-1, -1, 1)),
+        ("left-anterior-superior", (1, -1, 1)),
+    ],
+)
+def test_nrrd_spaces(tmp_path, space, signs):
+    _is_the_volume(read_volume(_nrrd(tmp_path / "v.nrrd", NRRD.format(space=space, encoding="raw"))), signs)
+
+
+def test_nrrd_encodings(tmp_path):
+    text = " ".join(map(str, VALUES.ravel())).encode()
+    _is_the_volume(read_volume(_nrrd(tmp_path / "v.nrrd", NRRD.format(space="LPS", encoding="ascii"), text)))
+    skipped = NRRD.format(space="LPS", encoding="raw") + "\nbyte skip: 11"
+    _is_the_volume(read_volume(_nrrd(tmp_path / "v.nrrd", skipped, b"eleven byte" + VALUES.tobytes())))
+    assert "truncated" in complaint(_nrrd(tmp_path / "v.nrrd", skipped))
+    last = NRRD.format(space="LPS", encoding="raw") + "\nbyte skip: -1"
+    _is_the_volume(read_volume(_nrrd(tmp_path / "v.nrrd", last, bytes(10_000) + VALUES.tobytes())))
+    lines = NRRD.format(space="LPS", encoding="raw").replace("\n", "\r\n").encode()
+    (tmp_path / "v.nrrd").write_bytes(b"NRRD0004\r\n" + lines + b"\r\n\r\n" + VALUES.tobytes())
+    _is_the_volume(read_volume(tmp_path / "v.nrrd"))
+
+
+def test_nrrd_entries_of_other_programs(tmp_path):
+    fields = NRRD.format(space="LPS", encoding="raw")
+    fields += "\n# a comment\nSegment0_Name:=cortex: grey\nkinds: domain domain space"
+    labels = read_labels(_nrrd(tmp_path / "v.seg.nrrd", fields))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(labels), VALUES)
+
+
+@pytest.mark.parametrize("pattern", ["{one} {space}", "{space} {one}"])
+def test_nrrd_with_a_list_of_one(tmp_path, pattern):
+    fields = NRRD.format(space="LPS", encoding="raw").replace("dimension: 3", "dimension: 4")
+    for one, space in (("1", "7 6 5"), ("none", "(0.5,0,0) (0,0.75,0) (0,0,3)")):
+        fields = fields.replace(space, pattern.format(one=one, space=space))
+    fields += "\nkinds: " + pattern.format(one="list", space="domain domain domain")
+    _is_the_volume(read_volume(_nrrd(tmp_path / "v.nrrd", fields)))
+
+
+def test_nrrd_sizes_that_programs_read_differently(tmp_path):
+    """Python reads 7_0 as 70, a C program as 7."""
+    fields = NRRD.format(space="LPS", encoding="raw").replace("sizes: 7", "sizes: 7_0")
+    assert "two ways" in complaint(_nrrd(tmp_path / "v.nrrd", fields, VALUES.tobytes() * 10))
+
+
+def test_nrrd_without_a_space_warns(tmp_path, caplog):
+    fields = NRRD.format(space="LPS", encoding="raw").replace("space: LPS", "")
+    fields = "\n".join(line for line in fields.splitlines() if line and not line.startswith("space"))
+    with caplog.at_level(logging.WARNING, "SegSRGANLib"):
+        image = read_volume(_nrrd(tmp_path / "v.nrrd", fields + "\nspacings: 0.5 0.75 3"))
+    assert "does not say how it lies in space" in caplog.text
+    assert image.GetSpacing() == (0.5, 0.75, 3)
+
+
+def test_metaimage_without_axes_warns(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, "SegSRGANLib"):
+        _is_the_volume(read_volume(_mha(tmp_path / "v.mha", "TransformMatrix", "Comment")))
+    assert "does not say how it lies in space" in caplog.text
+
+
+def test_metaimage_that_announces_a_huge_stream(tmp_path):
+    """SimpleITK would ask for the memory first."""
+    sitk.WriteImage(small_image(), str(tmp_path / "v.mha"), useCompression=True)
+    assert "truncated" in complaint(
+        substitute(tmp_path / "v.mha", "CompressedDataSize = ", "CompressedDataSize = 999999")
+    )
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_metadata_in_another_alphabet_is_dropped(tmp_path, suffix):
+    image = small_image()
+    image.SetMetaData("Praenom", "Prenom")
+    sitk.WriteImage(image, str(tmp_path / f"v{suffix}"))
+    content = (tmp_path / f"v{suffix}").read_bytes()
+    (tmp_path / f"v{suffix}").write_bytes(content.replace(b"Prae", "Prä".encode("latin-1")))
+    assert read_volume(tmp_path / f"v{suffix}").GetMetaDataKeys() == ()
+
+
+NRRD_CHANGES = {
+    "no type": ("type: short\n", "", "no 'type'"),
+    "no sizes": ("sizes: 7 6 5\n", "", "no 'sizes'"),
+    "two sizes": ("sizes: 7 6 5", "sizes: 7 6", "2 sizes for 3 dimensions"),
+    "words": ("sizes: 7 6 5", "sizes: a b c", "not whole numbers"),
+    "zero": ("sizes: 7 6 5", "sizes: 7 6 0", "impossible size"),
+    "frames": ("dimension: 3", "dimension: 5", "3 sizes for 5"),
+    "twice": ("type: short", "type: short\ntype: int", "damaged header"),
+    "no colon": ("type: short", "type: short\nnonsense", "damaged header"),
+    "block": ("type: short", "type: block", "voxel type 'block'"),
+    "bzip2": ("encoding: raw", "encoding: bzip2", "encoded as 'bzip2'"),
+    "line skip": ("encoding: raw", "encoding: raw\nline skip: 1", "line skip"),
+    "byte skip": ("encoding: raw", "encoding: raw\nbyte skip: -2", "byte skip"),
+    "byte skip word": ("encoding: raw", "encoding: raw\nbyte skip: x", "not a number"),
+    "unit": ("endian", 'space units: "um" "um" "um"\nendian', "lengths in um"),
+    "no spacing": ("space directions: (0.5,0,0) (0,0.75,0) (0,0,3)\n", "", "how large its voxels"),
+    "one axis": ("(0,0,3)", "none", "how large its voxels"),
+    "zero axis": ("(0,0,3)", "(0,0,0)", ""),
+    "sheared": ("(0,0,3)", "(0,0.5,3)", "not perpendicular"),
+    "NaN": ("(5,6,7)", "(nan,6,7)", ""),
+    "no byte order": ("endian: little\n", "", ""),
+    "list": ("encoding: raw", "encoding: raw\ndata file: LIST", "several files"),
+    "pattern": ("encoding: raw", "encoding: raw\ndata file: v%03d.raw 1 5 1", "several files"),
+    "elsewhere": ("encoding: raw", "encoding: raw\ndata file: ../v.raw", "another folder"),
+    "missing": ("encoding: raw", "encoding: raw\ndata file: gone.raw", "needs the file 'gone.raw'"),
+}
+
+
+@pytest.mark.parametrize("name", NRRD_CHANGES)
+def test_nrrd_headers_that_are_refused(tmp_path, name):
+    old, new, message = NRRD_CHANGES[name]
+    path = _nrrd(tmp_path / "v.nrrd", NRRD.format(space="left-posterior-superior", encoding="raw"))
+    assert message in complaint(substitute(path, old, new))
+
+
+# ------------------------------------------------------------------------------------------------ MetaImage
+
+
+def test_metaimage_as_written_by_hand(tmp_path):
+    _is_the_volume(read_volume(_mha(tmp_path / "v.mha")))
+    _is_the_volume(read_volume(_mha(tmp_path / "v.mha", "Offset", "Position")))
+    _is_the_volume(read_volume(_mha(tmp_path / "v.mha", "TransformMatrix", "Comment = a scan: by hand\nOrientation")))
+    _is_the_volume(read_volume(_mha(tmp_path / "v.mha", "ElementType", "DistanceUnits = mm\nElementType")))
+
+
+def test_metaimage_beside_its_header(tmp_path):
+    (tmp_path / "v.raw").write_bytes(VALUES.tobytes())
+    _is_the_volume(read_volume(_mha(tmp_path / "v.mhd", "LOCAL", "v.raw", b"")))
+    (tmp_path / "v.raw").write_bytes(b"13 bytes here" + VALUES.tobytes())
+    for size in (13, -1):
+        path = _mha(tmp_path / "v.mhd", "LOCAL", "v.raw", b"")
+        _is_the_volume(read_volume(substitute(path, "ElementType", f"HeaderSize = {size}\nElementType")))
+
+
+MHA_CHANGES = {
+    "no dimensions": ("NDims = 3\n", "", "no 'NDims'"),
+    "negative dimensions": ("NDims = 3", "NDims = -1", "-1 dimensions"),
+    "thirty dimensions": ("NDims = 3", "NDims = 30", "30 dimensions"),
+    "two dimensions": ("NDims = 3", "NDims = 2", "2 dimensions"),
+    "two sizes": ("DimSize = 7 6 5", "DimSize = 7 6", "damaged 'DimSize'"),
+    "negative size": ("DimSize = 7 6 5", "DimSize = 7 6 -5", "impossible size"),
+    "fraction": ("DimSize = 7 6 5", "DimSize = 7 6 5.5", "damaged 'DimSize'"),
+    "words": ("DimSize = 7 6 5", "DimSize = 7 6 five", "damaged 'DimSize'"),
+    "no size": ("DimSize = 7 6 5\n", "", "no 'DimSize'"),
+    "zero spacing": ("ElementSpacing = 0.5", "ElementSpacing = 0", "impossible voxel size of 0 0.75 3"),
+    "negative spacing": ("ElementSpacing = 0.5", "ElementSpacing = -0.5", "impossible voxel size"),
+    "NaN spacing": ("ElementSpacing = 0.5", "ElementSpacing = nan", "damaged 'ElementSpacing'"),
+    "no spacing": ("ElementSpacing = 0.5 0.75 3\n", "", "how large its voxels"),
+    "sheared": ("TransformMatrix = 1 0 0", "TransformMatrix = 1 0.3 0", "not perpendicular"),
+    "stretched": ("TransformMatrix = 1 0 0", "TransformMatrix = 2 0 0", "not perpendicular"),
+    "wild": ("TransformMatrix = 1 0 0", "TransformMatrix = 1e200 0 0", ""),
+    "far away": ("Offset = 5", "Offset = 1e200", "impossible origin"),
+    "flat": ("TransformMatrix = 1 0 0", "TransformMatrix = 0 0 0", ""),
+    "short matrix": ("TransformMatrix = 1 0 0", "TransformMatrix = 1 0", "damaged 'TransformMatrix'"),
+    "NaN origin": ("Offset = 5", "Offset = nan", "damaged 'Offset'"),
+    "unit": ("ElementType", "DistanceUnits = um\nElementType", "lengths in um"),
+    "channels": ("ElementType", "ElementNumberOfChannels = 3\nElementType", "3 values per voxel"),
+    "scaled": ("ElementType", "ElementToIntensityFunctionSlope = 2\nElementType", "rescales"),
+    "text": ("ElementType", "BinaryData = False\nElementType", "written out as text"),
+    "maybe": ("ElementType", "BinaryData = maybe\nElementType", "damaged 'BinaryData'"),
+    "array": ("MET_SHORT", "MET_SHORT_ARRAY", "voxel type 'MET_SHORT_ARRAY'"),
+    "no type": ("ElementType = MET_SHORT\n", "", "voxel type ''"),
+    "header size": ("ElementType", "HeaderSize = 5\nElementType", "damaged 'HeaderSize'"),
+    "no stored size": ("ElementType", "CompressedData = True\nElementType", "no 'CompressedDataSize'"),
+    "no key": ("ElementType", "nonsense\nElementType", "damaged header"),
+    "twice": ("ElementType", "NDims = 3\nElementType", "damaged header"),
+    "long line": ("ElementType", f"Comment = {'x' * 600}\nElementType", "damaged header"),
+    "no end": ("ElementDataFile = LOCAL", "Comment = x", "damaged header"),
+    "list": ("LOCAL", "LIST", "several files"),
+    "pattern": ("LOCAL", "v%03d.raw 1 5 1", "several files"),
+    "elsewhere": ("LOCAL", "/etc/passwd", "another folder"),
+    "missing": ("LOCAL", "gone.raw", "needs the file 'gone.raw'"),
+}
+
+
+@pytest.mark.parametrize("name", MHA_CHANGES)
+def test_metaimage_headers_that_are_refused(tmp_path, name):
+    old, new, message = MHA_CHANGES[name]
+    assert message in complaint(_mha(tmp_path / "v.mha", old, new))
+
+
+@pytest.mark.parametrize("suffix", [".nhdr", ".mhd"])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_header_and_voxels_in_two_files(tmp_path, suffix, compressed):
+    image = small_image()
+    sitk.WriteImage(image, str(tmp_path / f"v{suffix}"), useCompression=compressed)
+    back = read_volume(tmp_path / f"v{suffix}")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(image))
+    np.testing.assert_allclose(corners(back), corners(image), atol=1e-6)
+    (voxels,) = (p for p in tmp_path.iterdir() if p.suffix != suffix)
+    voxels.write_bytes(voxels.read_bytes()[:-3])
+    assert "truncated" in complaint(tmp_path / f"v{suffix}")
+    voxels.unlink()
+    assert "is missing" in complaint(tmp_path / f"v{suffix}")

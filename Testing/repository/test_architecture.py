@@ -1,0 +1,209 @@
+"""The project keeps its shape: two halves, light imports, small typed files, no images and no pickles."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import architecture_rules as rules
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = sorted((ROOT / "SegSRGANLib").rglob("*.py"))
+MODULE = sorted((ROOT / "SegSRGAN").rglob("*.py"))
+LONGEST_FILE = 400
+LARGEST_FILE = 10 * 2**20  # the weights of a model
+
+
+def _complaints(paths: list[Path], rule) -> list[str]:
+    """Apply a rule to each parsed file; complaints name the file."""
+    return [
+        f"{path.relative_to(ROOT)}: {complaint}"
+        for path in paths
+        for complaint in rule(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+
+def _none(complaints: list[str]) -> None:
+    """Fail with one complaint a line."""
+    if complaints:
+        pytest.fail("\n".join(complaints), pytrace=False)
+
+
+def _needs_module() -> None:
+    if not MODULE:
+        pytest.skip("the Slicer module's folder SegSRGAN/ is not here")
+
+
+def _tracked() -> list[Path]:
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"needs git and a clone, to list the tracked files ({error})")
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def _modules_loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+# ------------------------------------------------------------------------------------------------ the library
+
+
+def test_library_never_imports_slicer():
+    _none(_complaints(LIBRARY, lambda tree: rules.imports_of(rules.SLICER_PACKAGES, tree)))
+
+
+def test_library_imports_only_its_core_at_file_scope():
+    def rule(path: Path):
+        command = "cli" in path.relative_to(ROOT).parts
+        allowed = rules.CORE_PACKAGES | (rules.COMMAND_PACKAGES if command else set())
+        return lambda tree: rules.foreign_at_file_scope(tree, allowed, sys.stdlib_module_names)
+
+    _none([complaint for path in LIBRARY for complaint in _complaints([path], rule(path))])
+
+
+def test_library_never_pickles():
+    _none(_complaints(LIBRARY, rules.pickles))
+
+
+def test_library_is_documented_and_typed():
+    _none(_complaints(LIBRARY, rules.undocumented))
+
+
+def test_library_files_are_short():
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in LIBRARY}
+    _none([f"{path.relative_to(ROOT)}: {lines} lines" for path, lines in lengths.items() if lines > LONGEST_FILE])
+
+
+@pytest.mark.parametrize("name", ["SegSRGANLib", "SegSRGANLib.cli.main"])
+def test_importing_does_not_load_torch(name):
+    loaded = _modules_loaded_by(f"import {name}")
+    assert name in loaded
+    assert not loaded & {"torch", "SimpleITK", "matplotlib", "scipy", "typer"}
+
+
+def test_importing_changes_nothing(tmp_path):
+    """No file, no output, no path, no environment variable."""
+    code = (
+        "import os, sys; before = list(sys.path), dict(os.environ); import SegSRGANLib; "
+        "assert before == (list(sys.path), dict(os.environ)); print(sorted(os.listdir('.')), end='')"
+    )
+    command = [sys.executable, "-B", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("[]", "")
+
+
+# ------------------------------------------------------------------------------------------- the Slicer module
+
+
+def test_module_loads_neither_torch_nor_numpy_at_file_scope():
+    _needs_module()
+    _none(_complaints(MODULE, lambda tree: rules.imports_of(rules.NUMERIC_PACKAGES, tree, file_scope_only=True)))
+
+
+def test_module_has_no_tensor_math():
+    _needs_module()
+    _none(_complaints(MODULE, rules.tensor_math))
+
+
+# ---------------------------------------------------------------------------------------------- the repository
+
+
+def test_no_image_or_pickle_is_tracked():
+    found = []
+    for path in _tracked():
+        with path.open("rb") as file:
+            reason = rules.image_or_pickle(path.name, file.read(400))
+        found += [f"{path.relative_to(ROOT)}: {reason}"] if reason else []
+    _none(found)
+
+
+def test_tracked_files_are_small():
+    sizes = {path: path.stat().st_size for path in _tracked()}
+    _none([f"{path.relative_to(ROOT)}: {size} bytes" for path, size in sizes.items() if size > LARGEST_FILE])
+
+
+# ------------------------------------------------------------------------------------------- the rules do bite
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import slicer.util",
+        "def f():\n    from vtk.util import numpy_support",
+        "import importlib\nimportlib.import_module('qt')",
+        "try:\n    import ctk\nexcept ImportError:\n    ctk = None",
+    ],
+)
+def test_rule_finds_slicer(source):
+    assert rules.imports_of(rules.SLICER_PACKAGES, ast.parse(source))
+
+
+def test_rule_tells_file_scope_from_function_scope():
+    lazy = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch\ndef f():\n    import torch\n"
+    eager = [
+        "import torch",
+        "class A:\n    import torch",
+        "try:\n    from torch import nn\nexcept ImportError:\n    pass",
+    ]
+    assert not rules.imports_of({"torch"}, ast.parse(lazy), file_scope_only=True)
+    assert all(rules.imports_of({"torch"}, ast.parse(source), file_scope_only=True) for source in eager)
+
+
+def test_rule_finds_foreign_packages_at_file_scope():
+    tree = ast.parse("import json\nimport numpy as np\nimport scipy.ndimage\nfrom . import geometry")
+    assert rules.foreign_at_file_scope(tree, rules.CORE_PACKAGES, sys.stdlib_module_names)[0].startswith("line 3")
+    assert len(rules.foreign_at_file_scope(tree, rules.CORE_PACKAGES, sys.stdlib_module_names)) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "torch.load(path)",
+        "from torch import load",
+        "np.load(path, allow_pickle=True)",
+        "torch.save(x, f)",
+    ],
+)
+def test_rule_finds_pickles(source):
+    assert rules.pickles(ast.parse(source))
+
+
+@pytest.mark.parametrize("source", ["torch.stack(a)", "import torch.nn.functional", "import scipy", "np.fft.fftn(x)"])
+def test_rule_finds_tensor_math(source):
+    assert rules.tensor_math(ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(): ...",
+        '"""Doc."""\ndef f() -> None: ...',
+        '"""Doc."""\ndef f(a) -> None:\n    "Doc."',
+        '"""Doc."""\ndef f(*, a: int):\n    "Doc."',
+        '"""Doc."""\nclass A:\n    x = 1',
+        '"""Doc."""\nclass A:\n    "Doc."\n    def f(self, a) -> None: ...',
+    ],
+)
+def test_rule_finds_missing_words_and_types(source):
+    assert rules.undocumented(ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    ("path", "head"),
+    [
+        ("a/sub-01_T2w.nii.gz", b""),
+        ("model.pt", b""),
+        ("scan.bin", bytes(344) + b"n+1\0"),
+        ("scan.bin", bytes(128) + b"DICM"),
+        ("scan.dat", b"\x1f\x8b\x08"),
+        ("weights.bin", b"\x80\x04\x95"),
+    ],
+)
+def test_rule_finds_images_and_pickles(path, head):
+    assert rules.image_or_pickle(path, head)
+    assert not rules.image_or_pickle("picture.png", b"\x89PNG\r\n\x1a\n")

@@ -1,0 +1,108 @@
+"""Take the pictures of the tutorial: panel tabs, four views with the cortex, before and after.
+
+    python Testing/slicer_module/harness/take_screenshots.py [OUTPUT]
+
+The volume is the procedural phantom with thick slices; the computation is the real one, in its child process. Panel
+and views are drawn by the harness, so frames and colours differ a little from the application's.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+HARNESS = Path(__file__).resolve().parent
+ROOT = HARNESS.parents[2]
+sys.path[:0] = [str(HARNESS), str(ROOT / "SegSRGAN"), str(ROOT)]
+WIDTHS, HEIGHTS = (420, 700), {0: 760, 1: 620, 2: 860}
+TABS = ("enhance", "quality", "training")
+VIEW = (360, 360)
+
+
+def main(output: Path) -> None:
+    os.environ["SEGSRGAN_HOME"] = tempfile.mkdtemp()
+    import application
+
+    slicer = application.boot()
+    _module, _instance, panel = application.loadModule(ROOT / "SegSRGAN" / "SegSRGAN.py")
+    import views
+    from SegSRGANModule import SampleData
+
+    output.mkdir(parents=True, exist_ok=True)
+    slices = {
+        name: views.SliceView(name, kind, VIEW) for name, kind in (("R", "Axial"), ("Y", "Sagittal"), ("G", "Coronal"))
+    }
+    volume, truth = SampleData.loadPhantom()
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    parameters.inputVolume, parameters.spacing = volume, 0.8
+    panel.ui.applyButton.click()
+    run = panel.enhanceTab.run
+    while panel.enhanceTab.run is not None and panel.ui.progressBar.value < 500:
+        slicer.app.processEvents()
+    _grab(panel, 0, 420, output / "enhance-running.png")
+    run.wait()
+    _fillTraining(panel, volume, truth)
+    for tab, name in enumerate(TABS):
+        for width in WIDTHS:
+            _grab(panel, tab, width, output / f"{name}-{width}.png")
+    _fourViews(slicer, panel, slices, output / "four-views.png")
+    _beforeAfter(parameters, volume, slices, output / "before-after.png")
+
+
+def _grab(panel, tab: int, width: int, path: Path) -> None:
+    import slicer
+
+    panel.ui.tabs.currentIndex = tab
+    panel.parent.resize(width, HEIGHTS[tab])
+    panel.parent.show()
+    slicer.app.processEvents()
+    panel.parent.grab().save(str(path))
+
+
+def _fillTraining(panel, volume, truth) -> None:
+    """Two pairs in the list, as a user would have them; nothing is trained for a picture."""
+    import slicer
+    from SegSRGANModule import TrainingPairs
+
+    parameterNode = panel.logic.getParameterNode().parameterNode
+    panel.logic.getParameterNode().label = 5
+    panel.logic.getParameterNode().baseModel = "segsrgan-paper"
+    for name in ("preterm_01", "preterm_02"):
+        copy = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, volume, f"{name}_T2w")
+        labels = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, truth, f"{name}_dseg")
+        TrainingPairs.add(parameterNode, copy, labels)
+    panel.logic.getParameterNode().trainingFolder = "/data/models"
+
+
+def _fourViews(slicer, panel, slices, path: Path) -> None:
+    import numpy as np
+    import views
+
+    parameters = panel.logic.getParameterNode()
+    parameters.show3D = True
+    front = views.ThreeDView(size=VIEW).look("Left").pixels()
+    pictures = [view.show(parameters.outputVolume).pixels() for view in slices.values()]
+    _save(np.vstack([np.hstack([pictures[0], front]), np.hstack(pictures[1:])]), path)
+
+
+def _beforeAfter(parameters, volume, slices, path: Path) -> None:
+    import numpy as np
+
+    view = slices["G"]
+    parameters.outputSegmentation.GetDisplayNode().SetVisibility(False)
+    volume.GetDisplayNode().SetInterpolate(False)  # the slices as thick as they are
+    pictures = [view.show(node, zoom=1.1).pixels() for node in (volume, parameters.outputVolume)]
+    parameters.outputSegmentation.GetDisplayNode().SetVisibility(True)
+    pictures.append(view.show(parameters.outputVolume, zoom=1.1).pixels())
+    _save(np.hstack(pictures), path)
+
+
+def _save(pixels, path: Path) -> None:
+    from matplotlib.image import imsave
+
+    imsave(path, pixels)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "Resources" / "Screenshots")

@@ -1,0 +1,146 @@
+"""The module with the real library in its child process: the same files as from the shell, and the self-test."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from harness.fixtures import ROOT, cleanScene, logic, panel, slicer, waitFor  # noqa: F401
+
+import phantoms  # isort: skip
+from SegSRGANModule import Models, Results  # isort: skip
+from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
+
+if importlib.util.find_spec("torch") is None:
+    pytest.skip("needs PyTorch", allow_module_level=True)
+
+SETTINGS = {"spacing": 1.2, "patch": 32, "overlap": 0.25, "device": "cpu"}
+
+
+@pytest.fixture(scope="session")
+def tinyModel(tmp_path_factory) -> Path:
+    """The paper's architecture, tiny, with random weights: quick, and unlike interpolation."""
+    import torch
+
+    from SegSRGANLib.models.checkpoint import ModelCard, save_checkpoint
+    from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
+
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    save_checkpoint(path, Generator(GeneratorConfig(filters=4, blocks=1)), ModelCard(title="Tiny", licence="none"))
+    return path
+
+
+@pytest.fixture
+def models(monkeypatch, tmp_path, tinyModel):
+    """No listed models; the tiny one is the user's own, in the folder that the child looks into too."""
+    folder = tmp_path / "home" / "models"
+    folder.mkdir(parents=True)
+    (folder / "tiny.safetensors").write_bytes(tinyModel.read_bytes())
+    monkeypatch.setenv("SEGSRGAN_HOME", str(tmp_path / "home"))
+    return folder
+
+
+def _shell(volume: Path, output: Path, *options: str) -> None:
+    command = [sys.executable, "-m", "SegSRGANLib", "predict", str(volume), "-o", str(output), "--progress", "none"]
+    arguments = ["--spacing", "1.2", "--patch", "32", "--overlap", "0.25", "--device", "cpu", "--model", "tiny"]
+    done = subprocess.run([*command, *arguments, *options], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_panel_and_shell_give_the_same_files(panel, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(Results.ResultFiles, "keepForQualityControl", lambda files: None)
+    file = tmp_path / "T2w.nii.gz"
+    sitk.WriteImage(sitk.Cast(phantoms.image(), sitk.sitkInt16), str(file))
+    _shell(file, tmp_path / "shell")
+    source = slicer.util.loadVolume(str(file), {"name": "T2w"})
+    panel.enhanceTab.refreshModels(select="tiny")
+    parameters = panel.logic.getParameterNode()
+    parameters.inputVolume = source
+    for name, value in SETTINGS.items():
+        setattr(parameters, name, value)
+    panel.ui.applyButton.click()
+    waitFor(lambda: panel.enhanceTab.run is None, 120)
+    assert "Done" in panel.ui.statusLabel.text, panel.ui.detailsText.toPlainText()
+    folder = Results.folderOf(parameters.outputVolume)
+    for ending in ("sr", "cortex-probability", "cortex"):
+        ours, theirs = (where / f"T2w_{ending}.nii.gz" for where in (folder, tmp_path / "shell"))
+        assert ours.read_bytes() == theirs.read_bytes(), ending
+    shown = slicer.util.arrayFromVolume(parameters.outputVolume)
+    assert np.array_equal(shown, sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "shell" / "T2w_sr.nii.gz"))))
+    assert Results.recordOf(parameters.outputVolume)["model"]["title"] == "Tiny"
+
+
+def test_an_error_of_the_library_reaches_the_console(logic, models):  # noqa: F811
+    with pytest.raises(RuntimeError, match="no model named 'nowhere'"):
+        logic.enhance(phantoms.node(), EnhanceSettings(model="nowhere", **SETTINGS))
+
+
+def test_cancel_reaches_the_library(logic, models):  # noqa: F811
+    ended = []
+    settings = EnhanceSettings(model="tiny", **{**SETTINGS, "spacing": 0.5, "patch": 16, "overlap": 0.75})
+    run = logic.enhance(
+        phantoms.node(),
+        settings,
+        completed=lambda outcome, nodes: ended.append(outcome),
+        progress=lambda message: run.cancel(),
+    )
+    run.wait()
+    assert ended[0].cancelled
+
+
+def test_the_list_of_models_is_the_library_s(models):
+    from SegSRGANLib.models import registry as weights
+
+    assert Models.userFolder() == weights.user_models_folder()
+    assert Models.modelsFolder() == weights.models_folder()
+    assert {choice.key for choice in Models.choices()} == {entry.name for entry in weights.list_models()}
+    installed = {choice.key for choice in Models.choices() if choice.isInstalled}
+    assert installed == {entry.name for entry in weights.list_models() if entry.installed}
+
+
+def test_the_default_model_is_the_library_s():
+    from SegSRGANLib.models import registry as weights
+
+    assert Models.listed()[0].key == weights.DEFAULT_MODEL
+
+
+def test_self_test_of_the_module(models, monkeypatch):
+    """What the application runs from its Self Tests, with the tiny model."""
+    tiny = [choice for choice in Models.choices() if choice.key == "tiny"]
+    monkeypatch.setattr(Models, "listed", lambda: tiny)
+    slicer.selfTests["SegSRGAN"]()
+    assert tiny and slicer.util.getNode("T2w enhanced")  # without a model it would have left the run out
+
+
+@pytest.mark.slow
+def test_a_tiny_training_in_the_panel(panel, models, tmp_path):  # noqa: F811
+    """The engine itself, one epoch on two phantoms, started by the button."""
+    if importlib.util.find_spec("lightning_fabric") is None:
+        pytest.skip("needs lightning-fabric")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from SegSRGANModule import Nodes, TrainingPairs
+
+    from SegSRGANLib.datasets.phantom import neonatal_phantom
+
+    for seed in (0, 1):
+        phantom = neonatal_phantom(spacing=1.6, seed=seed)
+        nodes = []
+        for image, kind in ((phantom.t2w, "ScalarVolume"), (phantom.labels, "LabelMapVolume")):
+            nodes.append(slicer.mrmlScene.AddNewNodeByClass(f"vtkMRML{kind}Node", f"subject{seed}"))
+            Nodes.setVolumeFromImage(nodes[-1], image)
+        TrainingPairs.add(panel.logic.getParameterNode().parameterNode, *nodes)
+    parameters = panel.logic.getParameterNode()
+    parameters.trainingFolder, parameters.trainingName, parameters.label = str(tmp_path), "tiny-2", 5
+    parameters.epochs, parameters.baseModel, parameters.trainingDevice = 1, "tiny", "cpu"
+    parameters.thicknessMinimum, parameters.thicknessMaximum = 3.0, 5.0
+    panel.ui.startTrainingButton.click()
+    waitFor(lambda: panel.trainingTab.run is None, 300)
+    assert "Trained" in panel.ui.trainingStatusLabel.text, panel.ui.trainingStatusLabel.text
+    assert "PSNR" in panel.ui.beforeAfterLabel.text
+    panel.ui.useModelButton.click()
+    assert parameters.model == "tiny-2"
