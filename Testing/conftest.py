@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.browser import browse  # noqa: F401 (a fixture)
 
 # The tests' volumes are tiny: one thread is quicker than several, also in child processes. Set before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -25,7 +25,7 @@ import SimpleITK as sitk
 
 from SegSRGANLib.data.grid import Grid, output_grid
 from SegSRGANLib.io.volume import read_labels, read_volume
-from SegSRGANLib.models.registry import load_model
+from SegSRGANLib.models.checkpoint import load_model
 from SegSRGANLib.quality.domain import Item
 from SegSRGANLib.quality.preflight import compare
 from SegSRGANLib.transforms.acquisition import acquire

@@ -171,7 +171,8 @@ _BASES = ("original, patch 64 step 20", "MONAI, patch 64 overlap 0.5")
 
 
 def quality(arguments: argparse.Namespace) -> None:
-    from SegSRGANLib.metrics.evaluation import dice, psnr
+    from SegSRGANLib.metrics.image import psnr
+    from SegSRGANLib.metrics.segmentation import dice
     from SegSRGANLib.training.validation import prepare_exam
 
     model = load_checkpoint(arguments.model)
@@ -221,7 +222,8 @@ def profile(arguments: argparse.Namespace) -> None:
 
     from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
     from SegSRGANLib.inference.predictor import PredictionOptions
-    from SegSRGANLib.models.checkpoint import Model, ModelCard
+    from SegSRGANLib.models.card import ModelCard
+    from SegSRGANLib.models.checkpoint import Model
 
     depth, height, width = arguments.shape
     scan = sitk.GetImageFromArray(np.random.default_rng(0).random((depth // 6, height, width), np.float32) + 0.1)

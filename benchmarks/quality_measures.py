@@ -26,12 +26,13 @@ from SegSRGANLib.data.grid import Grid
 from SegSRGANLib.inference.pipeline import Enhancement, EnhanceOptions, enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.io.volume import read_labels, read_volume
-from SegSRGANLib.metrics.evaluation import dice, psnr
-from SegSRGANLib.models.checkpoint import Model
-from SegSRGANLib.models.registry import load_model
+from SegSRGANLib.metrics.image import psnr
+from SegSRGANLib.metrics.segmentation import dice
+from SegSRGANLib.models.checkpoint import Model, load_model
 from SegSRGANLib.quality.assessment import quality_warnings
-from SegSRGANLib.quality.consistency import acquisition_consistency, make_consistent
+from SegSRGANLib.quality.consistency import acquisition_consistency
 from SegSRGANLib.transforms.acquisition import acquire
+from SegSRGANLib.transforms.data_consistency import make_consistent
 from SegSRGANLib.transforms.resample import onto, upsample
 
 CORTEX = 5

@@ -22,8 +22,7 @@ from SegSRGANLib.comparison.subjects import Volumes, find_cases, load_volumes
 from SegSRGANLib.data.grid import Grid, output_grid
 from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
 from SegSRGANLib.metrics.evaluation import evaluate
-from SegSRGANLib.models.checkpoint import Model
-from SegSRGANLib.models.registry import load_model
+from SegSRGANLib.models.checkpoint import Model, load_model
 from SegSRGANLib.transforms.acquisition import acquire
 from SegSRGANLib.transforms.resample import onto, upsample
 

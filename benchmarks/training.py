@@ -19,12 +19,12 @@ import SimpleITK as sitk
 import torch
 
 from SegSRGANLib.datasets.phantom import neonatal_phantom
-from SegSRGANLib.training.allocator import keep_freed_memory
 from SegSRGANLib.training.config import TrainingConfig, make_config
 from SegSRGANLib.training.data.patch_simulation import simulate_patch
 from SegSRGANLib.training.data.subject import Subject
 from SegSRGANLib.training.setup import make_network
 from SegSRGANLib.training.step import Engine, make_fabric
+from SegSRGANLib.utils.memory import keep_freed_memory
 
 # Pham et al., ISBI 2019: 32 training volumes of the dHCP, 200 epochs
 PAPER_VOLUMES = 32

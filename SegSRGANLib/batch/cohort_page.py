@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..inference.record import RESEARCH_USE_ONLY
 from ..results.html_page import render
 from ..results.templates import COHORT
 from ..utils.atomic_files import atomic_path
-from .tables import COLUMNS, row
-from .worker import DONE, FAILED, SKIPPED, BatchOptions, Outcome
+from ..utils.notice import RESEARCH_USE_ONLY
+from ..utils.process_pool import DONE, FAILED, SKIPPED, Outcome
+from .tables import SUMMARY_COLUMNS, summary_row
+from .worker import BatchOptions
 
 _PLOTTED = ("cortex_ml", "consistency_db", "consistency_z", "deviation_percent")
 _WORDS = ("name", "status", "reason", "warnings")  # the first columns
@@ -30,16 +31,19 @@ def write_cohort_report(outcomes: list[Outcome], options: BatchOptions, path: Pa
         MissingPackage: jinja2 is not installed.
         VolumeError: the file cannot be written.
     """
-    rows = [row(outcome) | {"page": _page(outcome, options, path)} for outcome in sorted(outcomes, key=_badness)]
+    rows = [
+        summary_row(outcome) | {"page": _page(outcome, options, path)} for outcome in sorted(outcomes, key=_badness)
+    ]
     counts = Counter(outcome.status for outcome in outcomes)
-    shown = [n for n in (*_WORDS, *COLUMNS) if n != "input" and any(values[n] is not None for values in rows)]
+    columns = [name for name in (*_WORDS, *SUMMARY_COLUMNS) if name != "input"]
+    shown = [name for name in columns if any(values[name] is not None for values in rows)]
     text = render(
         COHORT,
         title=title,
         notice=RESEARCH_USE_ONLY,
         counts=", ".join(f"{count} {status}" for status, count in counts.items()),
         plots=[plot for name in _PLOTTED if (plot := _plot(rows, name))],
-        columns={name: COLUMNS[name] for name in shown},
+        columns={name: SUMMARY_COLUMNS[name] for name in shown},
         rows=rows,
     )
     with atomic_path(path) as temporary:
@@ -71,4 +75,4 @@ def _plot(rows: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
         (round(_LEFT + (value - low) * width, 1), _MIDDLE + 4 * (k % 4 - 1.5), f"{label}: {value:.4g}")
         for k, (value, label) in enumerate(found)
     ]
-    return {"title": f"{name}: {COLUMNS[name]}", "points": points, "low": f"{low:.4g}", "high": f"{high:.4g}"}
+    return {"title": f"{name}: {SUMMARY_COLUMNS[name]}", "points": points, "low": f"{low:.4g}", "high": f"{high:.4g}"}

@@ -6,15 +6,15 @@ import csv
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
+from ..io.bids import bids_volumes, is_bids
 from ..io.dicom.series import is_dicom_file
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
-_BIDS_FILE = re.compile(r"sub-[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9+]+)*_T2w\.nii(\.gz)?")
 _COLUMNS = ("input", "mask", "output")
 
 
@@ -69,7 +69,7 @@ def find_jobs(
         jobs = _from_table(source)
     elif source.resolve() == Path(outdir).resolve():
         raise ValueError(f"Results in the folder of the scans, {source}, would be taken for scans: use another folder.")
-    elif _is_bids(source):
+    elif is_bids(source):
         jobs = _from_bids(source)
     else:
         jobs = _from_folder(source, Path(outdir).resolve())
@@ -129,19 +129,10 @@ def _listed_path(text: str, table: Path) -> Path:
     return (table.parent / os.path.expandvars(os.path.expanduser(text))).absolute()
 
 
-def _is_bids(folder: Path) -> bool:
-    return (folder / "dataset_description.json").is_file() or any(_bids_files(folder))
-
-
-def _bids_files(folder: Path) -> Iterator[Path]:
-    for pattern in ("sub-*/anat/*_T2w.nii*", "sub-*/ses-*/anat/*_T2w.nii*"):
-        yield from (path for path in sorted(folder.glob(pattern)) if _BIDS_FILE.fullmatch(path.name))
-
-
 def _from_bids(root: Path) -> list[Job]:
     return [
         Job(path, _stem(path.name).removesuffix("_T2w"), path.parent.relative_to(root).as_posix(), dataset=root)
-        for path in _bids_files(root)
+        for path in bids_volumes(root)
     ]
 
 

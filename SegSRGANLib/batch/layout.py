@@ -10,17 +10,12 @@ from typing import Any
 
 from .. import __version__
 from ..data.classes import CORTEX, bids_label
-from ..inference.record import RESEARCH_USE_ONLY
+from ..io.bids import bids_name
 from ..results.files import result_paths
 from ..utils.atomic_files import atomic_path
+from ..utils.notice import RESEARCH_USE_ONLY
 from .jobs import Job
 
-# BIDS 1.10, the order of the entities in a file name
-_ORDER = (
-    *("sub", "ses", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc", "stain", "rec", "dir", "run"),
-    *("mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi", "space", "split", "recording", "chunk", "atlas"),
-    *("seg", "scale", "res", "den", "label", "desc"),
-)
 _SUFFIXES = {"sr": "T2w", "labels": "dseg", "segmentation": "dseg", "probability": "probseg", "brain": "mask"}
 _PROBABILITY = "-probability"  # behind the name of a class
 
@@ -59,10 +54,7 @@ class Layout:
         # derived datasets (dHCP) have images that differ in nothing but what ours would replace
         if replaced := "".join(entities[name] for name in ours if name in entities):
             ours["desc"] = f"{replaced}Segsrgan"
-        entities |= ours | extra
-        known = [name for name in _ORDER if name in entities]
-        others = [name for name in entities if name not in _ORDER]
-        return "_".join(f"{name}-{entities[name]}" for name in (*known[:-1], *others, known[-1]))
+        return bids_name(entities | ours | extra)
 
 
 def sidecars(job: Job, layout: Layout, roles: Iterable[str], record: dict[str, Any]) -> dict[Path, str]:

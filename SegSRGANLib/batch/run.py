@@ -12,18 +12,15 @@ from pathlib import Path
 import torch
 
 from ..inference.pipeline import EnhanceOptions
-from ..models.checkpoint import Model
-from ..models.registry import load_model
+from ..models.checkpoint import Model, load_model
 from ..utils.devices import choose_device
-from ..utils.process_pool import Do, run_pool
+from ..utils.process_pool import BUSY, CANCELLED, Do, Outcome, run_pool
 from ..utils.progress import Progress, ShouldStop, scaled
 from .claims import Claim, sweep
 from .jobs import Job
 from .layout import describe_dataset
-from .table import table_path
-from .tables import write_summary
-from .volumes import write_volumes
-from .worker import BUSY, CANCELLED, BatchOptions, Outcome, existing, process
+from .tables import table_path, write_summary, write_volumes
+from .worker import BatchOptions, existing, process
 
 _PATIENCE = 1.0  # s between two looks at volumes that another process has claimed
 

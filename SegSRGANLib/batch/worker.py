@@ -6,7 +6,7 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ from ..io.volume import read_labels, read_volume
 from ..models.checkpoint import Model
 from ..quality.preflight import contrast_warnings
 from ..results.files import recorded_files, remove, save_enhancement
-from ..utils.progress import Cancelled, Progress, ShouldStop, scaled, stop_if
+from ..utils.errors import Cancelled
+from ..utils.process_pool import BUSY, CANCELLED, DONE, FAILED, SKIPPED, Outcome
+from ..utils.progress import Progress, ShouldStop, scaled, stop_if
 from .claims import Claim
 from .jobs import Job
 from .layout import Layout, sidecars
 
-DONE, SKIPPED, FAILED, BUSY, CANCELLED = "done", "skipped", "failed", "busy", "cancelled"
 _SAME_RESULT = ("spacing", "interpolator", "bias_correction", "threshold", "consistency", "uncertainty")
 
 
@@ -47,17 +48,6 @@ class BatchOptions:
     def layout(self) -> Layout:
         """Where files go."""
         return Layout(self.outdir, float(self.enhance.spacing))  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended: DONE, SKIPPED (its result was there), FAILED, BUSY (another process has it) or CANCELLED."""
-
-    job: Job
-    status: str
-    reason: str = ""
-    seconds: float = 0.0
-    record: dict[str, Any] = field(default_factory=dict)
 
 
 def process(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from .. import __version__
-from ..inference.record import RESEARCH_USE_ONLY
+from ..utils.notice import RESEARCH_USE_ONLY
 from . import models
 from .batch import batch
 from .compare import compare

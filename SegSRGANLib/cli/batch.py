@@ -12,11 +12,12 @@ from ..batch.jobs import find_jobs, shard
 from ..batch.run import run_batch, summary_path
 from ..batch.slurm.allocation import Allocation
 from ..batch.slurm.submit import run_on_slurm
-from ..batch.worker import BUSY, CANCELLED, FAILED, BatchOptions
+from ..batch.worker import BatchOptions
 from ..inference.pipeline import EnhanceOptions
 from ..inference.predictor import PredictionOptions
 from ..models.registry import DEFAULT_MODEL
 from ..utils.optional import require
+from ..utils.process_pool import BUSY, CANCELLED, FAILED
 from .console import CANCELLED as STATUS_CANCELLED
 from .console import emit, reported, run_guarded
 from .options import (

@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..utils.optional import MissingPackage, require
-from ..utils.progress import Cancelled, Progress, ShouldStop
+from ..utils.errors import Cancelled, MissingPackage
+from ..utils.optional import require
+from ..utils.progress import Progress, ShouldStop
 
 ERROR, CANCELLED = 1, 3  # exit statuses, beside 0 (success) and 2 (usage)
 _SECONDS_BETWEEN_LINES = 30.0  # in a log file, which cannot show a moving bar

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..data.grid import Grid
+from ..datasets.phantom import CORTEX, neonatal_phantom
+from ..inference.pipeline import EnhanceOptions, enhance
+from ..inference.predictor import PredictionOptions
+from ..io.volume import write_volume
+from ..metrics.evaluation import evaluate
+from ..models.checkpoint import load_model
+from ..results.files import check_writable, result_paths, save_enhancement
+from ..transforms.acquisition import acquire
+from ..transforms.resample import onto, upsample
+from ..utils.atomic_files import atomic_path
+from ..utils.progress import Progress, ShouldStop, scaled
+from ..visualization.qc_picture import Column, draw_planes
 from .console import reported, run_guarded
-from .demo_run import run_demo
 from .options import Debug, Device, ModelName, Overwrite, ProgressMode
 from .predict import DEFAULT_MODEL
+
+_NAME = "phantom"
+_SHOWN = {
+    "psnr": "PSNR (dB)",
+    "psnr_mask": "PSNR in brain (dB)",
+    "ssim": "SSIM",
+    "ssim_mask": "SSIM in brain",
+    "dice": "Dice of cortex",
+    "assd": "ASSD of cortex (mm)",
+}
 
 
 def demo(
@@ -32,3 +55,82 @@ def demo(
         typer.echo(f"\nPicture: {result.picture}")
 
     raise typer.Exit(run_guarded(work, debug))
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """Where the picture is, and the figures of interpolation and model, by name."""
+
+    picture: Path
+    figures: dict[str, dict[str, float]]
+
+    def table(self) -> str:
+        """The figures as text, one measure a line; interpolation does not segment."""
+        lines = [f"{'':<22}{'spline':>10}{'model':>10}"]
+        for key, title in _SHOWN.items():
+            values = [self.figures[system].get(key) for system in ("spline", "model")]
+            lines.append(f"{title:<22}" + "".join(f"{'-' if v is None else format(v, '.3f'):>10}" for v in values))
+        return "\n".join(lines)
+
+
+def run_demo(
+    outdir: str | Path,
+    model_name: str | Path,
+    slice_thickness: float,
+    device: str,
+    seed: int,
+    overwrite: bool,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> DemoResult:
+    """Run the demonstration and write its volumes, pictures and record.
+
+    Args:
+        outdir: folder, made if missing.
+        model_name: see `registry.load_model`.
+        slice_thickness: of the simulated acquisition, mm.
+        device: see `devices.choose_device`.
+        seed: of the phantom.
+        overwrite: replace an earlier demonstration.
+        progress: called with (fraction, message).
+        should_stop: asked between patches.
+
+    Raises:
+        ValueError: output that cannot be written, or a model that cannot be used.
+        Cancelled: should_stop said so.
+    """
+    outdir = Path(outdir)
+    picture = outdir / "demo.png"
+    inputs = {role: outdir / f"{_NAME}_{role}.nii.gz" for role in ("truth", "labels", "thick")}
+    check_writable([picture, *inputs.values(), *result_paths(outdir, _NAME).values()], overwrite)
+    report = scaled(progress, 0, 1)
+    report(0.0, "Drawing the phantom")
+    phantom = neonatal_phantom(seed=seed)
+    spacing = phantom.t2w.GetSpacing()
+    thick = acquire(phantom.t2w, (*spacing[:2], slice_thickness))
+    model = load_model(model_name, device)
+    options = EnhanceOptions(spacing=spacing, prediction=PredictionOptions(device=device))
+    result = enhance(thick, model, options, progress=scaled(progress, 0.1, 0.8), should_stop=should_stop)
+
+    report(0.85, "Comparing with the truth")
+    spline = onto(upsample(thick, Grid.of(result.sr)), phantom.t2w)
+    sr, cortex = onto(result.sr, phantom.t2w), None if result.labels is None else onto(result.labels, phantom.t2w)
+    truth = phantom.labels == CORTEX
+    figures = {
+        "spline": evaluate(spline, phantom.t2w, mask=phantom.mask),
+        "model": evaluate(sr, phantom.t2w, cortex, None if cortex is None else truth, phantom.mask),
+    }
+    report(0.92, "Writing")
+    save_enhancement(result, thick, outdir, _NAME, overwrite)
+    for role, volume in zip(inputs, (phantom.t2w, phantom.labels, thick), strict=True):
+        write_volume(volume, inputs[role])
+    columns = [
+        Column(f"scan, {slice_thickness:g} mm slices", thick),
+        Column("spline", spline),
+        Column("SegSRGAN", sr, cortex),
+        Column("truth", phantom.t2w, truth),
+    ]
+    with atomic_path(picture) as temporary:
+        draw_planes(columns, temporary, "A procedural phantom: the cortex as found, and as it is")
+    report(1.0, "Done")
+    return DemoResult(picture, figures)

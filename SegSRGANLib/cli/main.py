@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ..utils.optional import MissingPackage, require
+from ..utils.errors import MissingPackage
+from ..utils.optional import require
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,7 +14,8 @@ from ..inference.pipeline import EnhanceOptions, enhance
 from ..inference.predictor import PredictionOptions
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume
-from ..models.registry import DEFAULT_MODEL, load_model
+from ..models.checkpoint import load_model
+from ..models.registry import DEFAULT_MODEL
 from ..quality.assessment import MAP_NAMES
 from ..quality.preflight import contrast_warnings
 from ..results.files import check_writable, result_name, result_paths, save_enhancement

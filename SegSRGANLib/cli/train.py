@@ -14,7 +14,7 @@ from ..training.config_parsing import merge
 from ..training.history import Row
 from ..training.step import leads
 from ..training.trainer import train as run_training
-from ..utils.progress import Cancelled
+from ..utils.errors import Cancelled
 from .console import CANCELLED, emit, reported, run_guarded
 from .options import CancelFile, Debug, ProgressMode
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..inference.record import RESEARCH_USE_ONLY
 from ..utils.atomic_files import atomic_path
+from ..utils.notice import RESEARCH_USE_ONLY
 from ..utils.optional import require
 from ..visualization.palette import colour
 from .tables import INTENSITY, SEGMENTATION, Measure, Table

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from .. import __version__
-from ..inference.record import RESEARCH_USE_ONLY
 from ..utils.atomic_files import atomic_path
+from ..utils.notice import RESEARCH_USE_ONLY
 from .boxplots import draw_boxes
 from .plan import Plan
 from .statistics import RESAMPLES, SEED

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..inference.record import RESEARCH_USE_ONLY
 from ..utils.atomic_files import atomic_path
+from ..utils.notice import RESEARCH_USE_ONLY
 from ..utils.optional import require
 from ..visualization.palette import colour
 from .plan import TRUE_RESOLUTION, Plan, Row, Task

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from ..batch.worker import CANCELLED as CANCELLED_WORK
-from ..batch.worker import FAILED as FAILED_WORK
-from ..batch.worker import Outcome
-from ..models.registry import load_model
+from ..models.checkpoint import load_model
 from ..utils.devices import choose_device
 from ..utils.optional import require
-from ..utils.process_pool import run_pool
+from ..utils.process_pool import CANCELLED as CANCELLED_WORK
+from ..utils.process_pool import FAILED as FAILED_WORK
+from ..utils.process_pool import Outcome, run_pool
 from ..utils.progress import Progress, ShouldStop, scaled
 from .outputs import write_outputs
 from .plan import CompareOptions, Plan, Task, digest

@@ -10,10 +10,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..data.grid import Grid, output_grid
-from ..io.subject_table import TEST, TRAIN, Case, DataError, read_bids, read_table
+from ..io.bids import read_bids
+from ..io.subject_table import TEST, TRAIN, Case, read_table
 from ..io.volume import read_labels, read_volume
 from ..results.files import result_name
 from ..transforms.acquisition import acquire
+from ..utils.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ import SimpleITK as sitk
 from ..data.grid import Grid
 from ..inference.pipeline import EnhanceOptions, enhance
 from ..inference.predictor import PredictionOptions
-from ..metrics.evaluation import compare_segmentations, evaluate
+from ..metrics.evaluation import evaluate
+from ..metrics.segmentation import compare_segmentations
 from ..models.checkpoint import Model
 from ..multi_atlas.atlas import Atlas
 from ..multi_atlas.evidence import WarpedAtlas
-from ..quality.consistency import make_consistent
+from ..transforms.data_consistency import make_consistent
 from ..transforms.resample import onto, upsample
 from ..utils.progress import ShouldStop
 from .cost import Cost, Meter

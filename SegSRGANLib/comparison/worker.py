@@ -9,10 +9,10 @@ from functools import partial
 import SimpleITK as sitk
 import torch
 
-from ..batch.worker import CANCELLED, DONE, FAILED, Outcome
-from ..models.registry import load_model
-from ..utils.process_pool import Do
-from ..utils.progress import Cancelled, Progress, ShouldStop, stop_if
+from ..models.checkpoint import load_model
+from ..utils.errors import Cancelled
+from ..utils.process_pool import CANCELLED, DONE, FAILED, Do, Outcome
+from ..utils.progress import Progress, ShouldStop, stop_if
 from ..visualization.planes import Cut
 from . import store as files
 from .pictures import draw_grid, is_drawn
@@ -73,7 +73,7 @@ def _run_rows(tools: Tools, task: Task, volumes: Volumes, callbacks: tuple[Progr
     rows, done, store = pending(task, tools.plan), 0, Store(tools.plan.options.outdir)
     for factor in dict.fromkeys(row.factor for row in rows):
         bench = Bench(tools, task, volumes, factor, should_stop)
-        cut = Cut.through(bench.volumes)
+        cut = Cut.through(bench.volumes.hr, bench.volumes.truth, bench.volumes.mask)
         store.write_planes(task.key, Row(factor, HR), cut.planes(bench.volumes.hr, bench.volumes.truth))
         for row in (row for row in rows if row.factor == factor):
             stop_if(should_stop)

@@ -21,13 +21,14 @@ from ..data.grid import Grid, output_grid
 from ..data.reorient import CanonicalAxes
 from ..models.checkpoint import Model
 from ..quality.assessment import assess
-from ..quality.consistency import make_consistent
 from ..quality.preflight import judge
-from ..quality.uncertainty import MOST_RUNS, Spread, predict_repeatedly
+from ..quality.uncertainty import Spread
 from ..transforms.bias_field import correct_bias
+from ..transforms.data_consistency import make_consistent
 from ..transforms.resample import resample_labels, upsample
 from ..utils.devices import choose_device
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
+from .augmented_prediction import MOST_RUNS, predict_repeatedly
 from .postprocessing import brain_mask
 from .predictor import PredictionOptions, predict_volume
 from .record import describe_run

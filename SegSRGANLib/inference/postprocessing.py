@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import SimpleITK as sitk
+
+from ..transforms.components import largest_component
 
 
 def brain_mask(channels: np.ndarray) -> np.ndarray:
@@ -17,11 +18,4 @@ def brain_mask(channels: np.ndarray) -> np.ndarray:
     """
     if len(channels) > 1:
         return channels.argmax(axis=0).astype(np.uint8)
-    return largest_part(channels[0] >= 0.5)
-
-
-def largest_part(inside: np.ndarray) -> np.ndarray:
-    """The largest connected part (corners connect) of what is True in a (z, y, x) array, uint8 0 or 1."""
-    parts = sitk.ConnectedComponent(sitk.GetImageFromArray(inside.astype(np.uint8)), True)
-    largest_first = sitk.RelabelComponent(parts, sortByObjectSize=True)
-    return (sitk.GetArrayFromImage(largest_first) == 1).astype(np.uint8)
+    return largest_component(channels[0] >= 0.5)

@@ -14,8 +14,7 @@ import torch
 from .. import __version__
 from ..data.grid import Grid
 from ..models.checkpoint import Model
-
-RESEARCH_USE_ONLY = "Research use only. Not a medical device; not for diagnosis or treatment decisions."
+from ..utils.notice import RESEARCH_USE_ONLY
 
 
 def describe_run(

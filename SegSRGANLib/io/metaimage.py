@@ -13,8 +13,7 @@ import re
 from pathlib import Path
 
 from ..utils.errors import VolumeError
-from .payload import Payload, check_payload, count_voxels
-from .text_header import data_file, shown
+from .payload import Payload, check_payload, count_voxels, data_file, shown
 
 _logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Subjects on disk: the rows of a CSV table, or the volumes of a BIDS folder."""
+"""Subjects on disk: the rows of a CSV table; `bids` lists those of a BIDS folder."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from ..utils.errors import DataError
+
 TRAIN, TEST = "Train", "Test"
 IMAGE, LABELS, BASE, MASK, WEIGHT = "HR_image", "Label_image", "Base", "Mask_image", "Weight"
 _COLUMNS = (IMAGE, LABELS, BASE)
 _ENTITY = re.compile(r"(sub-[A-Za-z0-9]+)")
-
-
-class DataError(ValueError):
-    """The data cannot be used; the message says where and why in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def read_table(path: Path, required: Collection[str] = (IMAGE,)) -> list[Case]:
     """
     if not path.is_file():
         raise DataError(f"There is no table {path}.")
-    with _opened(path) as stream:
+    with open_table(path) as stream:
         reader = csv.DictReader(stream, skipinitialspace=True)
         missing = [name for name in _COLUMNS if name in required and name not in (reader.fieldnames or [])]
         if missing:
@@ -61,8 +59,12 @@ def read_table(path: Path, required: Collection[str] = (IMAGE,)) -> list[Case]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    """A table to read; in other encodings than UTF-8 spreadsheets save names with accents that cannot be read."""
+def open_table(path: Path) -> Iterator[TextIO]:
+    """Open a table as text.
+
+    Raises:
+        DataError: in other encodings than UTF-8 spreadsheets save names with accents that cannot be read.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             yield stream
@@ -70,43 +72,13 @@ def _opened(path: Path) -> Iterator[TextIO]:
         raise DataError(f"{path.name} is not a table as text ({error}); save it as CSV in UTF-8.") from error
 
 
-def read_bids(root: Path, required: Collection[str] = (IMAGE,)) -> list[Case]:
-    """List the subjects of a BIDS folder: every `*_T2w`, with the `*_dseg` and the `*_desc-brain_mask` beside it.
-
-    Args:
-        root: of the dataset. participants.tsv may have the columns Base and Weight.
-        required: with Label_image in it, volumes without a `*_dseg` are left out.
-
-    Raises:
-        DataError: no folder, no subject, an unknown Base, or a weight that is not positive.
-    """
-    if not root.is_dir():
-        raise DataError(f"There is no folder {root}.")
-    images = sorted(
-        path for pattern in ("sub-*/anat/*_T2w.nii*", "sub-*/ses-*/anat/*_T2w.nii*") for path in root.glob(pattern)
-    )
-    pairs = [(image, _sibling(image, "dseg")) for image in images]
-    pairs = [(image, labels) for image, labels in pairs if labels is not None or LABELS not in required]
-    if not pairs:
-        wanted = "both a *_T2w and a *_dseg volume" if LABELS in required else "a *_T2w volume"
-        raise DataError(f"{root} holds no subject with {wanted} in its anat folder.")
-    table = participants(root)
-    cases = []
-    for image, labels in pairs:
-        name = _subject_name(image)
-        row = table.get(name, {})
-        mask, weight = _sibling(image, "desc-brain_mask"), _weight(row.get(WEIGHT), name)
-        cases.append(Case(name, image, labels, _base(row.get(BASE), name, False), image.name, mask, weight))
-    return cases
-
-
 def _row(row: dict[str, str | None], table: Path, line: int, required: Collection[str]) -> Case:
     where = f"{table.name}, line {line}"
     image = _file(row.get(IMAGE), table.parent, where)
     labels = _file(row.get(LABELS), table.parent, where) if LABELS in required or row.get(LABELS) else None
     mask = _file(row[MASK], table.parent, where) if row.get(MASK) else None
-    base = _base(row.get(BASE), where, BASE in required)
-    return Case(_subject_name(image), image, labels, base, where, mask, _weight(row.get(WEIGHT), where))
+    base = base_of(row.get(BASE), where, BASE in required)
+    return Case(subject_name(image), image, labels, base, where, mask, weight_of(row.get(WEIGHT), where))
 
 
 def _file(text: str | None, folder: Path, where: str) -> Path:
@@ -118,14 +90,24 @@ def _file(text: str | None, folder: Path, where: str) -> Path:
     return path
 
 
-def _base(text: str | None, where: str, required: bool) -> str:
+def base_of(text: str | None, where: str, required: bool) -> str:
+    """TRAIN, TEST, or "" where that is allowed.
+
+    Raises:
+        DataError: anything else.
+    """
     base = (text or "").strip().capitalize()
     if base not in ((TRAIN, TEST) if required else (TRAIN, TEST, "")):
         raise DataError(f"{where}: Base must be Train or Test, not {base!r}.")
     return base
 
 
-def _weight(text: str | None, where: str) -> float:
+def weight_of(text: str | None, where: str) -> float:
+    """A positive number; 1 for an empty text.
+
+    Raises:
+        DataError: anything else.
+    """
     try:
         weight = float(text) if text and text.strip() else 1.0
     except ValueError:
@@ -135,23 +117,7 @@ def _weight(text: str | None, where: str) -> float:
     return weight
 
 
-def _subject_name(image: Path) -> str:
+def subject_name(image: Path) -> str:
     """The BIDS entity sub-XX when the name has one, else the file's name without its extensions."""
     entity = _ENTITY.search(image.name)
     return entity.group(1) if entity else image.name.split(".")[0]
-
-
-def _sibling(image: Path, suffix: str) -> Path | None:
-    stem, _, extension = image.name.rpartition("_T2w")
-    path = image.with_name(f"{stem}_{suffix}{extension}")
-    return path if path.is_file() else None
-
-
-def participants(root: Path) -> dict[str, dict[str, str]]:
-    """The rows of a BIDS folder's participants.tsv by participant_id; none where there is no such file."""
-    path = root / "participants.tsv"
-    if not path.is_file():
-        return {}
-    with _opened(path) as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
-    return {row["participant_id"]: row for row in rows if row.get("participant_id")}

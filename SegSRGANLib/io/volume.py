@@ -23,8 +23,7 @@ from ..utils.atomic_files import atomic_path
 from ..utils.errors import VolumeError
 from .dicom.series import is_dicom_file, read_dicom_series
 from .metaimage import check_metaimage
-from .nifti import check_nifti
-from .nifti_reader import read_nifti
+from .nifti import check_nifti, read_nifti
 from .nrrd import check_nrrd
 
 __all__ = ["VolumeError", "read_labels", "read_volume", "write_volume"]

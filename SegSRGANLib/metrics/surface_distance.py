@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import SimpleITK as sitk
 
+from ..transforms.components import bounding_box
+
 
 def surface_distances(
     truth: np.ndarray, estimate: np.ndarray, spacing: Sequence[float]
@@ -33,18 +35,10 @@ def surface_distances(
     truth, estimate = truth != 0, estimate != 0
     if not truth.any() or not estimate.any():
         return np.empty(0, np.float32), np.empty(0, np.float32)
-    box = _bounding_box(truth | estimate)
+    box = bounding_box(truth | estimate)
     surfaces = [_surface(np.pad(segmentation[box], 1)) for segmentation in (truth, estimate)]
     to_truth, to_estimate = (_distance_map(surface, spacing) for surface in surfaces)
     return to_estimate[surfaces[0]], to_truth[surfaces[1]]
-
-
-def _bounding_box(inside: np.ndarray) -> tuple[slice, ...]:
-    box = []
-    for axis in range(3):
-        hits = np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
-        box.append(slice(int(hits[0]), int(hits[-1]) + 1))
-    return tuple(box)
 
 
 def _surface(inside: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,56 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from .. import __version__
-from ..data.classes import CORTEX, checked_names
-from ..networks.cascade import Cascade, CascadeConfig
-from ..networks.keras_segsrgan import OriginalGenerator, OriginalGeneratorConfig
-from ..networks.segsrgan import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from ..networks.srrecnn import SRReCNN, SRReCNNConfig
-from ..quality.domain import Domain
-from ..transforms.normalization import Normalization
+from ..networks.factory import ARCHITECTURES, build_network
 from ..utils.atomic_files import atomic_path
-
-METADATA_KEY = "segsrgan"
-ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
-    "generator": (GeneratorConfig, Generator),
-    "original": (OriginalGeneratorConfig, OriginalGenerator),
-    "cascade": (CascadeConfig, Cascade),
-    "srrecnn": (SRReCNNConfig, SRReCNN),
-    "discriminator": (DiscriminatorConfig, Discriminator),
-}
-
-
-class CheckpointError(ValueError):
-    """A model file that cannot be used; the message says why in one sentence."""
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What a model file says of itself.
-
-    training_spacing: voxel spacing in mm, from and to, of the volumes it was trained to make.
-    training_slices: slice thickness in mm, from and to, of the low resolution it was trained on.
-    consistent_input: whether the network gets interpolated slices that `consistency.make_consistent` brought to
-        agreement with the scan, so that it need not guess how thick they were; else the interpolated slices alone.
-    domain: what else its training covered; None where that was not measured.
-    classes: names of what it segments, in the order of the network's probability channels.
-    parent: name and SHA-256 of the model that a fine-tuning started from, or "".
-    """
-
-    title: str = "Untitled model"
-    description: str = ""
-    normalization: Normalization = field(default_factory=Normalization)
-    training_data: str = ""
-    training_spacing: tuple[float, float] = (0.4, 1.2)
-    training_slices: tuple[float, float] = (1.0, 6.0)
-    consistent_input: bool = False
-    domain: Domain | None = None
-    classes: tuple[str, ...] = (CORTEX,)
-    licence: str = ""
-    citation: str = ""
-    parent: str = ""
-    software_version: str = __version__
+from ..utils.devices import choose_device
+from ..utils.errors import CheckpointError
+from .card import METADATA_KEY, UNUSABLE, ModelCard, cannot_build, description_in
+from .registry import DEFAULT_MODEL, find_model
 
 
 @dataclass
@@ -131,13 +87,11 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Mod
         raise CheckpointError(f"There is no model file {path}.")
     try:
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(METADATA_KEY)
+            metadata = file.metadata()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path.name} is not a model file of this software, or is damaged ({error}).") from error
-    if text is None:
-        raise CheckpointError(f"{path.name} has no metadata of SegSRGAN: it is another project's safetensors file.")
-    network, card = _described(path, text)
+    network, card = _described(path, description_in(path, metadata))
     _fill(path, network, tensors)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Model(network.eval().to(device), card, digest, path.stem)
@@ -147,23 +101,11 @@ def _described(path: Path, text: str) -> tuple[nn.Module, ModelCard]:
     """The network, still without weights, and the card that the metadata describe."""
     try:
         description: dict[str, Any] = json.loads(text)
-        config_type, network_type = ARCHITECTURES[description["architecture"]]
-        values = dict(description["card"])
-        values["normalization"] = Normalization(**values["normalization"])
-        for key in ("training_spacing", "training_slices"):
-            low, high = values[key]
-            values[key] = (float(low), float(high))
-        if values.get("domain") is not None:
-            values["domain"] = Domain.from_values(values["domain"])
-        values["classes"] = checked_names(values.get("classes", (CORTEX,)))
-        card = ModelCard(**values)
-        with torch.device("meta"):
-            network = network_type(config_type(**description["config"]))
+        card = ModelCard.from_values(description["card"])
+        network = build_network(description["architecture"], description["config"])
         _check_classes(network, card)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path.name} describes a model that this version ({__version__}) cannot build ({error!r})."
-        ) from error
+    except UNUSABLE as error:
+        raise cannot_build(path, error) from error
     return network, card
 
 
@@ -189,3 +131,29 @@ def _fill(path: Path, network: nn.Module, tensors: dict[str, torch.Tensor]) -> N
         if not bool(torch.isfinite(tensors[key]).all()):
             raise CheckpointError(f"{path.name}: the weight {key} holds values that are not finite.")
     network.load_state_dict({key: value.float() for key, value in tensors.items()}, assign=True)
+
+
+def load_model(name_or_file: str | Path = DEFAULT_MODEL, device: str | torch.device = "auto") -> Model:
+    """Load a model by its name in the list, or from a .safetensors file. Nothing is downloaded.
+
+    Args:
+        name_or_file: for instance "segsrgan", or a path.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        CheckpointError: unknown name, missing, damaged or foreign file, or one that is not the listed one any more.
+    """
+    device = choose_device(device)
+    if Path(name_or_file).suffix == ".safetensors" or Path(name_or_file).is_file():
+        return load_checkpoint(name_or_file, device)
+    entry = find_model(str(name_or_file))
+    if not entry.installed and entry.url:
+        raise CheckpointError(
+            f"The model {entry.name} is not on this computer yet: run  segsrgan models download {entry.name}  first, "
+            "or import its file."
+        )
+    model = load_checkpoint(entry.path, device)
+    if entry.sha256 and model.sha256 != entry.sha256:
+        raise CheckpointError(f"The file of the model {entry.name} was changed or is damaged; install it again.")
+    model.name = entry.name
+    return model

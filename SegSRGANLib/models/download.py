@@ -13,6 +13,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..utils.errors import DownloadError
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
 
 _BLOCK = 1 << 18  # bytes between two looks at `should_stop`
@@ -20,10 +21,6 @@ _LIMIT = 1 << 31  # bytes: no model is larger, so a server that never ends is cu
 _TIMEOUT = 30.0  # seconds without any byte
 _ATTEMPTS = 4
 _logger = logging.getLogger(__name__)
-
-
-class DownloadError(ValueError):
-    """A file that cannot be fetched; the message says why and what to do."""
 
 
 @dataclass(frozen=True)

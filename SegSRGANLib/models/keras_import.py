@@ -23,8 +23,9 @@ from torch import nn
 
 from ..networks.keras_segsrgan import OriginalGenerator, OriginalGeneratorConfig
 from ..transforms.normalization import Normalization
+from ..utils.errors import CheckpointError
 from ..utils.optional import require
-from .checkpoint import CheckpointError, ModelCard
+from .card import ModelCard
 
 _GROUP = re.compile(r"G(?P<unet>_unet)?(?P<conditional>_cond)?(?P<plain>_nn_residual)?")
 _MOST_NAMES = 1000

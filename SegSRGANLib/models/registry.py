@@ -1,4 +1,4 @@
-"""The models a user can pick by name: those of `models.json`, and those in the user's own folder."""
+"""The models a user can pick by name: those of `models.json`, and those in the user's own folder. Needs no torch."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ..utils.devices import choose_device
-from .checkpoint import CheckpointError, Model, ModelCard, load_checkpoint
+from ..utils.errors import CheckpointError
+from .card import ModelCard, read_card
 from .download import Fingerprint
 
 DEFAULT_MODEL = "segsrgan"
@@ -134,39 +132,12 @@ def find_model(name: str) -> ModelEntry:
     return entries[name]
 
 
-def load_model(name_or_file: str | Path = DEFAULT_MODEL, device: str | torch.device = "auto") -> Model:
-    """Load a model by its name in the list, or from a .safetensors file. Nothing is downloaded.
-
-    Args:
-        name_or_file: for instance "segsrgan", or a path.
-        device: "auto", "cpu", "cuda" or "mps".
-
-    Raises:
-        CheckpointError: unknown name, missing, damaged or foreign file, or one that is not the listed one any more.
-    """
-    device = choose_device(device)
-    if Path(name_or_file).suffix == ".safetensors" or Path(name_or_file).is_file():
-        return load_checkpoint(name_or_file, device)
-    entry = find_model(str(name_or_file))
-    if not entry.installed and entry.url:
-        raise CheckpointError(
-            f"The model {entry.name} is not on this computer yet: run  segsrgan models download {entry.name}  first, "
-            "or import its file."
-        )
-    model = load_checkpoint(entry.path, device)
-    if entry.sha256 and model.sha256 != entry.sha256:
-        raise CheckpointError(f"The file of the model {entry.name} was changed or is damaged; install it again.")
-    model.name = entry.name
-    return model
-
-
 def _own_entry(path: Path) -> ModelEntry:
     """The entry of a model that the user imported."""
     try:
-        model = load_checkpoint(path)
+        card = read_card(path)
     except CheckpointError as error:
         return ModelEntry(path.stem, "Cannot be used", str(error))
-    card = model.card
     return ModelEntry(
         path.stem, card.title, card.description, card.licence, card.training_data, card.citation, card.training_slices
     )

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..utils.atomic_files import atomic_path
+from ..utils.errors import CheckpointError
 from ..utils.optional import require
 from ..utils.progress import Progress, ShouldStop
-from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from .checkpoint import load_checkpoint, save_checkpoint
 from .download import fetch
 from .keras_import import is_keras_file, read_keras_file
 from .registry import ModelEntry, find_model, listed_models, user_models_folder

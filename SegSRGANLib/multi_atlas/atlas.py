@@ -10,8 +10,10 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..data.grid import Grid
-from ..io.subject_table import IMAGE, LABELS, TEST, Case, DataError, participants, read_bids, read_table
+from ..io.bids import participants, read_bids
+from ..io.subject_table import IMAGE, LABELS, TEST, Case, read_table
 from ..io.volume import read_labels, read_volume
+from ..utils.errors import DataError
 
 _AGE_COLUMNS = ("scan_age", "gestational_age", "post_menstrual_age", "age_weeks")
 _AGE_IN_NAME = re.compile(r"[A-Za-z](\d\d)(?:op)?$")

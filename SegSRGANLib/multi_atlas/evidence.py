@@ -9,8 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..data.grid import Grid
-
-Box = tuple[slice, slice, slice]
+from ..transforms.components import Box, bounding_box
 
 
 @dataclass(frozen=True)
@@ -89,18 +88,3 @@ def stacked_labels(warped: Sequence[WarpedAtlas], label: int, grid: Grid | None 
         found = ", ".join(map(str, np.unique(labels)[:20].tolist()))
         raise ValueError(f"No atlas has the label {label}; their labels are {found}.")
     return labels
-
-
-def bounding_box(inside: np.ndarray, margin: int) -> Box:
-    """The smallest box around what is True in a (z, y, x) array, with a margin in voxels.
-
-    Raises:
-        ValueError: nothing is True.
-    """
-    if not inside.any():
-        raise ValueError("The brain mask is empty; give a mask that covers the brain.")
-    box = []
-    for axis, length in enumerate(inside.shape):
-        found = np.flatnonzero(inside.any(axis=tuple(k for k in range(3) if k != axis)))
-        box.append(slice(max(int(found[0]) - margin, 0), min(int(found[-1]) + 1 + margin, length)))
-    return tuple(box)

@@ -13,12 +13,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..data.grid import Grid
-from ..inference.postprocessing import largest_part
+from ..transforms.components import bounding_box, largest_component
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
 from .alignment import Alignment, align, coarsened, resampled
 from .atlas import Atlas
 from .deformation import deform, warp_labels
-from .evidence import WarpedAtlas, bounding_box
+from .evidence import WarpedAtlas
 from .outer_fluid import lacks_outer_fluid, without_outer_fluid
 
 _MARGIN = 4.0  # mm kept around a brain, for the deformation
@@ -174,7 +174,7 @@ def _brain(image: sitk.Image, mask: sitk.Image | None) -> sitk.Image:
 def _foreground(image: sitk.Image) -> sitk.Image:
     """The largest part of a skull-stripped volume that is not air."""
     values = sitk.GetArrayViewFromImage(image)
-    return Grid.of(image).image(largest_part(values > 0.1 * np.percentile(values, 99.5)))
+    return Grid.of(image).image(largest_component(values > 0.1 * np.percentile(values, 99.5)))
 
 
 def _stripped(image: sitk.Image, mask: sitk.Image) -> sitk.Image:

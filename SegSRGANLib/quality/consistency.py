@@ -10,27 +10,23 @@ result's voxels along the others, onto which the scan is interpolated just as be
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..data.grid import THICK, Grid
+from ..data.grid import Grid
 from ..transforms.acquisition import sampling_matrix
+from ..transforms.data_consistency import DEVIATIONS_PER_MAD, FOREGROUND, Observation, as_floats
 from ..transforms.resample import resample_labels, upsample
 from ..transforms.separable import apply_along, as_tensor
 
-_SAME_SPACING = 1.0001  # headers are rounded
 _WINDOW = 4.0  # mm, FWHM over which residuals are averaged: noise averages out, anatomy does not
-_FOREGROUND = 0.1  # of the intensity range: below lies air
 # Of the local contrast: a result that agrees nearly everywhere is not accused of trifles. Sound results on Fidon et al.
 # (2021) reach 9 times this beside the rim of a mask, where what lies outside is not brought to agreement.
 _LEAST_DEVIATION = 0.17
-_NORMAL = 1.4826  # standard deviations per median absolute deviation
-# Chosen on two volumes of Fidon et al. (2021) with noise of 0 to 4 %: never worse than the network alone, see docs.
-_LEAST_RIDGE, _RIDGE_PER_NOISE = 0.2, 25.0
 
 
 @dataclass(frozen=True)
@@ -69,72 +65,6 @@ class Consistency:
         }
 
 
-class Observation:
-    """The operator A = H B from a result's grid to the comparison grid, its adjoint and its damped inverse."""
-
-    def __init__(self, scan: Grid, result: Grid, coarser: float = _SAME_SPACING) -> None:
-        """Build one matrix per coarsened axis.
-
-        Args:
-            scan: the measured grid. result: the super-resolved grid, with the same axes and near faces.
-            coarser: spacing, relative to the result's, from which an axis counts as coarsened.
-
-        Raises:
-            ValueError: other axes.
-        """
-        if not scan.same_direction(result):
-            raise ValueError("The scan and its result must have the same axes to be compared.")
-        self.coarse = [s > r * coarser for s, r in zip(scan.spacing, result.spacing, strict=True)]
-        self.grid = _comparison_grid(scan, result, self.coarse)
-        self._matrices = {
-            axis: sampling_matrix(result.size[axis], scan.size[axis], step, step)
-            for axis, step in enumerate(s / r for s, r in zip(scan.spacing, result.spacing, strict=True))
-            if self.coarse[axis]
-        }
-
-    def apply(self, volume: torch.Tensor) -> torch.Tensor:
-        """A X: result's shape (z, y, x) to comparison shape."""
-        return self._along_axes(volume, self._matrices)
-
-    def adjoint(self, volume: torch.Tensor) -> torch.Tensor:
-        """A^T Y: comparison shape to result's shape, the exact transpose."""
-        return self._along_axes(volume, {axis: matrix.T for axis, matrix in self._matrices.items()})
-
-    def inverse(self, volume: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
-        """A^T (A A^T + (ridge s)^2)^-1 Y, axis by axis because A is separable; s is A's largest singular value.
-
-        Without a ridge it is A^+ Y, the smallest volume with A X = Y. What A hardly lets through, s_k < ridge s, comes
-        back damped, and with it the noise (Tikhonov).
-        """
-        return self._along_axes(
-            volume, {axis: damped_inverse(matrix, ridge) for axis, matrix in self._matrices.items()}
-        )
-
-    @staticmethod
-    def _along_axes(volume: torch.Tensor, matrices: dict[int, np.ndarray]) -> torch.Tensor:
-        for axis, matrix in matrices.items():
-            volume = apply_along(volume, as_tensor(np.ascontiguousarray(matrix), volume), 2 - axis)
-        return volume
-
-
-def damped_inverse(matrix: np.ndarray, ridge: float) -> np.ndarray:
-    """M^T (M M^T + (ridge s)^2)^-1 of a matrix (m, n), as (n, m); s is its largest singular value. See `inverse`."""
-    if ridge == 0:
-        return np.linalg.pinv(matrix)
-    left, values, right = np.linalg.svd(matrix, full_matrices=False)
-    return (right.T * (values / (values**2 + (ridge * values[0]) ** 2))) @ left.T
-
-
-def _comparison_grid(scan: Grid, result: Grid, coarse: list[bool]) -> Grid:
-    """The scan's voxels along the coarse axes, the result's along the others."""
-    spacing = tuple(s if c else r for s, r, c in zip(scan.spacing, result.spacing, coarse, strict=True))
-    size = tuple(s if c else r for s, r, c in zip(scan.size, result.size, coarse, strict=True))
-    first = scan.index_of(result) * np.array(scan.spacing)  # mm from the scan's first voxel, along the axes
-    axes = np.array(scan.direction).reshape(3, 3)
-    origin = np.array(scan.origin) + axes @ np.where(coarse, 0.0, first)
-    return replace(scan, size=size, spacing=spacing, origin=tuple(map(float, origin)))
-
-
 def acquisition_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = None) -> Consistency:
     """Compare the simulated acquisition of a super-resolved volume with the scan.
 
@@ -148,10 +78,10 @@ def acquisition_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image |
     """
     operator = Observation(Grid.of(scan), Grid.of(sr))
     measured = sitk.GetArrayFromImage(upsample(scan, operator.grid))
-    simulated = operator.apply(torch.from_numpy(_floats(sr))).numpy()
+    simulated = operator.apply(torch.from_numpy(as_floats(sr))).numpy()
     difference = simulated - measured
     scale = _intensity_range(measured)
-    inside = _inside(measured > _FOREGROUND * scale, mask, operator.grid)
+    inside = _inside(measured > FOREGROUND * scale, mask, operator.grid)
     error = float(np.mean(difference[inside] ** 2, dtype=np.float64))
     z = _local_z(difference, measured, inside, operator.grid)
     worst = np.unravel_index(np.argmax(np.abs(z)), z.shape)
@@ -167,68 +97,6 @@ def acquisition_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image |
         slice=slice_index,
         region="foreground" if mask is None else "mask",
     )
-
-
-def make_consistent(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = None) -> sitk.Image:
-    """Bring a result to agreement with the scan, as far as the scan's noise allows: X + A^T (A A^T + r^2)^-1 (Y - A X).
-
-    Without noise that is nearly the limit of iterative back-projection (Irani and Peleg, 1991), reached in one step
-    because A is separable. The ridge r grows with the noise that `noise_level` finds, so that the scan's signal comes
-    back and its noise does not. Details that the scan cannot tell stay as the network made them. Only axes with thick
-    slices count; along the others the scan says it all. Without any the result stays as it is.
-
-    Args:
-        scan: the volume that was super-resolved. sr: the result.
-        mask: on any grid; outside, the result stays as it is.
-
-    Returns:
-        float32, on the result's grid.
-
-    Raises:
-        ValueError: other axes.
-    """
-    grid = Grid.of(sr)
-    operator = Observation(Grid.of(scan), grid, THICK)
-    before = _floats(sr)
-    if not any(operator.coarse):
-        return grid.image(before)
-    measured = torch.from_numpy(sitk.GetArrayFromImage(upsample(scan, operator.grid))).double()
-    volume = torch.from_numpy(before).double()
-    volume += operator.inverse(measured - operator.apply(volume), damping(noise_level(scan)))
-    after = volume.float().numpy()
-    if mask is not None:
-        inside = sitk.GetArrayFromImage(resample_labels(sitk.Cast(mask != 0, sitk.sitkUInt8), grid)) > 0
-        after = np.where(inside, after, before)
-    return grid.image(after)
-
-
-def damping(noise: float) -> float:
-    """The ridge for a scan with noise of this standard deviation, relative to its 99.5th percentile."""
-    return max(_LEAST_RIDGE, _RIDGE_PER_NOISE * noise)
-
-
-def noise_level(scan: sitk.Image) -> float:
-    """Standard deviation of the noise, relative to the 99.5th percentile of the scan; 0 where nothing can be measured.
-
-    The median absolute diagonal difference of 2 x 2 voxels inside the slices, where neighbours are nearest (Donoho and
-    Johnstone, 1994): smooth anatomy cancels in it, edges are few. Of the foreground only.
-    """
-    values = sitk.GetArrayFromImage(scan)
-    values = np.moveaxis(values, 2 - int(np.argmax(scan.GetSpacing())), 0)
-    corners = [values[:, y, x] for y in (slice(-1), slice(1, None)) for x in (slice(-1), slice(1, None))]
-    positive = values[values > 0]
-    if positive.size == 0 or corners[0].size == 0:
-        return 0.0
-    scale = float(np.percentile(positive, 99.5))
-    foreground = np.minimum.reduce(corners) > _FOREGROUND * scale
-    if not foreground.any():
-        return 0.0
-    difference = (corners[0] - corners[1] - corners[2] + corners[3])[foreground] / 2
-    return _NORMAL * float(np.median(np.abs(difference))) / scale
-
-
-def _floats(image: sitk.Image) -> np.ndarray:
-    return sitk.GetArrayFromImage(sitk.Cast(image, sitk.sitkFloat32))
 
 
 def _inside(foreground: np.ndarray, mask: sitk.Image | None, grid: Grid) -> np.ndarray:
@@ -261,7 +129,7 @@ def _local_z(difference: np.ndarray, measured: np.ndarray, inside: np.ndarray, g
     contrast = np.sqrt(variance + np.median(variance[inside]))
     local = local_mean(difference) / np.maximum(contrast, np.finfo(np.float32).tiny)
     middle = np.median(local[inside])
-    deviation = _NORMAL * float(np.median(np.abs(local[inside] - middle)))
+    deviation = DEVIATIONS_PER_MAD * float(np.median(np.abs(local[inside] - middle)))
     z = (local - middle) / max(deviation, _LEAST_DEVIATION)
     return np.where(inside, z, 0).astype(np.float32)
 
@@ -287,6 +155,6 @@ def _worst_slice(difference: np.ndarray, inside: np.ndarray, grid: Grid) -> tupl
     if len(kept) < 4:
         return 0.0, int(np.argmax(power))
     logarithm = np.log(power[kept]) / 2
-    deviation = _NORMAL * float(np.median(np.abs(logarithm - np.median(logarithm))))
+    deviation = DEVIATIONS_PER_MAD * float(np.median(np.abs(logarithm - np.median(logarithm))))
     z = (logarithm - np.median(logarithm)) / max(deviation, 0.05)
     return float(z.max()), int(kept[np.argmax(z)])

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..data.grid import Grid
+from ..models.card import Domain, Range
 
 # How far outside of the training a measure may lie before the user hears of it.
 _SLACK_FACTOR = 0.05  # of a voxel ratio
@@ -26,7 +27,6 @@ _AIR = 0.1  # of the bright voxels; see `brain_region`
 _LEAST_BLACK = 0.2  # share of a volume without a skull that is exactly black
 _PERCENTILES = (5, 50, 95)
 
-Range = tuple[float, float]
 
 TITLES = {
     "slices_mm": "thickness of the slices, mm",
@@ -37,28 +37,6 @@ TITLES = {
     "shape": "shortest over longest axis of the brain",
     "contrast": "asymmetry of the brain's intensities",
 }
-
-
-@dataclass(frozen=True)
-class Domain:
-    """What the training of a model covered, each from and to; part of the model's card.
-
-    inplane_factor: voxel spacing inside the slices over that of the result.
-    brain_ml: volume of the brain with its CSF, mL. shape: see `Brain`.
-    contrast: see `Brain`; None for a training on contrasts of all kinds.
-    """
-
-    inplane_factor: Range
-    brain_ml: Range
-    shape: Range
-    contrast: Range | None
-
-    @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Domain:
-        """From the JSON of a model's card."""
-        return cls(
-            **{name: None if pair is None else (float(pair[0]), float(pair[1])) for name, pair in values.items()}
-        )
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+
+from ..transforms.components import bounding_box, component_sizes
 
 
 def describe_segmentation(labels: sitk.Image, probability: sitk.Image | None = None) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def describe_segmentation(labels: sitk.Image, probability: sitk.Image | None = N
     """
     inside = sitk.Cast(labels != 0, sitk.sitkUInt8)
     millilitres = float(np.prod(labels.GetSpacing())) / 1000
-    pieces = _component_sizes(inside)
+    pieces = component_sizes(inside)
     total = sum(pieces)
     return {
         "volume_ml": round(total * millilitres, 4),
@@ -54,7 +55,8 @@ def euler_number(inside: np.ndarray) -> int:
     Returns:
         Pieces - tunnels + cavities, where voxels that share a corner are connected.
     """
-    voxels = _cropped(inside != 0)
+    voxels = inside != 0
+    voxels = voxels[bounding_box(voxels)] if voxels.any() else voxels[:0]
     total = 0
     for axes in ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)):
         cells = voxels
@@ -69,20 +71,6 @@ def _either_neighbour(cells: np.ndarray, axis: int) -> np.ndarray:
     first, last = ([slice(None)] * 3 for _ in range(2))
     first[axis], last[axis] = slice(None, -1), slice(1, None)
     return padded[tuple(first)] | padded[tuple(last)]
-
-
-def _cropped(inside: np.ndarray) -> np.ndarray:
-    box: list[slice] = []
-    for axis in range(3):
-        hits = np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
-        box.append(slice(int(hits[0]), int(hits[-1]) + 1) if hits.size else slice(0, 0))
-    return inside[tuple(box)]
-
-
-def _component_sizes(inside: sitk.Image) -> Sequence[int]:
-    """Voxels of each connected piece."""
-    pieces = sitk.GetArrayFromImage(sitk.ConnectedComponent(inside, True))
-    return np.bincount(pieces.ravel())[1:].tolist()
 
 
 def _sum(image: sitk.Image) -> float:

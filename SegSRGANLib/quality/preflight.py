@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import SimpleITK as sitk
 
 from ..data.grid import THICK, Grid
-from .domain import Brain, Item, Range, brain_items, brain_region, geometry_items, sentences
+from ..models.card import Range
+from .domain import Brain, Item, brain_items, brain_region, geometry_items, sentences
 
 if TYPE_CHECKING:  # loads torch
-    from ..models.checkpoint import ModelCard
+    from ..models.card import ModelCard
 
 _OTHER_CONTRAST = re.compile(r"(?<![A-Za-z0-9])(T1w?|FLAIR|DWI|ADC|PD|CT|SWI|BOLD)(?![A-Za-z0-9])", re.IGNORECASE)
 

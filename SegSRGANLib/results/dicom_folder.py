@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..data.classes import CORTEX
 from ..inference.pipeline import Enhancement
-from ..io.dicom.mr_series import Maker, mr_series
-from ..io.dicom.segmentation import segmentation
+from ..io.dicom.mr_series import Maker, make_mr_series
+from ..io.dicom.segmentation import make_segmentation
 from ..io.dicom.study import DicomSource
 
 
@@ -26,7 +26,7 @@ def write_dicom(enhancement: Enhancement, source: DicomSource, folder: Path) -> 
         OSError: the folder cannot be written.
     """
     maker = Maker.of(enhancement.record)
-    series = mr_series(enhancement.sr, source, maker)
+    series = make_mr_series(enhancement.sr, source, maker)
     digits = max(4, len(str(len(series))))
     (folder / "sr").mkdir()
     for number, dataset in enumerate(series, start=1):
@@ -34,5 +34,5 @@ def write_dicom(enhancement: Enhancement, source: DicomSource, folder: Path) -> 
     if enhancement.labels is not None:
         classes = tuple(enhancement.probabilities)
         name = "cortex.dcm" if classes == (CORTEX,) else "segmentation.dcm"
-        dataset = segmentation(enhancement.labels, classes, series, source, maker)
+        dataset = make_segmentation(enhancement.labels, classes, series, source, maker)
         dataset.save_as(folder / name, enforce_file_format=True)

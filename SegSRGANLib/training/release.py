@@ -12,14 +12,14 @@ from safetensors import SafetensorError
 from torch import nn
 
 from .. import __version__
-from ..models.checkpoint import Model, ModelCard, save_checkpoint
+from ..models.card import ModelCard
+from ..models.checkpoint import Model, save_checkpoint
 from ..transforms.normalization import Normalization
 from ..utils.atomic_files import atomic_path
-from ..utils.optional import MissingPackage
+from ..utils.errors import MissingPackage, TrainingError
 from .config import TrainingConfig
 from .data.coverage import training_domain
 from .data.subject import Subject
-from .step import TrainingError
 from .validation import Scores, mean_scores
 
 logger = logging.getLogger(__name__)

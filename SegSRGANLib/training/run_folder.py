@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
-from ..models.checkpoint import ModelCard, load_checkpoint
+from ..models.card import ModelCard
+from ..models.checkpoint import load_checkpoint
 from ..utils.atomic_files import atomic_path
+from ..utils.errors import TrainingError
 from .config import TrainingConfig
 from .config_parsing import build
 from .history import Row, write_log
@@ -18,7 +20,7 @@ from .pictures import draw_curves, draw_example
 from .release import save_model, try_to_draw, write_report, write_result
 from .setup import check_same_training
 from .state import load_state, save_state
-from .step import Engine, TrainingError
+from .step import Engine
 from .validation import Exam, Scores, mean_scores, predict_exam
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..models.checkpoint import ARCHITECTURES, Model
+from ..models.checkpoint import Model
+from ..networks.factory import ARCHITECTURES
 from ..transforms.normalization import Normalization
 from ..utils.progress import Progress, ShouldStop
 from .config import TrainingConfig

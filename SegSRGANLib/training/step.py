@@ -12,16 +12,12 @@ from torch import nn
 
 from ..networks.segsrgan import Discriminator, DiscriminatorConfig
 from ..utils.devices import choose_device
+from ..utils.errors import TrainingError
 from ..utils.optional import require
 from .config import TrainingConfig
-from .critic import CriticObjective, adversarial_loss
-from .losses import content_loss
+from .losses import CriticObjective, adversarial_loss, content_loss
 from .optimization import Average, learning_rate, make_adam, output_rates, set_rate, slower_output
 from .state import Parts
-
-
-class TrainingError(RuntimeError):
-    """The training cannot go on; the message says why and what was kept."""
 
 
 @dataclass(frozen=True)

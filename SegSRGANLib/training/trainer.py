@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 
-from ..models.registry import load_model
+from ..models.checkpoint import load_model
 from ..transforms.normalization import Normalization
-from ..utils.progress import Cancelled, Progress, ShouldStop, scaled
-from .allocator import keep_freed_memory
+from ..utils.errors import Cancelled
+from ..utils.memory import keep_freed_memory
+from ..utils.progress import Progress, ShouldStop, scaled
 from .config import TrainingConfig
 from .data.dataloader import PatchDataset, batches, choose_workers
 from .history import MEASURES, Row, TensorBoardLog

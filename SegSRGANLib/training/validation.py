@@ -12,9 +12,10 @@ from torch import nn
 from ..data.classes import label_map
 from ..data.grid import Grid
 from ..inference.predictor import PredictionOptions, predict_volume
-from ..metrics.evaluation import dice, psnr, ssim
-from ..quality.consistency import make_consistent
+from ..metrics.image import psnr, ssim
+from ..metrics.segmentation import dice
 from ..transforms.acquisition import acquire
+from ..transforms.data_consistency import make_consistent
 from ..transforms.normalization import Normalization
 from ..transforms.resample import upsample
 from ..utils.progress import Progress, ShouldStop, scaled

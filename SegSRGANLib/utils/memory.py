@@ -1,4 +1,4 @@
-"""How much memory there is, and memory that is kept between layers."""
+"""How much memory there is, and memory that stays with the process."""
 
 from __future__ import annotations
 
@@ -78,18 +78,16 @@ def _available_on_windows() -> int:
 
 @contextmanager
 def kept_heap() -> Iterator[None]:
-    """Inside the block, freed memory stays with the process instead of going back to the system after each layer.
+    """Inside the block, freed memory stays with the process; afterwards the defaults hold again.
 
     Fetching it again costs a page fault every 4 kB, up to half of a large patch's time. Only glibc (Linux) can be
-    told; elsewhere nothing happens. Afterwards the defaults hold again, and what is free goes back.
+    told; elsewhere nothing happens.
     """
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if not hasattr(library, "mallopt") or not hasattr(library, "malloc_trim"):
+    library = _glibc()
+    if library is None:
         yield
         return
-    library.mallopt(_M_MMAP_MAX, 0)
-    library.mallopt(_M_TRIM_THRESHOLD, -1)
-    library.mallopt(_M_TOP_PAD, 64 << 20)
+    _keep(library, 64 << 20)
     try:
         yield
     finally:
@@ -98,3 +96,25 @@ def kept_heap() -> Iterator[None]:
         library.mallopt(_M_TRIM_THRESHOLD, 128 << 10)
         library.mallopt(_M_TOP_PAD, 0)
         library.malloc_trim(0)
+
+
+def keep_freed_memory() -> None:
+    """From here on freed memory stays with the process until it ends; on other systems than Linux with glibc, nothing.
+
+    A training step allocates and frees gigabytes; fresh pages from the system are zeroed one by one, which costs more
+    than many of the convolutions.
+    """
+    if (library := _glibc()) is not None:
+        _keep(library, 256 << 20)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """The C library when it can be told how to treat freed memory."""
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
+
+
+def _keep(library: ctypes.CDLL, pad: int) -> None:
+    """Serve every request from the heap, never give it back, and let it grow by `pad` bytes at a time."""
+    for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, pad)):
+        library.mallopt(parameter, value)

@@ -3,9 +3,7 @@
 import importlib
 from types import ModuleType
 
-
-class MissingPackage(ImportError):
-    """An optional package is not installed; the message says how to install it."""
+from .errors import MissingPackage
 
 
 def require(module: str, extra: str) -> ModuleType:

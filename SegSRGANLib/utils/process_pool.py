@@ -7,13 +7,28 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from ..batch.worker import BUSY, CANCELLED, FAILED, Outcome
 from .progress import Progress, ShouldStop, scaled
 
+DONE, SKIPPED, FAILED, BUSY, CANCELLED = "done", "skipped", "failed", "busy", "cancelled"
 _POLL = 0.2  # s between two looks at whether to stop
+
+Job = TypeVar("Job")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Job]):
+    """How a job ended: DONE, SKIPPED (its result was there), FAILED, BUSY (another process has it) or CANCELLED."""
+
+    job: Job
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+    record: dict[str, Any] = field(default_factory=dict)
+
 
 Do = Callable[[Any, Progress, ShouldStop], Outcome]  # one job; it reports its own progress, from 0 to 1
 Prepare = Callable[[int, int], Do]  # called in a worker with its number and the number of workers

@@ -6,12 +6,10 @@ fraction in [0, 1] that never falls, and ``stop_if(should_stop)`` between two pa
 
 from collections.abc import Callable
 
+from .errors import Cancelled
+
 Progress = Callable[[float, str], None]
 ShouldStop = Callable[[], bool]
-
-
-class Cancelled(Exception):
-    """The user asked to stop; nothing half-written is left behind."""
 
 
 def scaled(progress: Progress | None, low: float, high: float) -> Progress:

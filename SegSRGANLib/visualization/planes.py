@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from ..comparison.subjects import Volumes
-
 PLANES = ("sagittal", "coronal", "axial")  # across x, y and z
 _MARGIN = 5.0  # mm around the brain
 
@@ -22,13 +20,18 @@ class Cut:
     peak: float
 
     @classmethod
-    def through(cls, volumes: Volumes) -> Cut:
-        """Through the middle of one hemisphere of the cortex, or else of the brain, or of all that is not dark."""
-        hr = sitk.GetArrayFromImage(_upright(volumes.hr))
-        peak = float(hr.max())
-        shown = next((image for image in (volumes.truth, volumes.mask) if image is not None), None)
-        inside = hr > 0.1 * peak if shown is None else sitk.GetArrayFromImage(_upright(shown)) != 0
-        spacing, point, box = _upright(volumes.hr).GetSpacing(), [], []
+    def through(cls, hr: sitk.Image, truth: sitk.Image | None = None, mask: sitk.Image | None = None) -> Cut:
+        """Through the middle of one hemisphere of the cortex, or else of the brain, or of all that is not dark.
+
+        Args:
+            hr: the volume. truth: its cortex, not 0. mask: its brain, not 0; all on one grid.
+        """
+        upright = _upright(hr)
+        values = sitk.GetArrayFromImage(upright)
+        peak = float(values.max())
+        shown = next((image for image in (truth, mask) if image is not None), None)
+        inside = values > 0.1 * peak if shown is None else sitk.GetArrayFromImage(_upright(shown)) != 0
+        spacing, point, box = upright.GetSpacing(), [], []
         for axis in range(3):
             hits = np.flatnonzero(inside.any(axis=tuple(k for k in range(3) if k != 2 - axis)))
             low, high = (int(hits[0]), int(hits[-1])) if hits.size else (0, inside.shape[2 - axis] - 1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ..inference.record import RESEARCH_USE_ONLY
+from ..utils.notice import RESEARCH_USE_ONLY
 from ..utils.optional import require
 
 _PLANES = ("axial", "coronal", "sagittal")

@@ -27,7 +27,7 @@ from SegSRGANLib.cli.app import build
 from SegSRGANLib.inference.pipeline import EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.io.volume import read_volume
-from SegSRGANLib.models.registry import load_model
+from SegSRGANLib.models.checkpoint import load_model
 from SegSRGANLib.results import files as results
 from SegSRGANLib.utils.process_pool import run_pool
 

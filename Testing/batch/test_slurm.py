@@ -15,11 +15,12 @@ from SegSRGANLib.batch.jobs import Job, find_jobs
 from SegSRGANLib.batch.slurm import array as slurm_array
 from SegSRGANLib.batch.slurm.allocation import Allocation
 from SegSRGANLib.batch.slurm.submit import run_on_slurm
-from SegSRGANLib.batch.worker import CANCELLED, BatchOptions, Outcome, process
+from SegSRGANLib.batch.worker import BatchOptions, process
 from SegSRGANLib.cli.app import build
 from SegSRGANLib.inference.pipeline import EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
-from SegSRGANLib.models.registry import load_model
+from SegSRGANLib.models.checkpoint import load_model
+from SegSRGANLib.utils.process_pool import CANCELLED, Outcome
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,8 @@ import json
 import pytest
 
 from SegSRGANLib.batch.jobs import Job, find_jobs
-from SegSRGANLib.batch.table import table_path
-from SegSRGANLib.batch.volumes import write_volumes
-from SegSRGANLib.batch.worker import DONE, FAILED, SKIPPED, Outcome
+from SegSRGANLib.batch.tables import table_path, write_volumes
+from SegSRGANLib.utils.process_pool import DONE, FAILED, SKIPPED, Outcome
 
 
 def _record(uncertainty=None, warnings=()):

@@ -15,13 +15,14 @@ from support.grids import awkward_grids, blob, centroid
 
 from SegSRGANLib.batch.jobs import Job
 from SegSRGANLib.batch.worker import BatchOptions, existing
-from SegSRGANLib.cli import demo_run as demo
+from SegSRGANLib.cli import demo
 from SegSRGANLib.data.grid import Grid, output_grid
 from SegSRGANLib.datasets.phantom import neonatal_phantom
 from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.io.volume import read_volume
-from SegSRGANLib.models.checkpoint import ModelCard, load_checkpoint, save_checkpoint
+from SegSRGANLib.models.card import ModelCard
+from SegSRGANLib.models.checkpoint import load_checkpoint, save_checkpoint
 from SegSRGANLib.networks.srrecnn import SRReCNN, SRReCNNConfig
 
 GRID = awkward_grids()["oblique"]

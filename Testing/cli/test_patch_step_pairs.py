@@ -15,7 +15,8 @@ from SegSRGANLib import EnhanceOptions, enhance
 from SegSRGANLib.data.grid import Grid
 from SegSRGANLib.inference.postprocessing import brain_mask
 from SegSRGANLib.inference.predictor import PredictionOptions
-from SegSRGANLib.models.checkpoint import Model, ModelCard, save_checkpoint
+from SegSRGANLib.models.card import ModelCard
+from SegSRGANLib.models.checkpoint import Model, save_checkpoint
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 from SegSRGANLib.results.files import save_enhancement
 from SegSRGANLib.transforms.normalization import Normalization

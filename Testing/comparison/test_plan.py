@@ -12,7 +12,7 @@ from SegSRGANLib.comparison.statistics import paired, summarize
 from SegSRGANLib.comparison.store import Store
 from SegSRGANLib.comparison.subjects import find_cases, load_volumes, simulate
 from SegSRGANLib.comparison.systems import SEGMENTERS, parse_systems
-from SegSRGANLib.io.subject_table import DataError
+from SegSRGANLib.utils.errors import DataError
 
 
 @pytest.fixture(scope="module")

@@ -339,6 +339,7 @@ def test_the_command_says_what_is_missing(compare, monkeypatch, tmp_path, data):
 
 def save_other_model(path):
     """The same network with another title: another file."""
-    from SegSRGANLib.models.checkpoint import ModelCard, load_checkpoint, save_checkpoint
+    from SegSRGANLib.models.card import ModelCard
+    from SegSRGANLib.models.checkpoint import load_checkpoint, save_checkpoint
 
     save_checkpoint(path, load_checkpoint(path).network, ModelCard(title="Other"))

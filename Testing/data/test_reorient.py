@@ -12,7 +12,8 @@ from SegSRGANLib.data.grid import Grid
 from SegSRGANLib.data.reorient import CanonicalAxes
 from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
-from SegSRGANLib.models.checkpoint import Model, ModelCard
+from SegSRGANLib.models.card import ModelCard
+from SegSRGANLib.models.checkpoint import Model
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 
 SYMMETRIES = [(p, s) for p in permutations(range(3)) for s in product((1, -1), repeat=3)]

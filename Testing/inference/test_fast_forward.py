@@ -9,7 +9,7 @@ from SegSRGANLib.inference.fast_forward import FastGenerator
 from SegSRGANLib.inference.slab_forward import predict_streaming
 from SegSRGANLib.networks.keras_segsrgan import OriginalGenerator, OriginalGeneratorConfig
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
-from SegSRGANLib.utils.progress import Cancelled
+from SegSRGANLib.utils.errors import Cancelled
 
 VARIANTS = {
     "paper": (Generator, GeneratorConfig(4, 2)),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from SegSRGANLib.inference.patches import Recomposition, blending_window, patch_grid
 from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
-from SegSRGANLib.utils.progress import Cancelled
+from SegSRGANLib.utils.errors import Cancelled
 
 
 class Identity(torch.nn.Module):

@@ -12,13 +12,14 @@ from support.grids import awkward_grids, blob, centroid
 from SegSRGANLib import EnhanceOptions, enhance
 from SegSRGANLib.data.grid import Grid, output_grid
 from SegSRGANLib.inference.predictor import PredictionOptions
-from SegSRGANLib.models.checkpoint import Model, ModelCard
+from SegSRGANLib.models.card import ModelCard
+from SegSRGANLib.models.checkpoint import Model
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
-from SegSRGANLib.quality.consistency import make_consistent
 from SegSRGANLib.results.files import recorded_files, result_name, result_paths, save_enhancement
+from SegSRGANLib.transforms.data_consistency import make_consistent
 from SegSRGANLib.transforms.normalization import Normalization
 from SegSRGANLib.transforms.resample import upsample
-from SegSRGANLib.utils.progress import Cancelled
+from SegSRGANLib.utils.errors import Cancelled
 
 GRIDS = awkward_grids()
 PREDICTION = PredictionOptions(patch=32, device="cpu")

@@ -16,7 +16,7 @@ pytest.importorskip("typer", reason="the command line needs the extra 'cli'")
 pytest.importorskip("matplotlib", reason="pictures need the extra 'report'")
 
 from SegSRGANLib.batch.jobs import find_jobs
-from SegSRGANLib.batch.worker import DONE, BatchOptions, process
+from SegSRGANLib.batch.worker import BatchOptions, process
 from SegSRGANLib.data.classes import label_map
 from SegSRGANLib.inference.pipeline import EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
@@ -26,6 +26,7 @@ from SegSRGANLib.training.data.patch_simulation import simulate_patch
 from SegSRGANLib.training.data.subject import Subject
 from SegSRGANLib.training.setup import make_network
 from SegSRGANLib.training.step import Engine, make_fabric
+from SegSRGANLib.utils.process_pool import DONE
 
 CLASSES = {"cortex": [5], "white matter": [1], "fluid": 4}
 PREDICTION = ("--spacing", 0.8, "--patch", 16, "--device", "cpu", "--progress", "none")

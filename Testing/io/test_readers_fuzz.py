@@ -17,10 +17,11 @@ from support.dicom_files import mr_series, save_series
 from support.fuzzing import bounded_memory, fuzz, mutated, mutations
 
 from SegSRGANLib.io.volume import VolumeError, read_volume
-from SegSRGANLib.models.checkpoint import CheckpointError, load_checkpoint
+from SegSRGANLib.models.checkpoint import load_checkpoint
 from SegSRGANLib.models.keras_import import read_keras_file
 from SegSRGANLib.training.config import make_config, read_values
 from SegSRGANLib.training.data.splits import read_cases
+from SegSRGANLib.utils.errors import CheckpointError
 
 __all__ = ["bounded_memory"]  # a fixture that holds for every test here
 

@@ -8,10 +8,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from SegSRGANLib.models.checkpoint import METADATA_KEY, CheckpointError, ModelCard, load_checkpoint, save_checkpoint
-from SegSRGANLib.models.registry import list_models, load_model
+from SegSRGANLib.models.card import METADATA_KEY, ModelCard
+from SegSRGANLib.models.checkpoint import load_checkpoint, load_model, save_checkpoint
+from SegSRGANLib.models.registry import list_models
 from SegSRGANLib.networks.segsrgan import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from SegSRGANLib.transforms.normalization import Normalization
+from SegSRGANLib.utils.errors import CheckpointError
 
 CARD = ModelCard(title="Tiny", normalization=Normalization("maximum"), training_slices=(2.0, 4.0), licence="Apache-2.0")
 

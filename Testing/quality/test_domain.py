@@ -11,13 +11,13 @@ import torch
 from support import training_brains
 
 from SegSRGANLib.batch.jobs import Job
-from SegSRGANLib.batch.tables import row
-from SegSRGANLib.batch.worker import DONE, Outcome
+from SegSRGANLib.batch.tables import summary_row
 from SegSRGANLib.data.grid import Grid, output_grid
 from SegSRGANLib.datasets.phantom import neonatal_phantom
 from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
-from SegSRGANLib.models.checkpoint import Model, ModelCard, load_checkpoint, save_checkpoint
+from SegSRGANLib.models.card import ModelCard
+from SegSRGANLib.models.checkpoint import Model, load_checkpoint, save_checkpoint
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 from SegSRGANLib.quality.domain import Brain
 from SegSRGANLib.quality.preflight import compare, contrast_warnings, judge, warnings_for
@@ -30,6 +30,7 @@ from SegSRGANLib.training.data.subject import Subject
 from SegSRGANLib.training.release import make_card
 from SegSRGANLib.transforms.acquisition import acquire
 from SegSRGANLib.transforms.resample import resample_labels
+from SegSRGANLib.utils.process_pool import DONE, Outcome
 
 SPACING = 1.6  # mm, of the phantoms
 SLICES = 3.2
@@ -202,9 +203,9 @@ def test_it_reaches_record_table_and_report(phantom, card, tmp_path):
     sentence = "The slices are 9.6 mm thick; the model learnt from 1 to 6.5 mm."
     assert sentence in result.record["warnings"]
     assert result.record["quality"]["domain"]["slices_mm"]["outside"] == pytest.approx(3.1)
-    cells = row(Outcome(Job(Path("a.nii"), "a"), DONE, record=json.loads(json.dumps(result.record))))
+    cells = summary_row(Outcome(Job(Path("a.nii"), "a"), DONE, record=json.loads(json.dumps(result.record))))
     assert cells["outside_training"] == "slices_mm +3.1"
-    assert row(Outcome(Job(Path("a.nii"), "a"), DONE))["outside_training"] is None
+    assert summary_row(Outcome(Job(Path("a.nii"), "a"), DONE))["outside_training"] is None
     write_subject_report(result, image, tmp_path / "r.html", "a")
     page = (tmp_path / "r.html").read_text()
     assert sentence in page and "thickness of the slices, mm (training: 1 to 6.5)" in page

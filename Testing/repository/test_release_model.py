@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from support import training_brains
 
-from SegSRGANLib.models.checkpoint import ModelCard, load_checkpoint, save_checkpoint
+from SegSRGANLib.models.card import ModelCard
+from SegSRGANLib.models.checkpoint import load_checkpoint, save_checkpoint
 from SegSRGANLib.networks.cascade import Cascade, CascadeConfig
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 

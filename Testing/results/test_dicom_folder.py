@@ -17,7 +17,7 @@ from support.dicom_files import mr_series, save_series
 from support.grids import awkward_grids, positions
 
 from SegSRGANLib.batch.jobs import Job
-from SegSRGANLib.batch.worker import DONE, FAILED, SKIPPED, BatchOptions, process
+from SegSRGANLib.batch.worker import BatchOptions, process
 from SegSRGANLib.data.grid import Grid
 from SegSRGANLib.inference.pipeline import Enhancement, EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
@@ -28,6 +28,7 @@ from SegSRGANLib.results import files as results
 from SegSRGANLib.results.dicom_folder import write_dicom
 from SegSRGANLib.results.files import check_writable, result_paths, save_enhancement
 from SegSRGANLib.utils.atomic_files import atomic_folder
+from SegSRGANLib.utils.process_pool import DONE, FAILED, SKIPPED
 
 GRIDS = awkward_grids()
 RECORD = {"software": {"segsrgan": "1.2.3"}, "model": {"name": "tiny", "title": "Tiny", "sha256": "ab" * 32}}

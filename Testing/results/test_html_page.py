@@ -3,32 +3,29 @@
 import base64
 import io
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
 from support.batch_cohort import OPTIONS, save_tiny_model, write_scan
+from support.browser import page_title
 from support.grids import awkward_grids, blob, oblique_direction
 
-from SegSRGANLib.batch.cohort_page import write_cohort_report
-from SegSRGANLib.batch.jobs import Job
-from SegSRGANLib.batch.worker import BatchOptions, Outcome
 from SegSRGANLib.cli.app import build
 from SegSRGANLib.data.grid import Grid
 from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
-from SegSRGANLib.models.checkpoint import Model, ModelCard
+from SegSRGANLib.models.card import ModelCard
+from SegSRGANLib.models.checkpoint import Model
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 from SegSRGANLib.results.html_page import write_subject_report
 from SegSRGANLib.visualization.overlays import draw_cross_sections
 
 pytest.importorskip("jinja2", reason="needs the extra report")
-Image = pytest.importorskip("PIL.Image", reason="needs the extra report")
 
+
+Image = pytest.importorskip("PIL.Image", reason="needs the extra report")
 PREDICTION = PredictionOptions(patch=0, device="cpu")
 
 
@@ -45,31 +42,6 @@ def page(result, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "subject.html"
     write_subject_report(result[1], result[0], path, "sub-01 <script>alert(1)</script>")
     return path
-
-
-@pytest.fixture(scope="module")
-def browse(tmp_path_factory):
-    """Open a page in headless Chromium, run a script in it, and return the page as it then is."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("needs Chromium")
-    profile = tmp_path_factory.mktemp("profile")
-
-    def browse(path, script):
-        copy = path.with_name("driven.html")
-        catch = "window.onerror = m => { document.title = 'Error: ' + m; };"
-        text = path.read_text().replace("<head>", f"<head><script>{catch}</script>")
-        copy.write_text(text.replace("</body>", f"<script>{script}</script></body>"))
-        options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", "--dump-dom"]
-        done = subprocess.run([program, *options, copy.as_uri()], capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout
-
-    return browse
-
-
-def _title(dom):
-    return re.search(r"<title>(.*?)</title>", dom, re.DOTALL).group(1)
 
 
 def _pixels(uri):
@@ -135,38 +107,4 @@ def test_swipe_and_overlays_in_a_browser(page, browse):
         document.title = [before, shown(), clip, loaded].join(" | ");
         """,
     )
-    assert _title(dom) == "outline+result+scan | consistency+outline+result+spline | inset(0px 0px 0px 20%) | true"
-
-
-def _outcome(name, status, psnr, warnings=(), reason=""):
-    quality = {"consistency": {"psnr": psnr, "z_max": 3.0, "slice_z_max": 1.0}, "cortex": {"volume_ml": 90 + psnr}}
-    record = {"quality": quality, "warnings": list(warnings), "seconds": {"total": 1.0}} if status != "failed" else {}
-    return Outcome(Job(Path("/scans") / f"{name}.nii.gz", name), status, reason, record=record)
-
-
-def test_cohort_page_has_the_worst_first_and_sorts(tmp_path, browse):
-    outcomes = [
-        _outcome("fine", "done", 31.0),
-        _outcome("doubtful", "skipped", 9.5, ["Look at it."]),
-        _outcome("poor", "done", 21.0),
-        _outcome("broken", "failed", 0, reason="<b>empty</b>"),
-    ]
-    options = BatchOptions(tmp_path, str(save_tiny_model(tmp_path / "m.safetensors")), EnhanceOptions())
-    (tmp_path / "poor_report.html").write_text("x")
-    write_cohort_report(outcomes, options, tmp_path / "summary.html", "Cohort")
-    text = (tmp_path / "summary.html").read_text()
-    assert "&lt;b&gt;empty" in text and re.findall(r'href="([^"]+)"', text) == ["poor_report.html"]
-    dom = browse(
-        tmp_path / "summary.html",
-        """
-        const names = () =>
-          [...document.querySelectorAll("tbody tr")].map(r => r.cells[0].textContent.trim()).join(" ");
-        const first = names();
-        const head = [...document.querySelectorAll("th")].find(h => h.textContent.trim() === "consistency_db");
-        head.click(); const up = names(); head.click();
-        document.title = [first, up, names(), document.querySelectorAll("circle").length].join(" | ");
-        """,
-    )
-    assert _title(dom) == (
-        "broken doubtful poor fine | doubtful poor fine broken | fine poor doubtful broken | 9"
-    )  # three plots of three volumes; what is missing stays at the end
+    assert page_title(dom) == "outline+result+scan | consistency+outline+result+spline | inset(0px 0px 0px 20%) | true"

@@ -26,7 +26,8 @@ def tinyModel(tmp_path_factory) -> Path:
     """The paper's architecture, tiny, with random weights: quick, and unlike interpolation."""
     import torch
 
-    from SegSRGANLib.models.checkpoint import ModelCard, save_checkpoint
+    from SegSRGANLib.models.card import ModelCard
+    from SegSRGANLib.models.checkpoint import save_checkpoint
     from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 
     torch.manual_seed(3)

@@ -9,7 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from SegSRGANLib.models.checkpoint import ModelCard, save_checkpoint
+from SegSRGANLib.models.card import ModelCard
+from SegSRGANLib.models.checkpoint import save_checkpoint
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 
 OPTIONS = ("--spacing", "1", "--patch", "16", "--device", "cpu", "--progress", "none")

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from SegSRGANLib.cli.app import build
-from SegSRGANLib.models.checkpoint import ModelCard, save_checkpoint
+from SegSRGANLib.models.card import ModelCard
+from SegSRGANLib.models.checkpoint import save_checkpoint
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 
 

@@ -8,8 +8,15 @@ import torch
 from torch import nn
 
 from SegSRGANLib.networks.segsrgan import Discriminator, DiscriminatorConfig
-from SegSRGANLib.training.critic import CriticObjective, adversarial_loss, gradient_penalty
-from SegSRGANLib.training.losses import LossConfig, charbonnier, content_loss, soft_dice_loss
+from SegSRGANLib.training.losses import (
+    CriticObjective,
+    LossConfig,
+    adversarial_loss,
+    charbonnier,
+    content_loss,
+    gradient_penalty,
+    soft_dice_loss,
+)
 
 
 def _pair(channels=2, seed=0):

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from SegSRGANLib.models.checkpoint import ModelCard, load_checkpoint, save_checkpoint
+from SegSRGANLib.models.card import ModelCard
+from SegSRGANLib.models.checkpoint import load_checkpoint, save_checkpoint
 from SegSRGANLib.networks.cascade import Cascade, CascadeConfig, _to_cells, _to_voxels
 from SegSRGANLib.networks.srrecnn import SRReCNN, SRReCNNConfig, grow
 from SegSRGANLib.training.optimization import start_as_interpolation

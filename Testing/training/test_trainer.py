@@ -27,9 +27,9 @@ from SegSRGANLib.training.data.splits import DataError
 from SegSRGANLib.training.data.subject import Subject
 from SegSRGANLib.training.optimization import Average, OptimizerConfig, freeze, learning_rate, output_rates
 from SegSRGANLib.training.setup import make_network
-from SegSRGANLib.training.step import Engine, TrainingError, make_fabric
+from SegSRGANLib.training.step import Engine, make_fabric
 from SegSRGANLib.training.trainer import train
-from SegSRGANLib.utils.progress import Cancelled
+from SegSRGANLib.utils.errors import Cancelled, TrainingError
 
 
 @pytest.fixture

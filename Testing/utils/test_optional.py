@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from SegSRGANLib.utils.optional import MissingPackage, require
+from SegSRGANLib.utils.errors import MissingPackage
+from SegSRGANLib.utils.optional import require
 
 
 def test_require_returns_the_submodule():

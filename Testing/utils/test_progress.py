@@ -2,7 +2,8 @@
 
 import pytest
 
-from SegSRGANLib.utils.progress import Cancelled, scaled, stop_if
+from SegSRGANLib.utils.errors import Cancelled
+from SegSRGANLib.utils.progress import scaled, stop_if
 
 
 def test_scaled_maps_a_part_onto_its_range():

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...models.checkpoint import Model
+from ...utils.process_pool import CANCELLED, DONE, FAILED, Outcome
 from ...utils.progress import Progress, ShouldStop
 from ..jobs import Job
-from ..worker import CANCELLED, DONE, FAILED, BatchOptions, Outcome, existing
+from ..worker import BatchOptions, existing
 
 _PERIOD = 5.0  # s between two looks at SLURM
 _SETTLE = 15.0  # s that a shared file system may take to show the answer of an ended job

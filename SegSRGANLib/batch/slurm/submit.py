@@ -14,11 +14,12 @@ from typing import Any
 
 from ...models.checkpoint import Model
 from ...utils.optional import require
+from ...utils.process_pool import FAILED, Outcome
 from ...utils.progress import Progress, ShouldStop, scaled
 from ..jobs import Job, shard
 from ..run import in_batch, run_batch
-from ..table import table_path
-from ..worker import FAILED, BatchOptions, Outcome, existing
+from ..tables import table_path
+from ..worker import BatchOptions, existing
 from .allocation import Allocation
 from .array import Share, SlurmArray
 

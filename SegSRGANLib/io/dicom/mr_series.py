@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...data.grid import Grid
-from ...inference.record import RESEARCH_USE_ONLY
+from ...utils.notice import RESEARCH_USE_ONLY
 from ...utils.optional import require
 from .study import DicomSource
 
@@ -38,7 +38,7 @@ class Maker:
         return cls(record["software"]["segsrgan"], model["name"] or model["title"], model["sha256"] or "not saved")
 
 
-def mr_series(image: sitk.Image, source: DicomSource, maker: Maker) -> list[Any]:
+def make_mr_series(image: sitk.Image, source: DicomSource, maker: Maker) -> list[Any]:
     """Make the datasets of a series, one a slice.
 
     Pixels are 16 bits, over the volume's range, with one rescale slope and intercept for all slices.

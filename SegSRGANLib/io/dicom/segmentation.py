@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...data.classes import CORTEX, file_part
-from ...inference.record import RESEARCH_USE_ONLY
+from ...utils.notice import RESEARCH_USE_ONLY
 from ...utils.optional import require
 from .mr_series import MANUFACTURER, Maker, code, contributing_equipment, derived_series_number, new_uid
 from .study import DicomSource
@@ -23,7 +23,7 @@ _OWN_SCHEME = "99SEGSRGAN"  # DICOM PS3.3, 8.2: a private coding scheme begins w
 _ARTIFICIAL_INTELLIGENCE = ("123110", "DCM", "Artificial Intelligence")
 
 
-def segmentation(
+def make_segmentation(
     labels: sitk.Image, classes: Sequence[str], series: list[Any], source: DicomSource, maker: Maker
 ) -> Any:
     """Make a binary segmentation with one segment for each class.
@@ -31,7 +31,7 @@ def segmentation(
     Args:
         labels: 1 is the first class, 2 the second ...; on the grid of the series.
         classes: their names. The cortex has its SNOMED CT code, any other class one of our own with its name.
-        series: from `mr_series.mr_series`; the segmentation refers to it, frame by frame, and has its geometry.
+        series: from `mr_series.make_mr_series`; the segmentation refers to it, frame by frame, and has its geometry.
         source: of the series.
         maker: see there.
 

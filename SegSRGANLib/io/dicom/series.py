@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from ...data.axes import orthonormal_axes
 from ...data.grid import Grid
 from ...utils.errors import VolumeError
-from ..text_header import shown
+from ..payload import shown
 from .integrity import check_elements
 
 _logger = logging.getLogger(__name__)

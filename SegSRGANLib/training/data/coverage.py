@@ -7,7 +7,8 @@ import math
 import numpy as np
 import torch
 
-from ...quality.domain import Brain, Domain, Range
+from ...models.card import Domain, Range
+from ...quality.domain import Brain
 from .augmentation import random_contrast
 from .patch_simulation import SimulationConfig
 from .subject import Subject

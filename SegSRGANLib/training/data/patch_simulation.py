@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from ...data.grid import THICK
-from ...quality.consistency import damped_inverse, damping
 from ...transforms.acquisition import sampling_matrix
+from ...transforms.data_consistency import damped_inverse, damping
 from ...transforms.resample import spline_matrix
 from ...transforms.separable import apply_along, as_tensor
 from .augmentation import (

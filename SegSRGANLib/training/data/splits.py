@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...io.subject_table import BASE, IMAGE, LABELS, TEST, TRAIN, Case, DataError, read_bids, read_table
+from ...io.bids import read_bids
+from ...io.subject_table import BASE, IMAGE, LABELS, TEST, TRAIN, Case, read_table
+from ...utils.errors import DataError
 
 
 def read_cases(csv_file: str | None, bids: str | None, test_share: float, seed: int) -> list[Case]:
