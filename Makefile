@@ -1,5 +1,5 @@
 # make demo   a phantom brain goes through the whole of SegSRGAN; pictures and files land in demo-output/
-# make test   ruff and the tests
+# make test   ruff, the layers and the tests
 # Each makes .venv, installs what it needs and runs; a second call reuses what is there.
 # Another interpreter:  make demo PYTHON=python3.12
 
@@ -21,6 +21,7 @@ test: lint
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
 
 # The stamps are made last, so that an interrupted installation is taken up again.
 $(VENV)/venv.stamp:

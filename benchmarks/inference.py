@@ -173,31 +173,31 @@ _BASES = ("original, patch 64 step 20", "MONAI, patch 64 overlap 0.5")
 def quality(arguments: argparse.Namespace) -> None:
     from SegSRGANLib.metrics.image import psnr
     from SegSRGANLib.metrics.segmentation import dice
-    from SegSRGANLib.training.validation import prepare_exam
+    from SegSRGANLib.training.validation import prepare_case
 
     model = load_checkpoint(arguments.model)
     normalization, consistent = model.card.normalization, model.card.consistent_input
-    exams = [
-        prepare_exam(_subject(name), arguments.thickness, normalization, consistent) for name in arguments.subjects
+    validation_cases = [
+        prepare_case(_subject(name), arguments.thickness, normalization, consistent) for name in arguments.subjects
     ]
     print(f"\nSubjects: {', '.join(arguments.subjects)}; slices of {arguments.thickness} mm; mean over subjects.\n")
     print("| strategy | seconds | PSNR in the brain, dB | PSNR, dB | Dice of the cortex |\n|---|---|---|---|---|")
     rows: dict[str, list] = {"spline": []}
-    for exam in exams:
-        reference, mask = exam.reference, exam.subject.labels > 0
-        wanted = exam.subject.class_table[exam.subject.labels] > 0
-        spline = exam.interpolated.numpy() * exam.scale
+    for case in validation_cases:
+        reference, mask = case.reference, case.subject.labels > 0
+        wanted = case.subject.class_table[case.subject.labels] > 0
+        spline = case.interpolated.numpy() * case.scale
         rows["spline"].append((0.0, psnr(reference, spline, mask), psnr(reference, spline), float("nan")))
         for strategy in STRATEGIES:
             if strategy.name in arguments.leave_out:
                 continue
             start = time.perf_counter()
-            result = strategy.predict(model.network, exam.given, plain=False).numpy()
+            result = strategy.predict(model.network, case.given, plain=False).numpy()
             seconds = time.perf_counter() - start
-            estimate = result[0] * np.float32(exam.scale)
+            estimate = result[0] * np.float32(case.scale)
             figures = psnr(reference, estimate, mask), psnr(reference, estimate), dice(wanted, result[1] >= 0.5)
             rows.setdefault(strategy.name, []).append((seconds, *figures))
-            print(exam.subject.name, strategy.name, rows[strategy.name][-1], file=sys.stderr, flush=True)
+            print(case.subject.name, strategy.name, rows[strategy.name][-1], file=sys.stderr, flush=True)
     for name, values in rows.items():
         mean = np.mean(values, axis=0)
         print(f"| {name} | {mean[0]:.1f} | {mean[1]:.2f} | {mean[2]:.2f} | {mean[3]:.4f} |")

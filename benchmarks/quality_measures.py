@@ -32,7 +32,7 @@ from SegSRGANLib.models.checkpoint import Model, load_model
 from SegSRGANLib.quality.assessment import quality_warnings
 from SegSRGANLib.quality.consistency import acquisition_consistency
 from SegSRGANLib.transforms.acquisition import acquire
-from SegSRGANLib.transforms.data_consistency import make_consistent
+from SegSRGANLib.transforms.data_consistency import enforce_data_consistency
 from SegSRGANLib.transforms.resample import onto, upsample
 
 CORTEX = 5
@@ -110,7 +110,7 @@ def _figures(
     inside = sitk.GetArrayFromImage(brain) > 0
     reference, estimate = (sitk.GetArrayFromImage(v) for v in (hr, onto(sr, hr)))
     peak = float(reference.max())
-    projected = sitk.GetArrayFromImage(onto(make_consistent(scan, sr), hr))
+    projected = sitk.GetArrayFromImage(onto(enforce_data_consistency(scan, sr), hr))
     error = np.abs(reference - estimate)
     z = sitk.GetArrayFromImage(sitk.Resample(consistency.z_map, hr, sitk.Transform(), sitk.sitkNearestNeighbor))
     deviation = sitk.GetArrayFromImage(onto(result.maps["sr-deviation"], hr))

@@ -56,7 +56,7 @@ def draw_grid(plan: Plan, task: Task, factor: float) -> None:
     truth = store.read_planes(task.key, Row(factor, HR))
     if truth is None:
         return
-    restored = [Row(factor, restorer.name) for restorer in plan.systems.restorers]
+    restored = [Row(factor, method.name) for method in plan.systems.methods]
     volumes = [_Panel("high resolution", truth, colour(HR)), *_panels(store, task, restored)]
     outlines = [p for p in _panels(store, task, _rows(plan, factor)) if f"{_PLANE}_labels" in p.planes]
     shown = outlines if f"{_PLANE}_labels" in truth else []

@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import __version__
 from ..io.subject_table import Case
 from .segmenters import AtlasTools
-from .systems import HR, SPLINE, Restorer, Systems
+from .systems import HR, SPLINE, Method, Systems
 
 TRUE_RESOLUTION = 1.0  # the factor of what runs on the high-resolution volume itself
 
@@ -39,7 +39,7 @@ class CompareOptions:
 
 @dataclass(frozen=True)
 class Row:
-    """One result of a volume. source: what a segmenter works on, a restorer's name or HR; "" for a restorer."""
+    """One result of a volume. source: what a segmenter works on, a method's name or HR; "" for a method."""
 
     factor: float
     system: str
@@ -55,7 +55,7 @@ class Row:
 class Plan:
     """All that a worker process needs to know.
 
-    systems: those that can run. weights: SHA-256 of the models, by the restorer's name. atlas_key: names the content of
+    systems: those that can run. weights: SHA-256 of the models, by the method's name. atlas_key: names the content of
     the atlases and all settings of the segmenters. tools: the segmenters.
     """
 
@@ -66,11 +66,11 @@ class Plan:
     tools: AtlasTools = AtlasTools()
 
     def rows(self) -> list[Row]:
-        """Every result of a volume: for each factor the restorers, then the segmenters on them; at last those on HR."""
+        """Every result of a volume: for each factor the methods, then the segmenters on them; at last those on HR."""
         sources = [SPLINE, *([self.systems.best] if self.systems.best else [])]
         found = []
         for factor in self.options.factors:
-            found += [Row(factor, restorer.name) for restorer in self.systems.restorers]
+            found += [Row(factor, method.name) for method in self.systems.methods]
             found += [Row(factor, name, source) for source in sources for name in self.systems.segmenters]
         return found + [Row(TRUE_RESOLUTION, name, HR) for name in self.systems.segmenters]
 
@@ -79,21 +79,21 @@ class Plan:
         """The row that the others are compared with."""
         return self.options.reference or self.systems.best or SPLINE
 
-    def restorer(self, name: str) -> Restorer:
-        """A restorer by its name. The spline is always there: segmenters get it even when nobody asked for it."""
-        return next((item for item in self.systems.restorers if item.name == name), Restorer(SPLINE))
+    def method(self, name: str) -> Method:
+        """A method by its name. The spline is always there: segmenters get it even when nobody asked for it."""
+        return next((item for item in self.systems.methods if item.name == name), Method(SPLINE))
 
     def key(self, row: Row, volume: str) -> str:
         """A digest of everything that the result depends on; volume: digest of the volume's files."""
-        restorer = self.restorer(row.source or row.system)
+        method = self.method(row.source or row.system)
         values = {
             "version": __version__,
             "volume": volume,
             "row": [row.factor, row.system, row.source],
             "label": self.options.label,
             "device": self.options.device,
-            "weights": self.weights.get(restorer.name, ""),
-            "consistency": restorer.consistency,
+            "weights": self.weights.get(method.name, ""),
+            "consistency": method.consistency,
             "atlases": self.atlas_key if row.source else "",
         }
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -91,21 +91,19 @@ def make_plan(systems: Systems, options: CompareOptions, tools: AtlasTools) -> t
         ValueError: atlases that cannot be read.
     """
     weights, missing = {}, {}
-    for restorer in systems.restorers:
+    for method in systems.methods:
         try:
-            weights[restorer.name] = load_model(restorer.model, "cpu").sha256 if restorer.model else ""
+            weights[method.name] = load_model(method.model, "cpu").sha256 if method.model else ""
         except (ValueError, OSError) as error:
-            missing[restorer.name] = sentence(error)
+            missing[method.name] = sentence(error)
     segmenters, atlas_key = systems.segmenters, ""
     if segmenters and options.atlases is None:
         missing |= dict.fromkeys(segmenters, "It needs atlases; name a folder or table of them with --atlases.")
         segmenters = ()
     elif segmenters:
         atlas_key = tools.key(tools.read(options.atlases))  # type: ignore[arg-type]
-    restorers = tuple(restorer for restorer in systems.restorers if restorer.name in weights)
-    return Plan(
-        options, replace(systems, restorers=restorers, segmenters=segmenters), weights, atlas_key, tools
-    ), missing
+    methods = tuple(method for method in systems.methods if method.name in weights)
+    return Plan(options, replace(systems, methods=methods, segmenters=segmenters), weights, atlas_key, tools), missing
 
 
 def _check_reference(plan: Plan, missing: dict[str, str]) -> None:

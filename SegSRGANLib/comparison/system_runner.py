@@ -15,7 +15,7 @@ from ..metrics.segmentation import compare_segmentations
 from ..models.checkpoint import Model
 from ..multi_atlas.atlas import Atlas
 from ..multi_atlas.evidence import WarpedAtlas
-from ..transforms.data_consistency import make_consistent
+from ..transforms.data_consistency import enforce_data_consistency
 from ..transforms.resample import onto, upsample
 from ..utils.progress import ShouldStop
 from .cost import Cost, Meter
@@ -24,12 +24,12 @@ from .registration_cache import WarpedCache
 from .segmenters import others
 from .store import Result
 from .subjects import Volumes, simulate
-from .systems import HR, Restorer
+from .systems import HR, Method
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restorer made, on the grid of the truth. labels: of the first class of a model that segments, 1 inside."""
+    """What a method made, on the grid of the truth. labels: of the first class of a model that segments, 1 inside."""
 
     image: sitk.Image
     labels: sitk.Image | None
@@ -37,7 +37,7 @@ class Restored:
 
 
 class Tools:
-    """What a worker process loads once: models by the restorer's name, and the atlases."""
+    """What a worker process loads once: models by the method's name, and the atlases."""
 
     def __init__(self, plan: Plan, load: Callable[..., Model]) -> None:
         """Nothing is loaded yet."""
@@ -110,11 +110,11 @@ class Bench:
         return Restored(self.volumes.hr, None, Cost()) if name == HR else self.restored(name)
 
     def restored(self, name: str) -> Restored:
-        """The volume of a restorer; one that failed fails again at once."""
+        """The volume of a method; one that failed fails again at once."""
         if name not in self._restored:
-            restorer = self._plan.restorer(name)
+            method = self._plan.method(name)
             try:
-                self._restored[name] = self._restore(restorer)
+                self._restored[name] = self._restore(method)
             except Exception as error:
                 self._restored[name] = error
                 raise
@@ -123,20 +123,20 @@ class Bench:
             raise found
         return found
 
-    def _restore(self, restorer: Restorer) -> Restored:
+    def _restore(self, method: Method) -> Restored:
         grid, labels = Grid.of(self.volumes.hr), None
-        model = self._tools.model(restorer.model) if restorer.model else None
+        model = self._tools.model(method.model) if method.model else None
         with Meter(self._plan.options.device) as meter:
             if model is None:
                 image = upsample(self._thick, grid)
             else:
                 prediction = PredictionOptions(device=self._plan.options.device)
-                options = EnhanceOptions(grid.spacing, prediction=prediction, consistency=restorer.consistency)
+                options = EnhanceOptions(grid.spacing, prediction=prediction, consistency=method.consistency)
                 made = enhance(self._thick, model, options, should_stop=self._stop)
                 image = onto(made.sr, self.volumes.hr)
                 labels = None if made.labels is None else onto(made.labels == 1, self.volumes.hr)
-            if model is None and restorer.consistency:
-                image = make_consistent(self._thick, image)
+            if model is None and method.consistency:
+                image = enforce_data_consistency(self._thick, image)
         return Restored(image, labels, meter.cost)
 
     def _judge(self, restored: Restored) -> dict[str, float]:

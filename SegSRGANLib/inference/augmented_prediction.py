@@ -9,27 +9,27 @@ import torch
 import torch.nn.functional as F
 
 from ..data.classes import label_map
-from ..quality.uncertainty import Spread
+from ..quality.uncertainty import PredictiveVariance
 
 _SHIFTS = ((0, 0, 0), (1, 2, 3), (3, 1, 2), (2, 3, 1))  # voxels; the networks halve the resolution twice
 MOST_RUNS = 8 * len(_SHIFTS)
 
 
-def variant(run: int) -> tuple[tuple[int, ...], tuple[int, int, int]]:
+def augmentation_of(run: int) -> tuple[tuple[int, ...], tuple[int, int, int]]:
     """Flipped axes and shift (z, y, x) of a run; run 0 is the volume as it is, and the first 8 have all flips."""
     flipped = tuple(axis for axis in range(3) if run >> axis & 1)
     return flipped, _SHIFTS[(run + run // 8) % len(_SHIFTS)]
 
 
-def predict_repeatedly(
+def predict_augmented(
     predict: Callable[[torch.Tensor, int], torch.Tensor],
     volume: torch.Tensor,
     runs: int,
     threshold: float,
     inside: np.ndarray | None = None,
     classes: int = 1,
-) -> tuple[torch.Tensor, Spread | None]:
-    """Predict a volume and its variants.
+) -> tuple[torch.Tensor, PredictiveVariance | None]:
+    """Predict a volume and its augmented copies.
 
     Args:
         predict: from a volume (z, y, x) and the number of the run to (C, z, y, x): intensity, then probabilities.
@@ -49,8 +49,8 @@ def predict_repeatedly(
     probability = first[1].double() if len(first) > 1 else None
     counts = [_count(first[1 : 1 + classes], threshold, inside)]
     for run in range(1, runs):
-        flipped, shift = variant(run)
-        answer = _undone(predict(_done(volume, flipped, shift), run), flipped, shift)
+        flipped, shift = augmentation_of(run)
+        answer = _deaugment(predict(_augment(volume, flipped, shift), run), flipped, shift)
         step = answer[0] - mean  # Welford's update: no difference of large sums
         mean += step / (run + 1)
         squares += step * (answer[0] - mean)
@@ -58,16 +58,16 @@ def predict_repeatedly(
             probability += answer[1]
         counts.append(_count(answer[1 : 1 + classes], threshold, inside))
     entropy = None if probability is None else _entropy((probability / runs).float().numpy())
-    return first, Spread((squares / (runs - 1)).sqrt().float().numpy(), entropy, counts)
+    return first, PredictiveVariance((squares / (runs - 1)).sqrt().float().numpy(), entropy, counts)
 
 
-def _done(volume: torch.Tensor, flipped: tuple[int, ...], shift: tuple[int, int, int]) -> torch.Tensor:
+def _augment(volume: torch.Tensor, flipped: tuple[int, ...], shift: tuple[int, int, int]) -> torch.Tensor:
     """Mirror, then move away from the near faces by repeating the border."""
     padding = [length for s in reversed(shift) for length in (s, 0)]
     return F.pad(volume.flip(flipped)[None, None], padding, mode="replicate")[0, 0].contiguous()
 
 
-def _undone(answer: torch.Tensor, flipped: tuple[int, ...], shift: tuple[int, int, int]) -> torch.Tensor:
+def _deaugment(answer: torch.Tensor, flipped: tuple[int, ...], shift: tuple[int, int, int]) -> torch.Tensor:
     z, y, x = shift
     return answer[:, z:, y:, x:].flip([axis + 1 for axis in flipped])
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..networks.keras_segsrgan import OriginalGenerator
+from ..networks.keras_segsrgan import KerasGenerator
 from ..networks.layers import ResidualBlock, UpsampleConv
 from ..networks.segsrgan import Generator
 
@@ -29,7 +29,7 @@ class FastGenerator(nn.Module):
     It keeps a copy of the filters: build it again when the network's weights change.
     """
 
-    def __init__(self, network: Generator | OriginalGenerator) -> None:
+    def __init__(self, network: Generator | KerasGenerator) -> None:
         super().__init__()
         self.network = network
         self.multiple, self.minimum = network.multiple, network.minimum
@@ -37,7 +37,7 @@ class FastGenerator(nn.Module):
         self._filters = {
             module: prepared_filters(module) for module in network.modules() if isinstance(module, nn.Conv3d)
         }
-        # a conditional generator's slice spacing has no effect, see OriginalGenerator.forward
+        # a conditional generator's slice spacing has no effect, see KerasGenerator.forward
         first = network.conv1
         self._filters[first] = self._filters[first][:, :1].contiguous(memory_format=_LAYOUT)
 

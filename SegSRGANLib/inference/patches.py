@@ -14,7 +14,7 @@ import torch
 
 
 @dataclass(frozen=True)
-class PatchGrid:
+class SlidingWindowSplitter:
     """Where the patches lie in a volume.
 
     shape: of the volume (z, y, x), each side at least the patch's. patch: sides (z, y, x). starts: per axis, the first
@@ -34,7 +34,7 @@ class PatchGrid:
             yield tuple(slice(start, start + side) for start, side in zip(corner, self.patch, strict=True))  # type: ignore
 
 
-def patch_grid(shape: tuple[int, int, int], patch: tuple[int, int, int], overlap: float) -> PatchGrid:
+def sliding_windows(shape: tuple[int, int, int], patch: tuple[int, int, int], overlap: float) -> SlidingWindowSplitter:
     """Cover a volume with patches of one size, spread evenly.
 
     Args:
@@ -50,7 +50,7 @@ def patch_grid(shape: tuple[int, int, int], patch: tuple[int, int, int], overlap
     if any(p < 1 or p > n for p, n in zip(patch, shape, strict=True)):
         raise ValueError(f"A patch of {patch} voxels does not fit into a volume of {shape}.")
     starts = tuple(_starts(n, p, overlap) for n, p in zip(shape, patch, strict=True))
-    return PatchGrid(shape, patch, starts)
+    return SlidingWindowSplitter(shape, patch, starts)
 
 
 def _starts(length: int, patch: int, overlap: float) -> tuple[int, ...]:
@@ -67,14 +67,14 @@ def blending_window(side: int) -> torch.Tensor:
     return torch.sin(torch.pi * phase) ** 2 + 1e-3
 
 
-class Recomposition:
+class PatchMerger:
     """The weighted mean of overlapping predictions, (C, z, y, x).
 
     Window and grid are products of their axes, so the summed weights are too: each patch's share of a voxel is known
     before it comes, and neither a volume of weights nor a final division is needed.
     """
 
-    def __init__(self, channels: int, grid: PatchGrid, device: torch.device | str = "cpu") -> None:
+    def __init__(self, channels: int, grid: SlidingWindowSplitter, device: torch.device | str = "cpu") -> None:
         self._shares = [_shares(*axis) for axis in zip(grid.shape, grid.patch, grid.starts, strict=True)]
         self._sum = torch.zeros((channels, *grid.shape), device=device)
 

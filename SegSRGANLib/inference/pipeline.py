@@ -22,13 +22,13 @@ from ..data.reorient import CanonicalAxes
 from ..models.checkpoint import Model
 from ..quality.assessment import assess
 from ..quality.preflight import judge
-from ..quality.uncertainty import Spread
+from ..quality.uncertainty import PredictiveVariance
 from ..transforms.bias_field import correct_bias
-from ..transforms.data_consistency import make_consistent
+from ..transforms.data_consistency import enforce_data_consistency
 from ..transforms.resample import resample_labels, upsample
 from ..utils.devices import choose_device
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
-from .augmented_prediction import MOST_RUNS, predict_repeatedly
+from .augmented_prediction import MOST_RUNS, predict_augmented
 from .postprocessing import brain_mask
 from .predictor import PredictionOptions, predict_volume
 from .record import describe_run
@@ -46,7 +46,7 @@ class EnhanceOptions:
     bias_correction: N4 before anything else.
     threshold: probability from which a voxel is cortex, or another class of the model.
     prediction: patches, device and precision.
-    consistency: bring the intensities to agreement with the scan, see `consistency.make_consistent`.
+    consistency: bring the intensities to agreement with the scan, see `enforce_data_consistency`.
     uncertainty: number of runs on mirrored and shifted copies, see `uncertainty`; 0 for none.
     """
 
@@ -141,7 +141,7 @@ def enhance(
         sr, probabilities, labels, brain = ready.compose(predicted, model.classes, options.threshold)
     with _timed(timings, "consistency"):
         if options.consistency:
-            sr = make_consistent(measured, sr, inside)
+            sr = enforce_data_consistency(measured, sr, inside)
     with _timed(timings, "quality"):
         report(0.95, "Measuring the quality")
         first = next(iter(probabilities), None)
@@ -156,7 +156,7 @@ def enhance(
 
 
 @dataclass
-class _Ready:
+class PreparedScan:
     """A scan made ready for the network, and where its predictions belong.
 
     output: grid of the result. interpolated: (z, y, x) float32 on it, on the network's scale. scale: from there to the
@@ -197,7 +197,7 @@ class _Ready:
         mask[self.region] = brain_mask(channels)
         return self.output.image(mask)
 
-    def whole(self, spread: Spread | None) -> Spread | None:
+    def whole(self, spread: PredictiveVariance | None) -> PredictiveVariance | None:
         """The spread of the region on the whole output grid, in the input's units; outside there is none."""
         if spread is None:
             return None
@@ -207,7 +207,7 @@ class _Ready:
             return replace(spread, deviation=deviation)
         entropy = np.zeros(self.output.shape, np.float32)
         entropy[self.region] = spread.entropy
-        return Spread(deviation, entropy, spread.cortex_voxels)
+        return PredictiveVariance(deviation, entropy, spread.cortex_voxels)
 
 
 def _corrected(image: sitk.Image, inside: sitk.Image | None, options: EnhanceOptions, report: Progress) -> sitk.Image:
@@ -219,7 +219,9 @@ def _corrected(image: sitk.Image, inside: sitk.Image | None, options: EnhanceOpt
     return correct_bias(measured, inside)
 
 
-def _prepare(measured: sitk.Image, inside: sitk.Image | None, output: Grid, model: Model, interpolator: str) -> _Ready:
+def _prepare(
+    measured: sitk.Image, inside: sitk.Image | None, output: Grid, model: Model, interpolator: str
+) -> PreparedScan:
     """Interpolate a scan onto the output grid and cut out what the network sees."""
     mask = None if inside is None else _array(inside)
     scale = model.card.normalization.scale(_array(measured), mask)
@@ -228,21 +230,21 @@ def _prepare(measured: sitk.Image, inside: sitk.Image | None, output: Grid, mode
     region = _region(inside, interpolated, output)
     given = interpolated[region]
     if model.card.consistent_input:
-        given = _array(make_consistent(measured, upsampled))[region] / np.float32(scale)
+        given = _array(enforce_data_consistency(measured, upsampled))[region] / np.float32(scale)
     counted = None if inside is None else _array(resample_labels(inside, output))[region] > 0
     # the training volumes are brains without surroundings
     given = torch.from_numpy(np.where(True if counted is None else counted, given, np.float32(0)))
-    return _Ready(output, interpolated, scale, region, counted, given)
+    return PreparedScan(output, interpolated, scale, region, counted, given)
 
 
 def _predict(
-    ready: _Ready, model: Model, options: EnhanceOptions, progress: Progress, should_stop: ShouldStop | None
-) -> tuple[np.ndarray, Spread | None, dict[str, Any]]:
+    ready: PreparedScan, model: Model, options: EnhanceOptions, progress: Progress, should_stop: ShouldStop | None
+) -> tuple[np.ndarray, PredictiveVariance | None, dict[str, Any]]:
     """The prediction (C, z, y, x) of the region, its spread over several runs if wanted, and how it was made."""
     how: dict[str, Any] = {}
     runs, classes = max(1, options.uncertainty), len(model.classes)
     predict = _predictor(model, options, CanonicalAxes.of(ready.output), (progress, should_stop), how)
-    first, spread = predict_repeatedly(predict, ready.given, runs, options.threshold, ready.counted, classes)
+    first, spread = predict_augmented(predict, ready.given, runs, options.threshold, ready.counted, classes)
     return first.numpy(), spread, how
 
 

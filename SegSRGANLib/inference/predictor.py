@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..networks.keras_segsrgan import OriginalGenerator
+from ..networks.keras_segsrgan import KerasGenerator
 from ..networks.segsrgan import Generator
 from ..utils.memory import kept_heap
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
 from .fast_forward import FastGenerator
 from .memory_plan import Plan, first_plan, later_plans, peak_bytes
-from .patches import PatchGrid, Recomposition, patch_grid
+from .patches import PatchMerger, SlidingWindowSplitter, sliding_windows
 from .slab_forward import predict_streaming
 
 _logger = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def _predict(
 def inference_form(network: nn.Module) -> nn.Module:
     """The fastest form of a network that gives its numbers on its device."""
     device = next(network.parameters()).device.type
-    if device == "cpu" and isinstance(network, (Generator, OriginalGenerator)):
+    if device == "cpu" and isinstance(network, (Generator, KerasGenerator)):
         return FastGenerator(network)
     last = device == "cuda" or getattr(network, "channels_last", False)
     return network.to(memory_format=torch.channels_last_3d) if last else network
@@ -144,23 +144,23 @@ def _predict_patches(
 ) -> torch.Tensor:
     progress, should_stop = scaled(callbacks[0], 0, 1), callbacks[1]
     sides = [min(plan.patch, side) for side in volume.shape]
-    grid = patch_grid(tuple(volume.shape), tuple(sides), overlap)  # type: ignore[arg-type]
+    grid = sliding_windows(tuple(volume.shape), tuple(sides), overlap)  # type: ignore[arg-type]
     volume = volume.to(plan.accumulate)
     empty, wanted = _sorted_by_content(volume, grid)
     record.update(patches=len(grid), skipped=len(empty))
-    places, done, recomposition = iter(wanted), 0, None
+    places, done, merger = iter(wanted), 0, None
     while chunk := list(islice(places, plan.batch)):
         stop_if(should_stop)
         predictions = form(_stacked(volume, chunk, plan.device)).float().to(plan.accumulate)
-        if recomposition is None:
-            recomposition = Recomposition(predictions.shape[1], grid, plan.accumulate)
+        if merger is None:
+            merger = PatchMerger(predictions.shape[1], grid, plan.accumulate)
             for place in empty:
-                recomposition.add(_unchanged(volume[place], predictions.shape[1]), place)
+                merger.add(_unchanged(volume[place], predictions.shape[1]), place)
         for prediction, place in zip(predictions, chunk, strict=True):
-            recomposition.add(prediction, place)
+            merger.add(prediction, place)
         done += len(chunk)
         progress(done / len(wanted), f"Predicting patch {done} of {len(wanted)}")
-    return recomposition.result()  # type: ignore[union-attr] (at least one patch is wanted)
+    return merger.result()  # type: ignore[union-attr] (at least one patch is wanted)
 
 
 def _stacked(volume: torch.Tensor, places: list[tuple[slice, slice, slice]], device: torch.device) -> torch.Tensor:
@@ -171,7 +171,7 @@ def _stacked(volume: torch.Tensor, places: list[tuple[slice, slice, slice]], dev
     return patches.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else patches.to(device)
 
 
-def _sorted_by_content(volume: torch.Tensor, grid: PatchGrid) -> tuple[list[Any], list[Any]]:
+def _sorted_by_content(volume: torch.Tensor, grid: SlidingWindowSplitter) -> tuple[list[Any], list[Any]]:
     """Places where the volume is flat, and the others; one is wanted at least, to know what comes out.
 
     Flat is air with the faint ripples that interpolation leaves beside a bright brain. Instance normalization would

@@ -49,7 +49,7 @@ class ModelCard:
 
     training_spacing: voxel spacing in mm, from and to, of the volumes it was trained to make.
     training_slices: slice thickness in mm, from and to, of the low resolution it was trained on.
-    consistent_input: whether the network gets interpolated slices that `consistency.make_consistent` brought to
+    consistent_input: whether the network gets interpolated slices that `enforce_data_consistency` brought to
         agreement with the scan, so that it need not guess how thick they were; else the interpolated slices alone.
     domain: what else its training covered; None where that was not measured.
     classes: names of what it segments, in the order of the network's probability channels.

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..networks.keras_segsrgan import OriginalGenerator, OriginalGeneratorConfig
+from ..networks.keras_segsrgan import KerasGenerator, KerasGeneratorConfig
 from ..transforms.normalization import Normalization
 from ..utils.errors import CheckpointError
 from ..utils.optional import require
@@ -51,7 +51,7 @@ def is_keras_file(path: str | Path) -> bool:
         return stream.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
-def read_keras_file(path: str | Path, card: ModelCard = ModelCard()) -> tuple[OriginalGenerator, ModelCard]:  # noqa: B008
+def read_keras_file(path: str | Path, card: ModelCard = ModelCard()) -> tuple[KerasGenerator, ModelCard]:  # noqa: B008
     """Read a generator of the original project.
 
     Its tensors are (x, y, z) and ours (z, y, x), so the kernels' axes are reversed as well.
@@ -83,17 +83,17 @@ def read_keras_file(path: str | Path, card: ModelCard = ModelCard()) -> tuple[Or
     return network.eval(), replace(card, normalization=Normalization("maximum"))
 
 
-def _read_generator(path: Path, file: Any) -> OriginalGenerator:
+def _read_generator(path: Path, file: Any) -> KerasGenerator:
     group_name, flags = _find_group(path, file)
     weights = _Weights(path, _member(path, file, group_name))
     first, last = weights.array("conv1", "kernel").shape, weights.array("1conv", "kernel").shape
     if len(first) != 5 or len(last) != 5:
         raise CheckpointError(f"{path.name}: the kernels of {group_name} are not three-dimensional: {first}, {last}.")
     try:
-        config = OriginalGeneratorConfig(first[4], mask_channels=last[4] - 2, **flags)
+        config = KerasGeneratorConfig(first[4], mask_channels=last[4] - 2, **flags)
     except ValueError as error:
         raise CheckpointError(f"{path.name} cannot be a generator of the original project: {error}") from error
-    network = OriginalGenerator(config)
+    network = KerasGenerator(config)
     names = dict(_keras_names(network))
     unknown = weights.paths.keys() - set(names.values())
     if unknown:

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from .cascade import Cascade, CascadeConfig
-from .keras_segsrgan import OriginalGenerator, OriginalGeneratorConfig
+from .keras_segsrgan import KerasGenerator, KerasGeneratorConfig
 from .segsrgan import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from .srrecnn import SRReCNN, SRReCNNConfig
 
 ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "generator": (GeneratorConfig, Generator),
-    "original": (OriginalGeneratorConfig, OriginalGenerator),
+    "original": (KerasGeneratorConfig, KerasGenerator),
     "cascade": (CascadeConfig, Cascade),
     "srrecnn": (SRReCNNConfig, SRReCNN),
     "discriminator": (DiscriminatorConfig, Discriminator),

@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import OriginalInstanceNorm, OutputConv, ReflectConv, ResidualBlock, UpsampleConv
+from .layers import KerasInstanceNorm, OutputConv, ReflectConv, ResidualBlock, UpsampleConv
 
 _BLOCKS = 6
 
 
 @dataclass(frozen=True)
-class OriginalGeneratorConfig:
+class KerasGeneratorConfig:
     """Which of the original's generators.
 
     filters: channels of the first convolution; two strides double them to 2 x and 4 x.
@@ -42,7 +42,7 @@ class OriginalGeneratorConfig:
             raise ValueError(f"A generator has 0 to 16 mask channels, not {self.mask_channels}.")
 
 
-class OriginalGenerator(nn.Module):
+class KerasGenerator(nn.Module):
     """One of the original project's generators; the layers are named as in `segsrgan.Generator`."""
 
     multiple = 4  # two strides of 2: every side of the input must be a multiple of this
@@ -50,10 +50,10 @@ class OriginalGenerator(nn.Module):
     shared_output = True  # the last convolution makes both channels out of the same, normalized features
     classes = 1  # the cortex; what comes after it is the brain mask
 
-    def __init__(self, config: OriginalGeneratorConfig = OriginalGeneratorConfig()) -> None:  # noqa: B008 (frozen)
+    def __init__(self, config: KerasGeneratorConfig = KerasGeneratorConfig()) -> None:  # noqa: B008 (frozen)
         super().__init__()
         self.config = config
-        filters, norm, skip = config.filters, OriginalInstanceNorm, 2 if config.unet else 1
+        filters, norm, skip = config.filters, KerasInstanceNorm, 2 if config.unet else 1
         self.streams = not config.unet  # its full-resolution features are needed twice
         self.working_maps = 6.5 * filters * skip  # see `memory_plan.peak_bytes`
         self.conv1 = ReflectConv(2 if config.conditional else 1, filters, 7)

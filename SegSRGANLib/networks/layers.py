@@ -46,7 +46,7 @@ class InstanceNorm(nn.GroupNorm):
         return scale, self.bias - mean * scale
 
 
-class OriginalInstanceNorm(nn.Module):
+class KerasInstanceNorm(nn.Module):
     """Affine instance normalization as the original Keras project wrote it: it divides by (std + 1e-7)."""
 
     _ADDED = 1e-7

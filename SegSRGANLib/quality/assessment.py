@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ..data.grid import Grid, place_in_words
 from .consistency import acquisition_consistency
 from .morphometry import describe_segmentation
-from .uncertainty import Spread, describe_spread
+from .uncertainty import PredictiveVariance, describe_variance
 
 # Limits of the warnings, from simulated scans of atlas brains and a real one with its brain mask: interpolation and a
 # model stay below (largest local value 8.3), erased lesions and shifted slabs lie above (from 14); slices that changed
@@ -43,7 +43,7 @@ def assess(
     sr: sitk.Image,
     segmentation: tuple[str, sitk.Image, sitk.Image] | None,
     mask: sitk.Image | None = None,
-    spread: Spread | None = None,
+    spread: PredictiveVariance | None = None,
     scale: float = 1.0,
 ) -> Quality:
     """Measure a result without its truth. Of several classes, only the first is measured, as the figures of "cortex".
@@ -66,7 +66,7 @@ def assess(
     if spread is not None:
         grid = Grid.of(sr)
         cortex = np.zeros(grid.shape, np.uint8) if labels is None else sitk.GetArrayFromImage(labels)
-        figures["uncertainty"] = describe_spread(spread, cortex, float(np.prod(grid.spacing)) / 1000, scale)
+        figures["uncertainty"] = describe_variance(spread, cortex, float(np.prod(grid.spacing)) / 1000, scale)
         maps["sr-deviation"] = grid.image(spread.deviation)
         if spread.entropy is not None:
             maps["cortex-entropy"] = grid.image(spread.entropy)

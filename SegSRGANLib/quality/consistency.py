@@ -19,7 +19,7 @@ import torch
 
 from ..data.grid import Grid
 from ..transforms.acquisition import sampling_matrix
-from ..transforms.data_consistency import DEVIATIONS_PER_MAD, FOREGROUND, Observation, as_floats
+from ..transforms.data_consistency import DEVIATIONS_PER_MAD, FOREGROUND, ForwardModel, as_floats
 from ..transforms.resample import resample_labels, upsample
 from ..transforms.separable import apply_along, as_tensor
 
@@ -76,7 +76,7 @@ def acquisition_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image |
     Raises:
         ValueError: other axes, or no positive intensity to compare.
     """
-    operator = Observation(Grid.of(scan), Grid.of(sr))
+    operator = ForwardModel(Grid.of(scan), Grid.of(sr))
     measured = sitk.GetArrayFromImage(upsample(scan, operator.grid))
     simulated = operator.apply(torch.from_numpy(as_floats(sr))).numpy()
     difference = simulated - measured

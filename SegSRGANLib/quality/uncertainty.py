@@ -14,7 +14,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Spread:
+class PredictiveVariance:
     """How the runs differ, (z, y, x) float32 each. Of a model with several classes, the first is looked at.
 
     deviation: standard deviation of the intensity over the runs.
@@ -27,7 +27,7 @@ class Spread:
     cortex_voxels: list[int]
 
 
-def describe_spread(spread: Spread, labels: np.ndarray, voxel_ml: float, scale: float) -> dict[str, Any]:
+def describe_variance(spread: PredictiveVariance, labels: np.ndarray, voxel_ml: float, scale: float) -> dict[str, Any]:
     """The spread in numbers.
 
     Args:

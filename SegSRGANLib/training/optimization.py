@@ -149,7 +149,7 @@ def freeze(network: nn.Module, prefixes: Sequence[str]) -> None:
         raise ValueError("Everything is frozen; leave at least one part of the network to train.")
 
 
-class Average:
+class ExponentialMovingAverage:
     """The exponential moving average of a network's weights; young averages forget faster."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from ..utils.atomic_files import atomic_path
 from ..utils.optional import require
 from .history import Row
-from .validation import Exam, predicted_labels
+from .validation import ValidationCase, predicted_labels
 
 _OUTLINES = ("tab:orange", "tab:cyan", "tab:green", "tab:pink", "tab:olive")  # of the first class, the second ...
 
@@ -32,18 +32,18 @@ def draw_curves(path: Path, rows: list[Row]) -> None:
     _save(figure, path)
 
 
-def draw_example(path: Path, exam: Exam, predicted: np.ndarray) -> None:
+def draw_example(path: Path, case: ValidationCase, predicted: np.ndarray) -> None:
     """Interpolation, network, truth and segmentation in the two planes that cross the thick slices.
 
     Args:
         path: a .png file.
-        exam: the test volume.
+        case: the test volume.
         predicted: (C, z, y, x) of the network.
     """
-    low, truth = exam.interpolated.numpy() * exam.scale, exam.reference
-    wanted = exam.subject.class_table[exam.subject.labels]
-    labels = predicted_labels(exam.subject, predicted)
-    columns = [("spline", low, None), ("network", predicted[0] * exam.scale, None), ("truth", truth, None)]
+    low, truth = case.interpolated.numpy() * case.scale, case.reference
+    wanted = case.subject.class_table[case.subject.labels]
+    labels = predicted_labels(case.subject, predicted)
+    columns = [("spline", low, None), ("network", predicted[0] * case.scale, None), ("truth", truth, None)]
     if labels is not None:
         columns += [("segmentation", truth, labels), ("true segmentation", truth, wanted)]
     centre = [int(v.mean()) for v in np.nonzero(wanted)]

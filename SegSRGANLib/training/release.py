@@ -94,7 +94,7 @@ def write_report(path: Path, before: list[Scores] | None, after: list[Scores]) -
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "PSNR (dB) and SSIM inside the brain, Dice at a probability of one half. The best model of the"]
     lines += ["training was chosen on these volumes: expect slightly less on others."]
-    if before and mean_scores(after).merit <= mean_scores(before).merit:
+    if before and mean_scores(after).selection_score <= mean_scores(before).selection_score:
         lines += ["", "The training did not improve on the model that it started from; that one is kept."]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

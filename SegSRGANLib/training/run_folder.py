@@ -21,15 +21,15 @@ from .release import save_model, try_to_draw, write_report, write_result
 from .setup import check_same_training
 from .state import load_state, save_state
 from .step import Engine
-from .validation import Exam, Scores, mean_scores, predict_exam
+from .validation import Scores, ValidationCase, mean_scores, predict_case
 
 
 @dataclass
-class Facts:
+class TrainerState:
     """Where a training stands: all that is not a weight.
 
-    step: steps done. elapsed: seconds. loss, critic: sums over the `steps` of the epoch so far. best: merit of the best
-    model. stale: validations since then. before: scores of the model that it started from.
+    step: steps done. elapsed: seconds. loss, critic: sums over the `steps` of the epoch so far. best: selection score of
+    the best model. stale: validations since then. before: scores of the model that it started from.
     """
 
     step: int = 0
@@ -60,28 +60,28 @@ class TrainingFolder:
         self.path, self._config, self._card = Path(config.output), config, card
         self._state = self.path / _STATE
 
-    def start(self, engine: Engine) -> Facts:
+    def start(self, engine: Engine) -> TrainerState:
         """Where to begin: nothing done yet, or what the state file says.
 
         Raises:
             ValueError: the state is damaged, or of another training.
         """
         if not self._state.is_file():
-            return Facts()
+            return TrainerState()
         stored = load_state(self._state, engine.parts)
         check_same_training(stored.pop("config"), self._config)
         for key in ("before", "best_scores"):
             stored[key] = None if stored[key] is None else [build(Scores, values) for values in stored[key]]
         stored["rows"] = [build(Row, values) for values in stored["rows"]]
         best = stored.pop("best")
-        return Facts(**stored, best=-math.inf if best is None else best)
+        return TrainerState(**stored, best=-math.inf if best is None else best)
 
     def write_config(self) -> None:
         """Write config.json, which `segsrgan train` takes as well."""
         with atomic_path(self.path / "config.json") as temporary:
             temporary.write_text(self._config.to_json(), encoding="utf-8")
 
-    def save(self, engine: Engine, facts: Facts) -> None:
+    def save(self, engine: Engine, state: TrainerState) -> None:
         """Write last.safetensors and the state.
 
         Raises:
@@ -90,46 +90,48 @@ class TrainingFolder:
         if not all(bool(torch.isfinite(p).all()) for p in engine.network.parameters()):
             raise TrainingError("The weights are not finite any more; the last good checkpoint is kept.")
         save_model(self.path / "last.safetensors", engine.average.network, self._card)
-        best = facts.best if math.isfinite(facts.best) else None
-        stored = {**asdict(facts), "best": best, "config": asdict(self._config)}
+        best = state.best if math.isfinite(state.best) else None
+        stored = {**asdict(state), "best": best, "config": asdict(self._config)}
         try:
             save_state(self._state, engine.parts, stored)
         except (SafetensorError, OSError, ValueError) as error:
             raise TrainingError(f"{self._state.name} could not be saved ({error}); the one before is kept.") from error
 
-    def save_epoch(self, engine: Engine, facts: Facts, scores: list[Scores] | None, exam: Exam) -> None:
+    def save_epoch(
+        self, engine: Engine, state: TrainerState, scores: list[Scores] | None, case: ValidationCase
+    ) -> None:
         """Write what an epoch gives; the state last, so that it never runs ahead of the others.
 
         Args:
             engine: with the networks.
-            facts: the epoch's row is the last.
-            scores: of the validation, if there was one; new best ones when `facts.stale` is 0.
-            exam: the test volume to draw.
+            state: the epoch's row is the last.
+            scores: of the validation, if there was one; new best ones when `state.stale` is 0.
+            case: the test volume to draw.
         """
-        network, epoch = engine.average.network, facts.rows[-1].epoch
-        if scores is not None and facts.stale == 0:
+        network, epoch = engine.average.network, state.rows[-1].epoch
+        if scores is not None and state.stale == 0:
             save_model(self.path / "best.safetensors", network, self._card)
         keep = self._config.keep_every
         if keep is not None and epoch > 0 and epoch % keep == 0:
             save_model(self.path / f"epoch-{epoch}.safetensors", network, self._card)
-        write_log(self.path / "log.csv", facts.rows)
-        try_to_draw(draw_curves, self.path / "curves.png", facts.rows)
+        write_log(self.path / "log.csv", state.rows)
+        try_to_draw(draw_curves, self.path / "curves.png", state.rows)
         if scores is not None:
-            predicted = predict_exam(network, exam, self._config.validation)
-            try_to_draw(draw_example, self.path / "examples.png", exam, predicted)
-        self.save(engine, facts)
+            predicted = predict_case(network, case, self._config.validation)
+            try_to_draw(draw_example, self.path / "examples.png", case, predicted)
+        self.save(engine, state)
 
-    def conclude(self, facts: Facts) -> Path:
+    def conclude(self, state: TrainerState) -> Path:
         """Write model.safetensors, the best model, with its report and record."""
         best = load_checkpoint(self.path / "best.safetensors")
-        scores = facts.best_scores or []
+        scores = state.best_scores or []
         target = self.path / "model.safetensors"
         save_model(target, best.network, self._card)
-        write_report(self.path / "report.md", facts.before, scores)
+        write_report(self.path / "report.md", state.before, scores)
         figures = {
-            "hours": round(facts.elapsed / 3600, 4),
-            "steps": facts.step,
-            "before": None if facts.before is None else asdict(mean_scores(facts.before)),
+            "hours": round(state.elapsed / 3600, 4),
+            "steps": state.step,
+            "before": None if state.before is None else asdict(mean_scores(state.before)),
             "after": asdict(mean_scores(scores)),
             "subjects": [asdict(score) for score in scores],
         }

@@ -21,7 +21,7 @@ from .data.loading import load_subjects
 from .data.splits import TEST, TRAIN, DataError, read_cases
 from .data.subject import Subject
 from .optimization import freeze, start_as_interpolation
-from .validation import Exam, prepare_exam
+from .validation import ValidationCase, prepare_case
 
 _CLASSES = "classes"  # option of the networks that segment; the configuration's classes set it
 _SYNTHETIC_TISSUES = 4  # fewer make no brain
@@ -111,8 +111,8 @@ def load_data(
     normalization: Normalization,
     progress: Progress,
     should_stop: ShouldStop | None,
-) -> tuple[list[Subject], list[Exam]]:
-    """The volumes to learn from, and the exams.
+) -> tuple[list[Subject], list[ValidationCase]]:
+    """The volumes to learn from, and the validation_cases.
 
     Raises:
         DataError: see `splits.read_cases` and `loading.load_subjects`; also a volume smaller than a patch.
@@ -129,8 +129,8 @@ def load_data(
     thickness = _exam_thickness(config, subjects)
     consistent = bool(config.simulation.consistent_input)
     tests = [subject for case, subject in loaded if case.base == TEST]
-    exams = [prepare_exam(subject, thickness, normalization, consistent) for subject in tests]
-    return subjects, exams
+    validation_cases = [prepare_case(subject, thickness, normalization, consistent) for subject in tests]
+    return subjects, validation_cases
 
 
 def _check_size(subject: Subject, where: str, config: TrainingConfig) -> None:

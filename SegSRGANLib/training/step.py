@@ -16,7 +16,7 @@ from ..utils.errors import TrainingError
 from ..utils.optional import require
 from .config import TrainingConfig
 from .losses import CriticObjective, adversarial_loss, content_loss
-from .optimization import Average, learning_rate, make_adam, output_rates, set_rate, slower_output
+from .optimization import ExponentialMovingAverage, learning_rate, make_adam, output_rates, set_rate, slower_output
 from .state import Parts
 
 
@@ -81,7 +81,7 @@ class Engine:
         self.config, self.network, self._fabric = config, network, fabric
         if config.compute.channels_last:
             network.to(memory_format=torch.channels_last_3d)
-        self.average = Average(network, config.optimizer.average)
+        self.average = ExponentialMovingAverage(network, config.optimizer.average)
         self.average.network.to(fabric.device)
         self._optimizer = make_adam(network, config.optimizer)
         self._mixed = _mixed(config, fabric.device)

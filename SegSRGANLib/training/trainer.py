@@ -24,7 +24,7 @@ from .release import make_card
 from .run_folder import TrainingFolder, refuse_to_overwrite
 from .setup import load_data, make_network, with_architecture
 from .step import Engine, make_fabric
-from .validation import Scores, examine, mean_scores
+from .validation import Scores, mean_scores, validate
 
 logger = logging.getLogger(__name__)
 
@@ -85,12 +85,12 @@ class _Run:
         network = make_network(config, parent)
         normalization = Normalization() if parent is None else parent.card.normalization
         reading = scaled(self._report, 0, _DATA_SHARE)
-        self._subjects, self._exams = load_data(config, normalization, reading, should_stop)
+        self._subjects, self._validation_cases = load_data(config, normalization, reading, should_stop)
         self._engine = Engine(config, network, fabric)
         self._folder = TrainingFolder(config, make_card(config, self._subjects, parent))
-        self._facts = self._folder.start(self._engine)
+        self._state = self._folder.start(self._engine)
         self._steps = math.ceil(config.patches_per_subject * len(self._subjects) / config.optimizer.batch)
-        self._began = time.monotonic() - self._facts.elapsed
+        self._began = time.monotonic() - self._state.elapsed
         self._saved_at = time.monotonic()
         self._board = None
 
@@ -101,29 +101,29 @@ class _Run:
             if self._config.tensorboard:
                 self._board = TensorBoardLog(self._folder.path / "tensorboard")
         try:
-            if self._config.init is not None and not self._facts.rows:
+            if self._config.init is not None and not self._state.rows:
                 self._finish_epoch(0)  # the model as it comes, to compare with
             self._train()
         finally:
             if self._board is not None:
                 self._board.close()
         if self._leads:
-            self._folder.conclude(self._facts)
+            self._folder.conclude(self._state)
         self._report(1.0, "Finished the training")
         return self._folder.path / "model.safetensors"
 
     def _train(self) -> None:
-        facts, stream = self._facts, self._stream()
-        if facts.steps and facts.step % self._steps == 0:
-            self._finish_epoch(facts.step // self._steps)  # stopped in the middle of its validation
+        state, stream = self._state, self._stream()
+        if state.steps and state.step % self._steps == 0:
+            self._finish_epoch(state.step // self._steps)  # stopped in the middle of its validation
         while not self._is_over():
-            losses = self._engine.step(stream, facts.step, self._done())
-            facts.step, facts.steps = facts.step + 1, facts.steps + 1
-            facts.loss, facts.critic = facts.loss + losses.generator, facts.critic + losses.critic
+            losses = self._engine.step(stream, state.step, self._done())
+            state.step, state.steps = state.step + 1, state.steps + 1
+            state.loss, state.critic = state.loss + losses.generator, state.critic + losses.critic
             stop = self._synchronize()
-            if not stop and (facts.step % self._steps == 0 or self._is_over()):
-                self._finish_epoch(math.ceil(facts.step / self._steps))
-            self._show_progress(facts.rows[-1].line() if facts.rows else f"Step {facts.step} of {self._steps}")
+            if not stop and (state.step % self._steps == 0 or self._is_over()):
+                self._finish_epoch(math.ceil(state.step / self._steps))
+            self._show_progress(state.rows[-1].line() if state.rows else f"Step {state.step} of {self._steps}")
             if stop:
                 self._save()
                 raise Cancelled("Stopped on request; the training can be resumed.")
@@ -135,16 +135,16 @@ class _Run:
         dataset = PatchDataset(self._subjects, config.simulation, config.slice_thickness, config.seed)
         workers = choose_workers(fabric.device, config.compute.workers)
         share = (fabric.global_rank, fabric.world_size)
-        return batches(dataset, self._facts.step * self._engine.draws, config.optimizer.batch, workers, share)
+        return batches(dataset, self._state.step * self._engine.draws, config.optimizer.batch, workers, share)
 
     def _done(self) -> float:
         if self._config.hours is not None:
-            return min(1.0, self._facts.elapsed / (3600 * self._config.hours))
-        return min(1.0, self._facts.step / (self._config.epochs * self._steps))
+            return min(1.0, self._state.elapsed / (3600 * self._config.hours))
+        return min(1.0, self._state.step / (self._config.epochs * self._steps))
 
     def _is_over(self) -> bool:
         patience = self._config.validation.patience
-        return self._done() >= 1 or (patience is not None and self._facts.stale >= patience)
+        return self._done() >= 1 or (patience is not None and self._state.stale >= patience)
 
     def _show_progress(self, message: str) -> None:
         self._report(_DATA_SHARE + (1 - _DATA_SHARE) * self._done(), message)
@@ -155,33 +155,33 @@ class _Run:
         stop = self._should_stop is not None and self._should_stop()
         if self._fabric.world_size > 1:
             elapsed, stop = self._fabric.broadcast((elapsed, stop), src=0)
-        self._facts.elapsed = elapsed
+        self._state.elapsed = elapsed
         return stop
 
     def _finish_epoch(self, epoch: int) -> None:
-        facts, validates = self._facts, epoch % self._config.validation.every == 0 or self._done() >= 1
-        row = Row(epoch, facts.step, seconds=round(time.monotonic() - self._began, 1))
-        if facts.steps:
-            critic = facts.critic / facts.steps if self._engine.critic is not None else None
-            row = replace(row, loss=self._mean(facts.loss / facts.steps), critic_loss=critic)
+        state, validates = self._state, epoch % self._config.validation.every == 0 or self._done() >= 1
+        row = Row(epoch, state.step, seconds=round(time.monotonic() - self._began, 1))
+        if state.steps:
+            critic = state.critic / state.steps if self._engine.critic is not None else None
+            row = replace(row, loss=self._mean(state.loss / state.steps), critic_loss=critic)
         scores = self._examine() if self._leads and validates else None
-        facts.loss, facts.critic, facts.steps = 0.0, 0.0, 0
+        state.loss, state.critic, state.steps = 0.0, 0.0, 0
         if self._leads:
             self._record(row, scores)
-        facts.stale = self._fabric.broadcast(facts.stale, src=0)
+        state.stale = self._fabric.broadcast(state.stale, src=0)
 
     def _record(self, row: Row, scores: list[Scores] | None) -> None:
-        facts = self._facts
+        state = self._state
         if scores is not None:
             mean = mean_scores(scores)
             row = replace(row, **{key: getattr(mean, key) for key in MEASURES})
-            facts.stale = 0 if mean.merit > facts.best else facts.stale + 1
-            if facts.stale == 0:
-                facts.best, facts.best_scores = mean.merit, scores
+            state.stale = 0 if mean.selection_score > state.best else state.stale + 1
+            if state.stale == 0:
+                state.best, state.best_scores = mean.selection_score, scores
             if row.epoch == 0:
-                facts.before = scores
-        facts.rows.append(row)
-        self._folder.save_epoch(self._engine, facts, scores, self._exams[0])
+                state.before = scores
+        state.rows.append(row)
+        self._folder.save_epoch(self._engine, state, scores, self._validation_cases[0])
         self._saved_at = time.monotonic()
         logger.info(row.line())
         if self._board is not None:
@@ -197,9 +197,9 @@ class _Run:
         """Scores of the averaged network; several processes stop after it, together."""
         asked = self._should_stop if self._fabric.world_size == 1 else None
         try:
-            return examine(
+            return validate(
                 self._engine.average.network,
-                self._exams,
+                self._validation_cases,
                 self._config.validation,
                 lambda fraction, message: self._show_progress(f"Validation: {message}"),
                 asked,
@@ -211,4 +211,4 @@ class _Run:
     def _save(self) -> None:
         self._saved_at = time.monotonic()
         if self._leads:
-            self._folder.save(self._engine, self._facts)
+            self._folder.save(self._engine, self._state)

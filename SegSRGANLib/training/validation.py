@@ -15,7 +15,7 @@ from ..inference.predictor import PredictionOptions, predict_volume
 from ..metrics.image import psnr, ssim
 from ..metrics.segmentation import dice
 from ..transforms.acquisition import acquire
-from ..transforms.data_consistency import make_consistent
+from ..transforms.data_consistency import enforce_data_consistency
 from ..transforms.normalization import Normalization
 from ..transforms.resample import upsample
 from ..utils.progress import Progress, ShouldStop, scaled
@@ -43,13 +43,13 @@ class Scores:
     class_dice: dict[str, float] = field(default_factory=dict)
 
     @property
-    def merit(self) -> float:
+    def selection_score(self) -> float:
         """One number to choose the best model by, dB."""
         return self.psnr + _DICE_IN_DECIBELS * (self.dice or 0.0)
 
 
 @dataclass(frozen=True)
-class Exam:
+class ValidationCase:
     """One test volume with its simulated acquisition.
 
     interpolated, given: (z, y, x) float32, the spline and what the network gets, on the network's scale. scale: from
@@ -68,9 +68,9 @@ class Exam:
         return self.subject.intensity / self.subject.intensity.max()
 
 
-def prepare_exam(
+def prepare_case(
     subject: Subject, thickness: float, normalization: Normalization, consistent_input: bool = False
-) -> Exam:
+) -> ValidationCase:
     """Simulate thick slices along z and interpolate them back.
 
     Args:
@@ -84,34 +84,34 @@ def prepare_exam(
     low = acquire(grid.image(subject.intensity), (subject.spacing, subject.spacing, max(thickness, subject.spacing)))
     scale = normalization.scale(sitk.GetArrayFromImage(low))
     interpolated = upsample(low, grid)
-    given = make_consistent(low, interpolated) if consistent_input else interpolated
+    given = enforce_data_consistency(low, interpolated) if consistent_input else interpolated
     on_scale = [torch.from_numpy(sitk.GetArrayFromImage(image) / np.float32(scale)) for image in (interpolated, given)]
     peak = float(subject.intensity.max())
     mask, reference = subject.labels > 0, subject.intensity / peak
     estimate = on_scale[0].numpy() * (scale / peak)
     spline = psnr(reference, estimate, mask), ssim(reference, estimate, mask)
-    return Exam(subject, *on_scale, scale / peak, spline)
+    return ValidationCase(subject, *on_scale, scale / peak, spline)
 
 
-def examine(
+def validate(
     network: nn.Module,
-    exams: list[Exam],
+    validation_cases: list[ValidationCase],
     config: ValidationConfig,
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> list[Scores]:
     """Scores of every test volume."""
     results = []
-    for index, exam in enumerate(exams):
-        part = scaled(progress, index / len(exams), (index + 1) / len(exams))
-        predicted = predict_exam(network, exam, config, part, should_stop)
-        reference, mask = exam.reference, exam.subject.labels > 0
-        estimate = predicted[0] * np.float32(exam.scale)
-        overlaps = _overlaps(exam.subject, predicted)
+    for index, case in enumerate(validation_cases):
+        part = scaled(progress, index / len(validation_cases), (index + 1) / len(validation_cases))
+        predicted = predict_case(network, case, config, part, should_stop)
+        reference, mask = case.reference, case.subject.labels > 0
+        estimate = predicted[0] * np.float32(case.scale)
+        overlaps = _overlaps(case.subject, predicted)
         overlap = float(np.mean(list(overlaps.values()))) if overlaps else None
-        similarity = ssim(reference, estimate, mask), exam.spline[1]
-        sharpness = psnr(reference, estimate, mask), exam.spline[0]
-        results.append(Scores(exam.subject.name, *sharpness, *similarity, overlap, overlaps))
+        similarity = ssim(reference, estimate, mask), case.spline[1]
+        sharpness = psnr(reference, estimate, mask), case.spline[0]
+        results.append(Scores(case.subject.name, *sharpness, *similarity, overlap, overlaps))
     return results
 
 
@@ -127,9 +127,9 @@ def _overlaps(subject: Subject, predicted: np.ndarray) -> dict[str, float]:
     return {name: dice(truth == k, labels == k) for k, name in enumerate(subject.wanted, start=1)}
 
 
-def predict_exam(
+def predict_case(
     network: nn.Module,
-    exam: Exam,
+    case: ValidationCase,
     config: ValidationConfig,
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
@@ -137,7 +137,7 @@ def predict_exam(
     """The network's output (C, z, y, x) on one test volume, on the network's scale."""
     patch = max(network.minimum, config.patch // network.multiple * network.multiple)  # type: ignore[operator]
     options = PredictionOptions(patch=int(patch), overlap=config.overlap)
-    return predict_volume(network, exam.given, options, progress, should_stop).numpy()
+    return predict_volume(network, case.given, options, progress, should_stop).numpy()
 
 
 def mean_scores(scores: list[Scores]) -> Scores:

@@ -25,7 +25,7 @@ DEVIATIONS_PER_MAD = 1.4826  # standard deviations per median absolute deviation
 _LEAST_RIDGE, _RIDGE_PER_NOISE = 0.2, 25.0
 
 
-class Observation:
+class ForwardModel:
     """The operator A = H B from a result's grid to the comparison grid, its adjoint and its damped inverse."""
 
     def __init__(self, scan: Grid, result: Grid, coarser: float = _SAME_SPACING) -> None:
@@ -91,7 +91,7 @@ def _comparison_grid(scan: Grid, result: Grid, coarse: list[bool]) -> Grid:
     return replace(scan, size=size, spacing=spacing, origin=tuple(map(float, origin)))
 
 
-def make_consistent(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = None) -> sitk.Image:
+def enforce_data_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = None) -> sitk.Image:
     """Bring a result to agreement with the scan, as far as the scan's noise allows: X + A^T (A A^T + r^2)^-1 (Y - A X).
 
     Without noise that is nearly the limit of iterative back-projection (Irani and Peleg, 1991), reached in one step
@@ -110,7 +110,7 @@ def make_consistent(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = 
         ValueError: other axes.
     """
     grid = Grid.of(sr)
-    operator = Observation(Grid.of(scan), grid, THICK)
+    operator = ForwardModel(Grid.of(scan), grid, THICK)
     before = as_floats(sr)
     if not any(operator.coarse):
         return grid.image(before)

@@ -53,39 +53,39 @@ def run_pool(
     """
     context = multiprocessing.get_context("spawn")  # CUDA and threads do not survive a fork
     stop = context.Event()
-    waiting, crew, finished = deque(jobs), [], 0
+    waiting, pool, finished = deque(jobs), [], 0
     report = scaled(progress, 0, 1)
     try:
-        while waiting or any(worker.job for worker in crew):
+        while waiting or any(worker.job for worker in pool):
             if should_stop is not None and should_stop():
                 stop.set()
                 yield from (Outcome(job, CANCELLED, "not begun") for job in waiting)
                 waiting.clear()
-            if waiting and len(crew) < workers:
-                crew.append(_Worker(context, len(crew), workers, prepare, stop))
-            _give_out(waiting, crew)
-            for outcome in _listen(crew):
+            if waiting and len(pool) < workers:
+                pool.append(_Worker(context, len(pool), workers, prepare, stop))
+            _dispatch(waiting, pool)
+            for outcome in _listen(pool):
                 finished += outcome.status != BUSY  # it comes again
                 yield outcome
-            share = sum(worker.fraction for worker in crew if worker.job is not None)
+            share = sum(worker.fraction for worker in pool if worker.job is not None)
             report((finished + share) / len(jobs), f"{finished} of {len(jobs)} volumes")
     finally:
         stop.set()
-        for worker in crew:
+        for worker in pool:
             worker.end()
 
 
-def _give_out(waiting: deque[Any], crew: list[_Worker]) -> None:
+def _dispatch(waiting: deque[Any], pool: list[_Worker]) -> None:
     """A job to every idle worker; a dead one is replaced first."""
-    for k, worker in enumerate(crew):
+    for k, worker in enumerate(pool):
         if worker.job is None and waiting:
-            crew[k] = worker if worker.alive else worker.successor()
-            crew[k].give(waiting.popleft())
+            pool[k] = worker if worker.alive else worker.successor()
+            pool[k].give(waiting.popleft())
 
 
-def _listen(crew: list[_Worker]) -> list[Outcome]:
+def _listen(pool: list[_Worker]) -> list[Outcome]:
     """What the busy workers say within a moment."""
-    busy = {worker.connection: worker for worker in crew if worker.job is not None}
+    busy = {worker.connection: worker for worker in pool if worker.job is not None}
     messages = [busy[ready].listen() for ready in wait(list(busy), _POLL)] if busy else []
     return [outcome for outcome in messages if outcome is not None]
 

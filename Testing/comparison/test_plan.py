@@ -26,10 +26,10 @@ def data(tmp_path_factory):
 
 def test_names_of_systems_are_understood():
     systems = parse_systems("all, srrecnn=a/b.safetensors, segsrgan+consistency, mine=c.safetensors")
-    models = {restorer.name: restorer.model for restorer in systems.restorers}
+    models = {method.name: method.model for method in systems.methods}
     assert models["spline"] == "" and models["segsrgan"] == "segsrgan" and models["srrecnn"] == "a/b.safetensors"
     assert models["segsrgan+consistency"] == "segsrgan" and models["mine"] == "c.safetensors"
-    assert [r.name for r in systems.restorers if r.consistency] == ["segsrgan+consistency"]
+    assert [r.name for r in systems.methods if r.consistency] == ["segsrgan+consistency"]
     assert systems.segmenters == SEGMENTERS and systems.best == "segsrgan+consistency"
     assert parse_systems("spline,segsrgan-paper,segsrgan").best == "segsrgan"
     assert parse_systems("imapa").best is None and parse_systems("spline,mine=a.safetensors").best == "mine"

@@ -106,7 +106,7 @@ def test_the_spline_equals_scipy(compare):
 
 
 def test_every_row_of_a_volume(compare, model, tmp_path):
-    """Restorers, then each segmenter on the spline, on the model's volume, and on the true one."""
+    """Methods, then each segmenter on the spline, on the model's volume, and on the true one."""
     found = compare(f"spline,tiny={model},majority,imapa")
     rows = _by_title(found)
     assert list(rows) == [

@@ -7,19 +7,19 @@ import torch
 
 from SegSRGANLib.inference.fast_forward import FastGenerator
 from SegSRGANLib.inference.slab_forward import predict_streaming
-from SegSRGANLib.networks.keras_segsrgan import OriginalGenerator, OriginalGeneratorConfig
+from SegSRGANLib.networks.keras_segsrgan import KerasGenerator, KerasGeneratorConfig
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 from SegSRGANLib.utils.errors import Cancelled
 
 VARIANTS = {
     "paper": (Generator, GeneratorConfig(4, 2)),
     "three classes": (Generator, GeneratorConfig(4, 2, classes=3)),
-    "original": (OriginalGenerator, OriginalGeneratorConfig(4)),
-    "original non-residual": (OriginalGenerator, OriginalGeneratorConfig(4, residual=False)),
-    "original conditional": (OriginalGenerator, OriginalGeneratorConfig(4, conditional=True)),
-    "original U-Net": (OriginalGenerator, OriginalGeneratorConfig(4, unet=True)),
-    "original U-Net, mask": (OriginalGenerator, OriginalGeneratorConfig(3, unet=True, mask_channels=3)),
-    "original mask": (OriginalGenerator, OriginalGeneratorConfig(5, mask_channels=1)),
+    "original": (KerasGenerator, KerasGeneratorConfig(4)),
+    "original non-residual": (KerasGenerator, KerasGeneratorConfig(4, residual=False)),
+    "original conditional": (KerasGenerator, KerasGeneratorConfig(4, conditional=True)),
+    "original U-Net": (KerasGenerator, KerasGeneratorConfig(4, unet=True)),
+    "original U-Net, mask": (KerasGenerator, KerasGeneratorConfig(3, unet=True, mask_channels=3)),
+    "original mask": (KerasGenerator, KerasGeneratorConfig(5, mask_channels=1)),
 }
 
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from SegSRGANLib.inference.patches import Recomposition, blending_window, patch_grid
+from SegSRGANLib.inference.patches import PatchMerger, blending_window, sliding_windows
 from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
 from SegSRGANLib.utils.errors import Cancelled
 
@@ -52,7 +52,7 @@ def test_identity_network_returns_the_volume(shape, patch, overlap, batch):
 @given(st.tuples(*[st.integers(8, 50)] * 3), st.integers(1, 30), overlaps)
 def test_grid_covers_the_volume_with_the_overlap(shape, side, overlap):
     patch = tuple(min(side, n) for n in shape)
-    grid = patch_grid(shape, patch, overlap)
+    grid = sliding_windows(shape, patch, overlap)
     count = np.zeros(shape, int)
     for place in grid:
         assert all(p.stop - p.start == n for p, n in zip(place, patch, strict=True))
@@ -72,11 +72,11 @@ def test_the_batch_changes_nothing(batch):
 
 
 def test_recomposition_is_the_weighted_mean():
-    grid = patch_grid((4, 4, 6), (4, 4, 4), 0.5)
-    recomposition, window = Recomposition(1, grid), blending_window(4)
+    grid = sliding_windows((4, 4, 6), (4, 4, 4), 0.5)
+    merger, window = PatchMerger(1, grid), blending_window(4)
     for value, place in enumerate(grid):
-        recomposition.add(torch.full((1, 4, 4, 4), float(value)), place)
-    line = recomposition.result()[0, 1, 2]
+        merger.add(torch.full((1, 4, 4, 4), float(value)), place)
+    line = merger.result()[0, 1, 2]
     assert torch.allclose(line[:2], torch.zeros(2)) and torch.allclose(line[4:], torch.ones(2))
     assert line[2] == pytest.approx(float(window[0] / (window[0] + window[2])), rel=1e-5)
 
@@ -93,7 +93,7 @@ def test_window_is_symmetric_and_positive():
 )
 def test_impossible_grids(patch, overlap, message):
     with pytest.raises(ValueError, match=message):
-        patch_grid((8, 8, 8), patch, overlap)
+        sliding_windows((8, 8, 8), patch, overlap)
 
 
 @pytest.mark.parametrize(

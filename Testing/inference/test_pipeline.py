@@ -16,7 +16,7 @@ from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import Model
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 from SegSRGANLib.results.files import recorded_files, result_name, result_paths, save_enhancement
-from SegSRGANLib.transforms.data_consistency import make_consistent
+from SegSRGANLib.transforms.data_consistency import enforce_data_consistency
 from SegSRGANLib.transforms.normalization import Normalization
 from SegSRGANLib.transforms.resample import upsample
 from SegSRGANLib.utils.errors import Cancelled
@@ -61,7 +61,7 @@ def test_a_model_that_starts_from_agreement_gets_what_agrees_with_the_scan():
     model = _model()
     model.card = replace(model.card, consistent_input=True)
     result = enhance(scan, model, EnhanceOptions(spacing=0.6, prediction=PREDICTION, consistency=False))
-    expected = make_consistent(scan, upsample(scan, output_grid(GRIDS["oblique"], 0.6)))
+    expected = enforce_data_consistency(scan, upsample(scan, output_grid(GRIDS["oblique"], 0.6)))
     region = sitk.GetArrayFromImage(result.probability) > 0  # of the identity, far from air, which is not predicted
     assert region.any()
     np.testing.assert_allclose(

@@ -13,7 +13,7 @@ from SegSRGANLib.inference import predictor as prediction
 from SegSRGANLib.inference.memory_plan import Plan, first_plan, later_plans, peak_bytes
 from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
 from SegSRGANLib.networks.cascade import Cascade, CascadeConfig
-from SegSRGANLib.networks.keras_segsrgan import OriginalGenerator, OriginalGeneratorConfig
+from SegSRGANLib.networks.keras_segsrgan import KerasGenerator, KerasGeneratorConfig
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 from SegSRGANLib.utils.memory import _cgroup_limit, available_memory, kept_heap
 
@@ -113,8 +113,8 @@ def test_an_empty_volume_has_a_result():
     "network",
     [
         Generator(GeneratorConfig(4, 2)),
-        OriginalGenerator(OriginalGeneratorConfig(3)),
-        OriginalGenerator(OriginalGeneratorConfig(3, unet=True)),
+        KerasGenerator(KerasGeneratorConfig(3)),
+        KerasGenerator(KerasGeneratorConfig(3, unet=True)),
     ],
     ids=["paper", "original", "original U-Net"],
 )

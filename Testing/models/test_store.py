@@ -121,7 +121,7 @@ class TestModels:
         assert run("download", "original", "--progress", "none")[0] == 0
         status, listing = run("list")
         assert status == 0 and "original  installed" in listing
-        assert json.loads(run("info", "original", "--json")[1])["architecture"] == "OriginalGenerator"
+        assert json.loads(run("info", "original", "--json")[1])["architecture"] == "KerasGenerator"
         assert run("remove", "original") == (0, "Removed original.\n")
         assert run("remove", "original")[0] == 1
         status, answer = run("import", str(KERAS_FILE), "--progress", "json")

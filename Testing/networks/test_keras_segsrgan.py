@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from SegSRGANLib.models.keras_import import read_keras_file
-from SegSRGANLib.networks.keras_segsrgan import OriginalGenerator, OriginalGeneratorConfig
-from SegSRGANLib.networks.layers import OriginalInstanceNorm
+from SegSRGANLib.networks.keras_segsrgan import KerasGenerator, KerasGeneratorConfig
+from SegSRGANLib.networks.layers import KerasInstanceNorm
 
 h5py = pytest.importorskip("h5py", reason="the keras extra is not installed")
 DATA = Path(__file__).parents[1] / "models" / "data"
@@ -50,13 +50,13 @@ def test_every_variant_equals_keras(variant, tmp_path):
     model = keras_original.generator(image.shape, **VARIANTS[variant])
     keras_original.save_keras2(model, tmp_path / "weights", parts=3 if variant == "plain" else 1)
     network, _ = read_keras_file(tmp_path / "weights")
-    assert network.config == OriginalGeneratorConfig(2, **VARIANTS[variant])
+    assert network.config == KerasGeneratorConfig(2, **VARIANTS[variant])
     expected = keras_original.predict(model, image, spacing=3.2)
     assert np.abs(_predict(network, image) - expected).max() < 1e-4
 
 
 def test_normalization_divides_by_the_deviation_plus_1e_7():
-    norm = OriginalInstanceNorm(1)
+    norm = KerasInstanceNorm(1)
     x = 1e-7 * torch.randn(1, 1, 4, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     expected = (x - x.mean()) / (x.std(correction=0) + 1e-7)
     assert torch.allclose(norm(x.float()).double(), expected, atol=1e-4)
@@ -64,7 +64,7 @@ def test_normalization_divides_by_the_deviation_plus_1e_7():
 
 def test_the_spacing_channel_changes_nothing():
     torch.manual_seed(0)
-    network = OriginalGenerator(OriginalGeneratorConfig(4, conditional=True)).eval()
+    network = KerasGenerator(KerasGeneratorConfig(4, conditional=True)).eval()
     x = torch.rand(1, 1, 16, 12, 8)
     with torch.no_grad():
         alone = network(x)
@@ -74,7 +74,7 @@ def test_the_spacing_channel_changes_nothing():
 
 
 def test_a_constant_volume_has_a_finite_result_and_gradient():
-    network = OriginalGenerator(OriginalGeneratorConfig(2))
+    network = KerasGenerator(KerasGeneratorConfig(2))
     y = network(torch.zeros(1, 1, 8, 8, 8))
     y.sum().backward()
     assert torch.isfinite(y).all()

@@ -18,7 +18,7 @@ from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 from SegSRGANLib.quality.assessment import quality_warnings
 from SegSRGANLib.quality.consistency import acquisition_consistency
 from SegSRGANLib.transforms.acquisition import acquire
-from SegSRGANLib.transforms.data_consistency import Observation, make_consistent, noise_level
+from SegSRGANLib.transforms.data_consistency import ForwardModel, enforce_data_consistency, noise_level
 from SegSRGANLib.transforms.resample import upsample
 
 GRIDS = awkward_grids()
@@ -27,7 +27,7 @@ PREDICTION = PredictionOptions(patch=0, device="cpu")
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
 def test_adjoint_and_inverse_are_those_of_the_operator(grid):
-    operator = Observation(grid, output_grid(grid, 0.5))
+    operator = ForwardModel(grid, output_grid(grid, 0.5))
     rng = torch.Generator().manual_seed(0)
     x = torch.rand(output_grid(grid, 0.5).shape, generator=rng, dtype=torch.float64)
     y = torch.rand(operator.grid.shape, generator=rng, dtype=torch.float64)
@@ -38,7 +38,7 @@ def test_adjoint_and_inverse_are_those_of_the_operator(grid):
 def test_the_operator_is_the_simulation(truth):
     """The truth, as simulated, agrees exactly with its own acquisition."""
     clean = acquire(truth, (1.5, 1.5, 4.5))
-    operator = Observation(Grid.of(clean), Grid.of(truth))
+    operator = ForwardModel(Grid.of(clean), Grid.of(truth))
     simulated = operator.apply(torch.from_numpy(sitk.GetArrayFromImage(truth))).numpy()
     assert np.allclose(simulated, sitk.GetArrayFromImage(clean), atol=1e-2)
     found = acquisition_consistency(clean, truth)
@@ -78,7 +78,7 @@ def _planted(name, sr):
 
 @pytest.mark.parametrize("name", ["erased lesion", "swapped slices", "shifted slab"])
 def test_planted_failures_are_found_and_a_sound_result_is_not_accused(scan, truth, name):
-    sound = make_consistent(scan, upsample(scan, Grid.of(truth)))
+    sound = enforce_data_consistency(scan, upsample(scan, Grid.of(truth)))
     sound = sound + _noise(Grid.of(sound), 20.0)
     warnings = quality_warnings({"consistency": acquisition_consistency(scan, sound).figures()})
     assert warnings == []
@@ -101,8 +101,8 @@ def test_wrong_spacing_is_found(scan, truth):
 
 def test_consistency_agrees_with_the_scan_and_comes_closer_to_the_truth(scan, truth):
     blurred = sitk.DiscreteGaussian(truth, 4.0)
-    projected = make_consistent(scan, blurred)
-    operator = Observation(Grid.of(scan), Grid.of(truth))
+    projected = enforce_data_consistency(scan, blurred)
+    operator = ForwardModel(Grid.of(scan), Grid.of(truth))
     measured = sitk.GetArrayFromImage(scan)
     before, after = (
         np.abs(operator.apply(torch.from_numpy(sitk.GetArrayFromImage(v))).numpy() - measured).mean()
@@ -116,17 +116,19 @@ def test_consistency_agrees_with_the_scan_and_comes_closer_to_the_truth(scan, tr
 
 def test_what_agrees_already_stays_as_it_is(truth):
     clean = acquire(truth, (1.5, 1.5, 4.5))
-    assert np.allclose(sitk.GetArrayFromImage(make_consistent(clean, truth)), sitk.GetArrayFromImage(truth), atol=1e-2)
+    assert np.allclose(
+        sitk.GetArrayFromImage(enforce_data_consistency(clean, truth)), sitk.GetArrayFromImage(truth), atol=1e-2
+    )
 
 
 def test_the_noise_of_the_scan_stays_in_the_scan(truth):
     """The true volume agrees with a noisy scan but for the noise, which must not come back as anatomy."""
     noisy = acquire(truth, (1.5, 1.5, 4.5), noise=80.0)
-    operator = Observation(Grid.of(noisy), Grid.of(truth))
+    operator = ForwardModel(Grid.of(noisy), Grid.of(truth))
     reference = sitk.GetArrayFromImage(truth)
     residual = sitk.GetArrayFromImage(noisy) - operator.apply(torch.from_numpy(reference)).numpy()
     undamped = operator.inverse(torch.from_numpy(residual).double()).numpy()
-    added = sitk.GetArrayFromImage(make_consistent(noisy, truth)) - reference
+    added = sitk.GetArrayFromImage(enforce_data_consistency(noisy, truth)) - reference
     assert np.std(added) < 0.4 * np.std(undamped)
 
 
@@ -134,15 +136,15 @@ def test_outside_the_mask_nothing_changes(scan, truth):
     blurred = sitk.DiscreteGaussian(truth, 4.0)
     inside = np.zeros(Grid.of(truth).shape, np.uint8)
     inside[:, 10:20] = 1
-    made = sitk.GetArrayFromImage(make_consistent(scan, blurred, Grid.of(truth).image(inside)))
-    whole, before = (sitk.GetArrayFromImage(v) for v in (make_consistent(scan, blurred), blurred))
+    made = sitk.GetArrayFromImage(enforce_data_consistency(scan, blurred, Grid.of(truth).image(inside)))
+    whole, before = (sitk.GetArrayFromImage(v) for v in (enforce_data_consistency(scan, blurred), blurred))
     assert np.array_equal(made[inside == 0], before[inside == 0])
     assert np.array_equal(made[inside == 1], whole[inside == 1])
 
 
 def test_without_thick_slices_nothing_changes(truth):
     scan = upsample(truth, output_grid(Grid.of(truth), 2.0))
-    made = make_consistent(scan, truth)
+    made = enforce_data_consistency(scan, truth)
     assert np.array_equal(sitk.GetArrayFromImage(made), sitk.GetArrayFromImage(truth))
 
 
@@ -151,7 +153,7 @@ def test_inside_the_slices_the_scan_is_not_sharpened(truth):
     grid = Grid.of(truth)
     scan = acquire(truth, (2.0, 2.0, 4.5))
     spline = upsample(scan, grid)
-    made = make_consistent(scan, spline)
+    made = enforce_data_consistency(scan, spline)
     change = np.abs(np.fft.fftn(sitk.GetArrayFromImage(made) - sitk.GetArrayFromImage(spline)))
     signal = np.abs(np.fft.fftn(sitk.GetArrayFromImage(spline)))
     assert change[0].sum() < 0.02 * signal[0].sum()

@@ -9,22 +9,22 @@ import torch
 from support.grids import awkward_grids, blob
 
 from SegSRGANLib.data.grid import Grid
-from SegSRGANLib.inference.augmented_prediction import MOST_RUNS, predict_repeatedly, variant
+from SegSRGANLib.inference.augmented_prediction import MOST_RUNS, augmentation_of, predict_augmented
 from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import Model
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
-from SegSRGANLib.quality.uncertainty import describe_spread
+from SegSRGANLib.quality.uncertainty import describe_variance
 from SegSRGANLib.results.files import save_enhancement
 
 GRIDS = awkward_grids()
 PREDICTION = PredictionOptions(patch=0, device="cpu")
 
 
-def test_variants_are_all_different():
-    assert len({variant(run) for run in range(MOST_RUNS)}) == MOST_RUNS
-    assert variant(0) == ((), (0, 0, 0))
+def test_augmentations_are_all_different():
+    assert len({augmentation_of(run) for run in range(MOST_RUNS)}) == MOST_RUNS
+    assert augmentation_of(0) == ((), (0, 0, 0))
 
 
 def _network(steer):
@@ -40,7 +40,7 @@ def _network(steer):
 
 def test_what_does_not_depend_on_the_place_has_no_spread():
     volume = torch.rand(9, 10, 11, generator=torch.Generator().manual_seed(0))
-    first, spread = predict_repeatedly(_network(0.0), volume, 16, 0.5)
+    first, spread = predict_augmented(_network(0.0), volume, 16, 0.5)
     assert torch.equal(first[0], volume)
     assert spread.deviation.max() < 1e-6 and spread.entropy.max() < 1e-4
     assert set(spread.cortex_voxels) == {int((volume >= 0.5).sum())}
@@ -52,10 +52,10 @@ def test_spread_is_the_standard_deviation_of_the_answers():
     predict = _network(0.3)
 
     def kept(copy, run):
-        answers.append((predict(copy, run), variant(run)))
+        answers.append((predict(copy, run), augmentation_of(run)))
         return answers[-1][0]
 
-    _, spread = predict_repeatedly(kept, volume, 8, 0.5)
+    _, spread = predict_augmented(kept, volume, 8, 0.5)
     back = []
     for answer, (flipped, (z, y, x)) in answers:
         array = answer[0].numpy()[z:, y:, x:]
@@ -63,7 +63,7 @@ def test_spread_is_the_standard_deviation_of_the_answers():
             array = np.flip(array, axis)
         back.append(array)
     assert np.allclose(spread.deviation, np.std(back, axis=0, ddof=1), atol=1e-5)
-    low, high = describe_spread(spread, np.ones((6, 7, 8)), 0.001, 1.0)["volume_interval_ml"]
+    low, high = describe_variance(spread, np.ones((6, 7, 8)), 0.001, 1.0)["volume_interval_ml"]
     counts = np.array(spread.cortex_voxels) / 1000
     assert (low + high) / 2 == pytest.approx(counts.mean(), abs=1e-3) and high - low > counts.std()
 

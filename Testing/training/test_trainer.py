@@ -25,7 +25,13 @@ from SegSRGANLib.training.config import make_config
 from SegSRGANLib.training.data.patch_simulation import simulate_patch
 from SegSRGANLib.training.data.splits import DataError
 from SegSRGANLib.training.data.subject import Subject
-from SegSRGANLib.training.optimization import Average, OptimizerConfig, freeze, learning_rate, output_rates
+from SegSRGANLib.training.optimization import (
+    ExponentialMovingAverage,
+    OptimizerConfig,
+    freeze,
+    learning_rate,
+    output_rates,
+)
 from SegSRGANLib.training.setup import make_network
 from SegSRGANLib.training.step import Engine, make_fabric
 from SegSRGANLib.training.trainer import train
@@ -232,9 +238,9 @@ def test_a_full_disk_keeps_the_last_checkpoint(folder, monkeypatch):
 def test_stopping_early(folder, monkeypatch):
     from SegSRGANLib.training import trainer
 
-    examine = trainer.examine
+    validate = trainer.validate
     monkeypatch.setattr(
-        trainer, "examine", lambda *arguments: [replace(score, psnr=20.0, dice=0.5) for score in examine(*arguments)]
+        trainer, "validate", lambda *arguments: [replace(score, psnr=20.0, dice=0.5) for score in validate(*arguments)]
     )
     train(_config(folder, epochs=9, validation={"patch": 16, "patience": 2}))
     assert [row["epoch"] for row in _log(folder)] == ["1", "2", "3"]
@@ -315,7 +321,7 @@ def test_the_learning_rate_warms_up_and_falls():
 def test_the_average_forgets_at_its_rate():
     network = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(network.weight)
-    average, expected = Average(network, 0.5), 0.0
+    average, expected = ExponentialMovingAverage(network, 0.5), 0.0
     for step in range(1, 6):
         nn.init.constant_(network.weight, float(step))
         average.update(network, step)
