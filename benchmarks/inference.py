@@ -220,7 +220,8 @@ def profile(arguments: argparse.Namespace) -> None:
     """Where the seconds of one whole run go."""
     import SimpleITK as sitk
 
-    from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
+    from SegSRGANLib.inference.options import EnhanceOptions
+    from SegSRGANLib.inference.pipeline import enhance
     from SegSRGANLib.inference.predictor import PredictionOptions
     from SegSRGANLib.models.card import ModelCard
     from SegSRGANLib.models.checkpoint import Model

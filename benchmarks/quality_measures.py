@@ -23,7 +23,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from SegSRGANLib.data.grid import Grid
-from SegSRGANLib.inference.pipeline import Enhancement, EnhanceOptions, enhance
+from SegSRGANLib.inference.enhancement import Enhancement
+from SegSRGANLib.inference.options import EnhanceOptions
+from SegSRGANLib.inference.pipeline import enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.io.volume import read_labels, read_volume
 from SegSRGANLib.metrics.image import psnr

@@ -20,7 +20,8 @@ import SimpleITK as sitk
 
 from SegSRGANLib.comparison.subjects import Volumes, find_cases, load_volumes
 from SegSRGANLib.data.grid import Grid, output_grid
-from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
+from SegSRGANLib.inference.options import EnhanceOptions
+from SegSRGANLib.inference.pipeline import enhance
 from SegSRGANLib.metrics.evaluation import evaluate
 from SegSRGANLib.models.checkpoint import Model, load_model
 from SegSRGANLib.transforms.acquisition import acquire

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ..inference.pipeline import EnhanceOptions
+from ..inference.options import EnhanceOptions
 from ..models.checkpoint import Model, load_model
 from ..utils.devices import choose_device
 from ..utils.process_pool import BUSY, CANCELLED, Do, Outcome, run_pool

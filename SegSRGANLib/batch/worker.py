@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..inference.pipeline import EnhanceOptions, enhance
+from ..inference.options import EnhanceOptions
+from ..inference.pipeline import enhance
 from ..inference.record import image_hash
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume

@@ -10,7 +10,8 @@ import typer
 
 from ..data.grid import Grid
 from ..datasets.phantom import CORTEX, neonatal_phantom
-from ..inference.pipeline import EnhanceOptions, enhance
+from ..inference.options import EnhanceOptions
+from ..inference.pipeline import enhance
 from ..inference.predictor import PredictionOptions
 from ..io.volume import write_volume
 from ..metrics.evaluation import evaluate

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from ..inference.pipeline import EnhanceOptions, enhance
+from ..inference.options import EnhanceOptions
+from ..inference.pipeline import enhance
 from ..inference.predictor import PredictionOptions
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume

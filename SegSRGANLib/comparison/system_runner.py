@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import SimpleITK as sitk
 
 from ..data.grid import Grid
-from ..inference.pipeline import EnhanceOptions, enhance
+from ..inference.options import EnhanceOptions
+from ..inference.pipeline import enhance
 from ..inference.predictor import PredictionOptions
 from ..metrics.evaluation import evaluate
 from ..metrics.segmentation import compare_segmentations

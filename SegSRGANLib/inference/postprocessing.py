@@ -1,10 +1,69 @@
-"""The brain mask that some of the original project's models predict beside the cortex."""
+"""A prediction becomes whole images in the scan's units: intensity, probabilities, labels, brain mask."""
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass, replace
 
+import numpy as np
+import SimpleITK as sitk
+
+from ..data.classes import label_map
+from ..quality.uncertainty import PredictiveVariance
 from ..transforms.components import largest_component
+from .options import EnhanceOptions
+from .prepared_scan import PreparedScan
+from .run_context import RunContext
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Images on the output's grid: see `Enhancement`. probabilities: by the name of the class."""
+
+    sr: sitk.Image
+    probabilities: dict[str, sitk.Image]
+    labels: sitk.Image | None
+    brain: sitk.Image | None
+
+
+def compose(
+    prepared: PreparedScan, predicted: np.ndarray, names: tuple[str, ...], options: EnhanceOptions, run: RunContext
+) -> Composition:
+    """Put a prediction into the interpolated scan, which is used up by it.
+
+    Args:
+        prepared: the scan. predicted: (C, z, y, x) of its region: intensity, a probability for each class, and the
+            channels of a brain mask where the network predicts one. names: of the classes.
+        options: threshold, and whether the intensity is brought to agreement with the scan. run: clock.
+    """
+    output, classes = prepared.scan.output, 1 + len(names)
+    with run.step("composition"):
+        where = True if prepared.counted is None else prepared.counted
+        intensity = prepared.interpolated
+        np.copyto(intensity[prepared.region], predicted[0], where=where)
+        intensity *= np.float32(prepared.scale)
+        likely = np.zeros((len(names), *output.shape), np.float32)
+        np.copyto(likely[(slice(None), *prepared.region)], predicted[1:classes], where=where)
+        probabilities = {name: output.image(part) for name, part in zip(names, likely, strict=True)}
+        labels = output.image(label_map(likely, options.threshold)) if names else None
+        brain = _whole_brain(prepared, predicted[classes:])
+    with run.step("consistency"):
+        if options.consistency:
+            intensity = prepared.scan.consistency.enforce(intensity, prepared.scan.inside)
+        return Composition(output.image(intensity), probabilities, labels, brain)
+
+
+def whole_variance(prepared: PreparedScan, variance: PredictiveVariance | None) -> PredictiveVariance | None:
+    """The variance of the region on the whole output grid, in the scan's units; outside there is none."""
+    if variance is None:
+        return None
+
+    def whole(part: np.ndarray) -> np.ndarray:
+        volume = np.zeros(prepared.scan.output.shape, np.float32)
+        volume[prepared.region] = part
+        return volume
+
+    entropy = None if variance.entropy is None else whole(variance.entropy)
+    return replace(variance, deviation=whole(variance.deviation * np.float32(prepared.scale)), entropy=entropy)
 
 
 def brain_mask(channels: np.ndarray) -> np.ndarray:
@@ -19,3 +78,12 @@ def brain_mask(channels: np.ndarray) -> np.ndarray:
     if len(channels) > 1:
         return channels.argmax(axis=0).astype(np.uint8)
     return largest_component(channels[0] >= 0.5)
+
+
+def _whole_brain(prepared: PreparedScan, channels: np.ndarray) -> sitk.Image | None:
+    """The brain mask of a network that predicts one after its classes, as some of the original project's do."""
+    if not len(channels):
+        return None
+    mask = np.zeros(prepared.scan.output.shape, np.uint8)
+    mask[prepared.region] = brain_mask(channels)
+    return prepared.scan.output.image(mask)

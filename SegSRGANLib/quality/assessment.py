@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..data.grid import Grid, place_in_words
-from .consistency import acquisition_consistency
+from .consistency import Consistency
 from .morphometry import describe_segmentation
 from .uncertainty import PredictiveVariance, describe_variance
 
@@ -39,37 +39,33 @@ class Quality:
 
 
 def assess(
-    scan: sitk.Image,
+    consistency: Consistency,
     sr: sitk.Image,
     segmentation: tuple[str, sitk.Image, sitk.Image] | None,
-    mask: sitk.Image | None = None,
-    spread: PredictiveVariance | None = None,
+    variance: PredictiveVariance | None = None,
     scale: float = 1.0,
 ) -> Quality:
     """Measure a result without its truth. Of several classes, only the first is measured, as the figures of "cortex".
 
     Args:
-        scan: what was super-resolved, after bias correction if there was any.
-        sr: the result.
+        consistency: of the result with its scan, see `acquisition_consistency`. sr: the result.
         segmentation: name, probability and binary labels of the first class, on the result's grid; None for a model
             that does not segment.
-        mask: brain mask, on any grid.
-        spread: of several runs, on the result's grid.
+        variance: of several runs, on the result's grid.
         scale: intensity that the networks see as 1.
     """
     name, probability, labels = segmentation or ("cortex", None, None)
-    consistency = acquisition_consistency(scan, sr, mask)
     figures: dict[str, Any] = {"consistency": consistency.figures()}
     maps = {"consistency": consistency.z_map}
     if labels is not None:
         figures["cortex"] = describe_segmentation(labels, probability)
-    if spread is not None:
+    if variance is not None:
         grid = Grid.of(sr)
         cortex = np.zeros(grid.shape, np.uint8) if labels is None else sitk.GetArrayFromImage(labels)
-        figures["uncertainty"] = describe_variance(spread, cortex, float(np.prod(grid.spacing)) / 1000, scale)
-        maps["sr-deviation"] = grid.image(spread.deviation)
-        if spread.entropy is not None:
-            maps["cortex-entropy"] = grid.image(spread.entropy)
+        figures["uncertainty"] = describe_variance(variance, cortex, float(np.prod(grid.spacing)) / 1000, scale)
+        maps["sr-deviation"] = grid.image(variance.deviation)
+        if variance.entropy is not None:
+            maps["cortex-entropy"] = grid.image(variance.entropy)
     return Quality(figures, quality_warnings(figures, name), maps)
 
 
@@ -84,10 +80,10 @@ def quality_warnings(figures: dict[str, Any], name: str = "cortex") -> list[str]
             f"The {name} is in {cortex['components']} pieces, the largest with only "
             f"{cortex['largest_component']:.0%} of its volume."
         )
-    spread = figures.get("uncertainty")
-    if spread is not None and spread["volume_ml"]:
-        low, high = spread["volume_interval_ml"]
-        if high - low > _WIDEST_INTERVAL * spread["volume_ml"]:
+    variance = figures.get("uncertainty")
+    if variance is not None and variance["volume_ml"]:
+        low, high = variance["volume_interval_ml"]
+        if high - low > _WIDEST_INTERVAL * variance["volume_ml"]:
             found.append(
                 f"The volume of the {name} depends on how the scan is turned: from {low:.1f} to {high:.1f} mL."
             )

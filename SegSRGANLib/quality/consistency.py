@@ -65,18 +65,21 @@ class Consistency:
         }
 
 
-def acquisition_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = None) -> Consistency:
+def acquisition_consistency(
+    scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = None, forward: ForwardModel | None = None
+) -> Consistency:
     """Compare the simulated acquisition of a super-resolved volume with the scan.
 
     Args:
         scan: the volume that was super-resolved (after bias correction, if there was any).
         sr: the result, with the scan's axes and near faces (`grid.output_grid`).
         mask: on any grid; only there the figures are measured. By default, everything but air.
+        forward: from the result's grid to the scan's; made here by default.
 
     Raises:
         ValueError: other axes, or no positive intensity to compare.
     """
-    operator = ForwardModel(Grid.of(scan), Grid.of(sr))
+    operator = forward or ForwardModel(Grid.of(scan), Grid.of(sr))
     measured = sitk.GetArrayFromImage(upsample(scan, operator.grid))
     simulated = operator.apply(torch.from_numpy(as_floats(sr))).numpy()
     difference = simulated - measured

@@ -27,25 +27,27 @@ class PredictiveVariance:
     cortex_voxels: list[int]
 
 
-def describe_variance(spread: PredictiveVariance, labels: np.ndarray, voxel_ml: float, scale: float) -> dict[str, Any]:
-    """The spread in numbers.
+def describe_variance(
+    variance: PredictiveVariance, labels: np.ndarray, voxel_ml: float, scale: float
+) -> dict[str, Any]:
+    """The variance in numbers.
 
     Args:
-        spread: of the runs, intensities in units of `scale`. labels: the cortex (z, y, x) of the result, not 0.
+        variance: of the runs, intensities in units of `scale`. labels: the cortex (z, y, x) of the result, not 0.
         voxel_ml: volume of a voxel. scale: intensity that is 100 %.
 
     Returns:
         "runs"; "deviation_percent", the mean over the volume; "entropy_bits", the mean over the cortex;
         "volume_ml", mean of the runs; "volume_interval_ml", two standard deviations to either side of it.
     """
-    volumes = np.array(spread.cortex_voxels) * voxel_ml
+    volumes = np.array(variance.cortex_voxels) * voxel_ml
     centre, width = float(volumes.mean()), 2 * float(volumes.std(ddof=1))
     cortex = labels > 0
-    entropy = None if spread.entropy is None or not cortex.any() else round(float(spread.entropy[cortex].mean()), 4)
-    segments = spread.entropy is not None
+    entropy = None if variance.entropy is None or not cortex.any() else round(float(variance.entropy[cortex].mean()), 4)
+    segments = variance.entropy is not None
     return {
         "runs": len(volumes),
-        "deviation_percent": round(100 * float(spread.deviation.mean()) / scale, 4),
+        "deviation_percent": round(100 * float(variance.deviation.mean()) / scale, 4),
         "entropy_bits": entropy,
         "volume_ml": round(centre, 4) if segments else None,
         "volume_interval_ml": [round(max(0.0, centre - width), 4), round(centre + width, 4)] if segments else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..data.classes import CORTEX
-from ..inference.pipeline import Enhancement
+from ..inference.enhancement import Enhancement
 from ..io.dicom.mr_series import Maker, make_mr_series
 from ..io.dicom.segmentation import make_segmentation
 from ..io.dicom.study import DicomSource

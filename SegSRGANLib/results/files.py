@@ -13,7 +13,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..data.classes import CORTEX, file_part
-from ..inference.pipeline import Enhancement
+from ..inference.enhancement import Enhancement
 from ..io.dicom.study import DicomSource
 from ..io.volume import write_volume
 from ..utils.atomic_files import atomic_folder, atomic_path

@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..data.grid import place_in_words
-from ..inference.pipeline import Enhancement
+from ..inference.enhancement import Enhancement
 from ..quality.domain import TITLES
 from ..utils.atomic_files import atomic_path
 from ..utils.optional import require

@@ -28,8 +28,8 @@ from .validation import Scores, ValidationCase, mean_scores, predict_case
 class TrainerState:
     """Where a training stands: all that is not a weight.
 
-    step: steps done. elapsed: seconds. loss, critic: sums over the `steps` of the epoch so far. best: selection score of
-    the best model. stale: validations since then. before: scores of the model that it started from.
+    step: steps done. elapsed: seconds. loss, critic: sums over the `steps` of the epoch so far. best: selection score
+    of the best model. stale: validations since then. before: scores of the model that it started from.
     """
 
     step: int = 0

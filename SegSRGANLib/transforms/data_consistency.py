@@ -8,6 +8,7 @@ result, the result's voxels along the others, onto which the scan is interpolate
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import SimpleITK as sitk
@@ -40,6 +41,7 @@ class ForwardModel:
         """
         if not scan.same_direction(result):
             raise ValueError("The scan and its result must have the same axes to be compared.")
+        self._grids = scan, result
         self.coarse = [s > r * coarser for s, r in zip(scan.spacing, result.spacing, strict=True)]
         self.grid = _comparison_grid(scan, result, self.coarse)
         self._matrices = {
@@ -47,6 +49,11 @@ class ForwardModel:
             for axis, step in enumerate(s / r for s, r in zip(scan.spacing, result.spacing, strict=True))
             if self.coarse[axis]
         }
+
+    def thick(self) -> ForwardModel:
+        """The same for thick slices only: along the other axes the scan counts as being as fine as the result."""
+        model = ForwardModel(*self._grids, THICK)
+        return self if model.coarse == self.coarse else model
 
     def apply(self, volume: torch.Tensor) -> torch.Tensor:
         """A X: result's shape (z, y, x) to comparison shape."""
@@ -91,6 +98,37 @@ def _comparison_grid(scan: Grid, result: Grid, coarse: list[bool]) -> Grid:
     return replace(scan, size=size, spacing=spacing, origin=tuple(map(float, origin)))
 
 
+class DataConsistency:
+    """A scan to which results are brought to agreement; see `enforce_data_consistency`."""
+
+    def __init__(self, scan: sitk.Image, forward: ForwardModel) -> None:
+        """Take a scan and the forward model from its results' grid; what they need is computed at the first use."""
+        self._scan = scan
+        self._forward = forward.thick()
+
+    @cached_property
+    def _measured(self) -> torch.Tensor:
+        """The scan where it is compared, float64."""
+        return torch.from_numpy(sitk.GetArrayFromImage(upsample(self._scan, self._forward.grid))).double()
+
+    @cached_property
+    def _ridge(self) -> float:
+        return damping(noise_level(self._scan))
+
+    def enforce(self, volume: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:
+        """Bring a volume to agreement with the scan.
+
+        Args:
+            volume: (z, y, x) float32 in the scan's units. inside: bool; elsewhere the volume stays as it is.
+        """
+        if not any(self._forward.coarse):
+            return volume
+        result = torch.from_numpy(volume).double()
+        result += self._forward.inverse(self._measured - self._forward.apply(result), self._ridge)
+        after = result.float().numpy()
+        return after if inside is None else np.where(inside, after, volume)
+
+
 def enforce_data_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = None) -> sitk.Image:
     """Bring a result to agreement with the scan, as far as the scan's noise allows: X + A^T (A A^T + r^2)^-1 (Y - A X).
 
@@ -109,19 +147,11 @@ def enforce_data_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image 
     Raises:
         ValueError: other axes.
     """
-    grid = Grid.of(sr)
-    operator = ForwardModel(Grid.of(scan), grid, THICK)
-    before = as_floats(sr)
-    if not any(operator.coarse):
-        return grid.image(before)
-    measured = torch.from_numpy(sitk.GetArrayFromImage(upsample(scan, operator.grid))).double()
-    volume = torch.from_numpy(before).double()
-    volume += operator.inverse(measured - operator.apply(volume), damping(noise_level(scan)))
-    after = volume.float().numpy()
+    grid, inside = Grid.of(sr), None
+    consistency = DataConsistency(scan, ForwardModel(Grid.of(scan), grid))
     if mask is not None:
         inside = sitk.GetArrayFromImage(resample_labels(sitk.Cast(mask != 0, sitk.sitkUInt8), grid)) > 0
-        after = np.where(inside, after, before)
-    return grid.image(after)
+    return grid.image(consistency.enforce(as_floats(sr), inside))
 
 
 def damping(noise: float) -> float:

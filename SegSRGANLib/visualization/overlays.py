@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..data.grid import Grid
-from ..inference.pipeline import Enhancement
+from ..inference.enhancement import Enhancement
 from ..transforms.resample import resample_labels, upsample
 from ..utils.optional import require
 

@@ -10,7 +10,7 @@ from support.browser import page_title
 from SegSRGANLib.batch.cohort_page import write_cohort_report
 from SegSRGANLib.batch.jobs import Job
 from SegSRGANLib.batch.worker import BatchOptions
-from SegSRGANLib.inference.pipeline import EnhanceOptions
+from SegSRGANLib.inference.options import EnhanceOptions
 from SegSRGANLib.utils.process_pool import Outcome
 
 pytest.importorskip("jinja2", reason="needs the extra report")

@@ -24,7 +24,7 @@ from SegSRGANLib.batch.jobs import Job, find_jobs
 from SegSRGANLib.batch.run import run_batch
 from SegSRGANLib.batch.worker import BatchOptions, process
 from SegSRGANLib.cli.app import build
-from SegSRGANLib.inference.pipeline import EnhanceOptions
+from SegSRGANLib.inference.options import EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.io.volume import read_volume
 from SegSRGANLib.models.checkpoint import load_model

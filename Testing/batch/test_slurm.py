@@ -17,7 +17,7 @@ from SegSRGANLib.batch.slurm.allocation import Allocation
 from SegSRGANLib.batch.slurm.submit import run_on_slurm
 from SegSRGANLib.batch.worker import BatchOptions, process
 from SegSRGANLib.cli.app import build
-from SegSRGANLib.inference.pipeline import EnhanceOptions
+from SegSRGANLib.inference.options import EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.models.checkpoint import load_model
 from SegSRGANLib.utils.process_pool import CANCELLED, Outcome

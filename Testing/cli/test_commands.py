@@ -18,7 +18,8 @@ from SegSRGANLib.batch.worker import BatchOptions, existing
 from SegSRGANLib.cli import demo
 from SegSRGANLib.data.grid import Grid, output_grid
 from SegSRGANLib.datasets.phantom import neonatal_phantom
-from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
+from SegSRGANLib.inference.options import EnhanceOptions
+from SegSRGANLib.inference.pipeline import enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.io.volume import read_volume
 from SegSRGANLib.models.card import ModelCard

@@ -18,7 +18,7 @@ pytest.importorskip("matplotlib", reason="pictures need the extra 'report'")
 from SegSRGANLib.batch.jobs import find_jobs
 from SegSRGANLib.batch.worker import BatchOptions, process
 from SegSRGANLib.data.classes import label_map
-from SegSRGANLib.inference.pipeline import EnhanceOptions
+from SegSRGANLib.inference.options import EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.models.checkpoint import load_checkpoint
 from SegSRGANLib.training.config import make_config

@@ -9,7 +9,8 @@ import torch
 from support.grids import awkward_grids, blob
 
 from SegSRGANLib.data.grid import Grid, output_grid
-from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
+from SegSRGANLib.inference.options import EnhanceOptions
+from SegSRGANLib.inference.pipeline import enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.metrics.image import psnr
 from SegSRGANLib.models.card import ModelCard

@@ -14,7 +14,8 @@ from SegSRGANLib.batch.jobs import Job
 from SegSRGANLib.batch.tables import summary_row
 from SegSRGANLib.data.grid import Grid, output_grid
 from SegSRGANLib.datasets.phantom import neonatal_phantom
-from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
+from SegSRGANLib.inference.options import EnhanceOptions
+from SegSRGANLib.inference.pipeline import enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import Model, load_checkpoint, save_checkpoint

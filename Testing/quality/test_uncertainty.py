@@ -10,7 +10,8 @@ from support.grids import awkward_grids, blob
 
 from SegSRGANLib.data.grid import Grid
 from SegSRGANLib.inference.augmented_prediction import MOST_RUNS, augmentation_of, predict_augmented
-from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
+from SegSRGANLib.inference.options import EnhanceOptions
+from SegSRGANLib.inference.pipeline import enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import Model

@@ -19,7 +19,8 @@ from support.grids import awkward_grids, positions
 from SegSRGANLib.batch.jobs import Job
 from SegSRGANLib.batch.worker import BatchOptions, process
 from SegSRGANLib.data.grid import Grid
-from SegSRGANLib.inference.pipeline import Enhancement, EnhanceOptions
+from SegSRGANLib.inference.enhancement import Enhancement
+from SegSRGANLib.inference.options import EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.io.dicom.study import DicomSource, read_source
 from SegSRGANLib.io.volume import VolumeError, read_volume

@@ -14,7 +14,8 @@ from support.grids import awkward_grids, blob, oblique_direction
 
 from SegSRGANLib.cli.app import build
 from SegSRGANLib.data.grid import Grid
-from SegSRGANLib.inference.pipeline import EnhanceOptions, enhance
+from SegSRGANLib.inference.options import EnhanceOptions
+from SegSRGANLib.inference.pipeline import enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import Model
