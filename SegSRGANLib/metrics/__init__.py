@@ -1,1 +1,14 @@
 """Measures of a result against its truth."""
+
+from __future__ import annotations
+
+from ..utils.lazy import exported
+
+__getattr__, __all__ = exported(
+    __name__,
+    {
+        "image": ["psnr", "ssim"],
+        "segmentation": ["dice", "hd95", "assd", "volume_bias"],
+        "evaluation": ["evaluate"],
+    },
+)

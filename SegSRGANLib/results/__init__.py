@@ -1,1 +1,14 @@
-"""Pages for a browser: one a result (`subject`) and one a cohort (`cohort`), each a single file without links out."""
+"""What one run leaves on disk: images, record, picture, page, DICOM."""
+
+from __future__ import annotations
+
+from ..utils.lazy import exported
+
+__getattr__, __all__ = exported(
+    __name__,
+    {
+        "files": ["save_enhancement", "result_paths", "result_name", "check_writable"],
+        "html_page": ["write_subject_report"],
+        "dicom_folder": ["write_dicom"],
+    },
+)

@@ -1,1 +1,15 @@
 """Pictures: cut planes, grey window, outlines, palette."""
+
+from __future__ import annotations
+
+from ..utils.lazy import exported
+
+__getattr__, __all__ = exported(
+    __name__,
+    {
+        "qc_picture": ["Column", "draw_planes", "draw_enhancement"],
+        "planes": ["Cut"],
+        "overlays": ["draw_cross_sections"],
+        "palette": ["colour"],
+    },
+)

@@ -1,6 +1,8 @@
 """The project keeps its shape: two halves, light imports, small typed files, no images and no pickles."""
 
 import ast
+import importlib
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from support import architecture_rules as rules
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = sorted((ROOT / "SegSRGANLib").rglob("*.py"))
+PACKAGES = sorted(".".join(path.parts[len(ROOT.parts) + 1 : -1]) for path in LIBRARY if path.name == "__init__.py")[1:]
 MODULE = sorted((ROOT / "SegSRGAN").rglob("*.py"))
 LONGEST_FILE = 400
 LARGEST_FILE = 10 * 2**20  # the weights of a model
@@ -78,11 +81,31 @@ def test_library_files_are_short():
     _none([f"{path.relative_to(ROOT)}: {lines} lines" for path, lines in lengths.items() if lines > LONGEST_FILE])
 
 
-@pytest.mark.parametrize("name", ["SegSRGANLib", "SegSRGANLib.cli.main"])
+@pytest.mark.parametrize("name", ["SegSRGANLib", "SegSRGANLib.cli.main", *(f"SegSRGANLib.{name}" for name in PACKAGES)])
 def test_importing_does_not_load_torch(name):
     loaded = _modules_loaded_by(f"import {name}")
     assert name in loaded
     assert not loaded & {"torch", "SimpleITK", "matplotlib", "scipy", "typer"}
+
+
+def test_the_models_are_listed_without_torch():
+    loaded = _modules_loaded_by(
+        "import SegSRGANLib.quality.preflight; from SegSRGANLib.models import list_models; list_models()"
+    )
+    assert "SegSRGANLib.models.registry" in loaded
+    assert "torch" not in loaded
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_package_exports_what_it_promises(name):
+    """A public name that a module has, too, would be the one or the other, depending on what was imported before."""
+    package = importlib.import_module(f"SegSRGANLib.{name}")
+    for public in getattr(package, "__all__", []):
+        assert getattr(package, public) is not None
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert not modules & set(getattr(package, "__all__", []))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = package.nothing
 
 
 def test_importing_changes_nothing(tmp_path):
