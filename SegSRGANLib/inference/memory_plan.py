@@ -17,8 +17,8 @@ _FIRST_PATCH = 128  # what a whole volume that does not fit is cut into
 _MOST_AT_ONCE = 16
 _SPARE = 0.8  # share of the available memory that a plan may take
 _UNKNOWN_MAPS = 208  # of a network that does not say
-_STREAMED = 0.2  # share of the maps that `streaming` holds for the whole volume
-_SLABS = 600 << 20  # bytes of the slabs of `streaming`, with what the allocator loses between them
+_STREAMED = 0.2  # share of the maps that `slab_forward` holds for the whole volume
+_SLABS = 600 << 20  # bytes of the slabs of `slab_forward`, with what the allocator loses between them
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class EnhanceOptions:
     threshold: probability from which a voxel is cortex, or another class of the model.
     prediction: patches, device and precision.
     consistency: bring the intensities to agreement with the scan, see `enforce_data_consistency`.
-    uncertainty: number of runs on mirrored and shifted copies, see `uncertainty`; 0 for none.
+    uncertainty: number of runs on mirrored and shifted copies, see `predict_augmented`; 0 for none.
     """
 
     spacing: float | tuple[float, float, float] = 0.5

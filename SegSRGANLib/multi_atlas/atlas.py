@@ -35,7 +35,7 @@ class Atlas:
 
 
 def read_atlases(source: str | os.PathLike[str]) -> list[Atlas]:
-    """Read every atlas of a CSV table or a BIDS folder (see `cases`), but those marked as test subjects.
+    """Read every atlas of a CSV table or a BIDS folder (see `io`), but those marked as test subjects.
 
     The age is read from the columns scan_age, gestational_age, post_menstrual_age or age_weeks of participants.tsv,
     else from two digits that end the name, as in sub-STA30.

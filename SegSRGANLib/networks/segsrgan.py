@@ -48,7 +48,7 @@ class Generator(nn.Module):
     multiple = 4  # two strides of 2: every side of the input must be a multiple of this
     minimum = 8  # and at least this long, so that every reflect padding has something to reflect
     shared_output = True  # the last convolution makes all channels out of the same, normalized features
-    streams = True  # a whole volume can be predicted in slabs, see `streaming`
+    streams = True  # a whole volume can be predicted in slabs, see `slab_forward`
 
     def __init__(self, config: GeneratorConfig = GeneratorConfig()) -> None:  # noqa: B008 (frozen)
         super().__init__()
