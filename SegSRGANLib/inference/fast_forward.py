@@ -24,7 +24,7 @@ _LAYOUT = torch.channels_last_3d
 
 
 class FastGenerator(nn.Module):
-    """A generator of `segsrgan` or `keras_segsrgan`, computed for inference: (N, 1, D, H, W) -> (N, C, D, H, W), float32.
+    """A `Generator` or `KerasGenerator`, computed for inference: (N, 1, D, H, W) -> (N, C, D, H, W), float32.
 
     It keeps a copy of the filters: build it again when the network's weights change.
     """

@@ -201,7 +201,7 @@ def _observe(
 
 
 def _interpolate(low: torch.Tensor, axis: int, step: float, side: int, ridge: float | None) -> torch.Tensor:
-    """Splines along one axis, to `side` voxels; with a ridge the result agrees with the slices, see `DataConsistency`."""
+    """Splines along one axis, to `side` voxels; with a ridge it agrees with the slices, see `DataConsistency`."""
     slices = low.shape[axis]
     positions = (np.arange(side) + 0.5) / step - 0.5
     fine = apply_along(low, as_tensor(spline_matrix(slices, positions), low), axis)
