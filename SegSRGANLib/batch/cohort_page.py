@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 
 from ..results.html_page import render
-from ..results.templates import COHORT
 from ..utils.atomic_files import atomic_path
 from ..utils.notice import RESEARCH_USE_ONLY
 from ..utils.process_pool import DONE, FAILED, SKIPPED, Outcome
@@ -38,7 +37,7 @@ def write_cohort_report(outcomes: list[Outcome], options: BatchOptions, path: Pa
     columns = [name for name in (*_WORDS, *SUMMARY_COLUMNS) if name != "input"]
     shown = [name for name in columns if any(values[name] is not None for values in rows)]
     text = render(
-        COHORT,
+        "cohort.html.j2",
         title=title,
         notice=RESEARCH_USE_ONLY,
         counts=", ".join(f"{count} {status}" for status, count in counts.items()),

@@ -14,8 +14,8 @@ from ..quality.domain import TITLES
 from ..utils.atomic_files import atomic_path
 from ..utils.optional import require
 from ..visualization.overlays import draw_cross_sections, middle_of
-from .templates import SUBJECT
 
+_TEMPLATES = Path(__file__).with_name("templates")
 _VOLUMES = {"scan": "scan", "spline": "interpolation", "result": "super-resolution"}
 _OVERLAYS = {
     "outline": "cortex",
@@ -59,7 +59,7 @@ def write_subject_report(result: Enhancement, image: sitk.Image, path: str | Pat
     layers = sections[0][1][0].layers
     titles = _OVERLAYS | {"outline": ", ".join(result.probabilities)}
     text = render(
-        SUBJECT,
+        "subject.html.j2",
         name=name,
         notice=record["notice"],
         warnings=record["warnings"],
@@ -74,13 +74,14 @@ def write_subject_report(result: Enhancement, image: sitk.Image, path: str | Pat
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill in a template; every value is escaped.
+    """Fill in a template of the folder `templates`; every value is escaped.
 
     Raises:
         MissingPackage: jinja2 is not installed.
     """
-    environment = require("jinja2", extra="report").Environment(autoescape=True)
-    return environment.from_string(template).render(**values)
+    jinja2 = require("jinja2", extra="report")
+    environment = jinja2.Environment(autoescape=True, loader=jinja2.FileSystemLoader(_TEMPLATES))
+    return environment.get_template(template).render(**values)
 
 
 def _numbers(quality: dict[str, Any]) -> list[tuple[str, str]]:

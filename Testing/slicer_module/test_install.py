@@ -32,6 +32,9 @@ def test_every_resource_is_listed():
     resources = ROOT / "SegSRGAN" / "Resources"
     there = {path.relative_to(ROOT / "SegSRGAN").as_posix() for path in resources.rglob("*") if path.is_file()}
     assert there == _listed("SegSRGAN", "MODULE_PYTHON_RESOURCES")
+    templates = (ROOT / "SegSRGANLib" / "results" / "templates").iterdir()
+    there = {path.relative_to(ROOT / "SegSRGANLib").as_posix() for path in templates}
+    assert there == _listed("SegSRGANLib", "MODULE_PYTHON_RESOURCES")
 
 
 def test_metadata_of_the_extension():
@@ -104,6 +107,7 @@ def test_staged_tree_works_without_the_source(trees, tree, tmp_path):
     done = subprocess.run([sys.executable, str(launcher), "--help"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and "predict" in done.stdout, done.stderr[-2000:]
     assert all((stage / "SegSRGANLib" / name).is_file() for name in _listed("SegSRGANLib", "MODULE_PYTHON_SCRIPTS"))
+    assert all((stage / "SegSRGANLib" / name).is_file() for name in _listed("SegSRGANLib", "MODULE_PYTHON_RESOURCES"))
 
 
 def test_works_from_the_source_tree_with_only_the_module_folder_added(tmp_path):

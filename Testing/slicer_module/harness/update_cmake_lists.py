@@ -4,23 +4,23 @@ python Testing/slicer_module/harness/update_cmake_lists.py
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def update(folder: Path) -> None:
-    """Replace the list MODULE_PYTHON_SCRIPTS by what is in the folder."""
-    scripts = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py"))
-    lines = "\n".join(f"  {script}" for script in scripts)
+def update(folder: Path, name: str, files: Iterable[Path]) -> None:
+    """Replace a list in a folder's CMakeLists.txt, for instance MODULE_PYTHON_SCRIPTS, by these files of it."""
+    lines = "\n".join(sorted(f"  {file.relative_to(folder).as_posix()}" for file in files))
     path = folder / "CMakeLists.txt"
     text = path.read_text(encoding="utf-8")
-    wanted = f"set(MODULE_PYTHON_SCRIPTS\n{lines}\n  )"
-    path.write_text(
-        re.sub(r"set\(MODULE_PYTHON_SCRIPTS\n.*?\n  \)", lambda _: wanted, text, flags=re.S), encoding="utf-8"
-    )
+    wanted = f"set({name}\n{lines}\n  )"
+    path.write_text(re.sub(rf"set\({name}\n.*?\n  \)", lambda _: wanted, text, flags=re.S), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    for name in ("SegSRGAN", "SegSRGANLib"):
-        update(ROOT / name)
+    for half in (ROOT / "SegSRGAN", ROOT / "SegSRGANLib"):
+        update(half, "MODULE_PYTHON_SCRIPTS", half.rglob("*.py"))
+    library = ROOT / "SegSRGANLib"
+    update(library, "MODULE_PYTHON_RESOURCES", library.glob("results/templates/*"))
