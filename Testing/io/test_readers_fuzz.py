@@ -1,6 +1,6 @@
 """DICOM folders, model files and lists, whatever bytes they hold: read, or refused in one sentence.
 
-The files of volumes are in `test_volume_io_fuzz.py`; `fuzzing.py` says how to search longer.
+The files of volumes are in `test_volume_fuzz.py`; `fuzzing.py` says how to search longer.
 """
 
 from __future__ import annotations

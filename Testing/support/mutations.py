@@ -36,28 +36,28 @@ MUTATIONS = [
         f"{MODULE}/Nodes.py",
         "    ijkToRas[_FLIPPED_AXES, :] *= -1\n",
         "",
-        "test_slicer_geometry.py",
+        "slicer_module/test_geometry.py",
     ),
     Mutation(
         "forgotten RAS -> LPS on the way in",
         f"{MODULE}/Nodes.py",
         "    ijkToLps[_FLIPPED_AXES, :] *= -1\n",
         "",
-        "test_slicer_geometry.py",
+        "slicer_module/test_geometry.py",
     ),
     Mutation(
         "only one of the two axes is flipped",
         f"{MODULE}/Nodes.py",
         "_FLIPPED_AXES = (0, 1)",
         "_FLIPPED_AXES = (0,)",
-        "test_slicer_geometry.py",
+        "slicer_module/test_geometry.py",
     ),
     Mutation(
         "lost reference geometry",
         f"{MODULE}/Results.py",
         "    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)\n",
         "",
-        "test_slicer_results.py",
+        "slicer_module/test_results.py",
         "reference",
     ),
     Mutation(
@@ -65,7 +65,7 @@ MUTATIONS = [
         f"{MODULE}/Nodes.py",
         "updateVolumeFromArray(volumeNode, sitk.GetArrayFromImage(image))",
         "updateVolumeFromArray(volumeNode, sitk.GetArrayFromImage(image).swapaxes(1, 2).copy())",
-        "test_slicer_results.py",
+        "slicer_module/test_results.py",
         "anatomy or grid",
     ),
     Mutation(
@@ -73,7 +73,7 @@ MUTATIONS = [
         f"{MODULE}/Results.py",
         "labels = sitk.GetArrayFromImage(image)",
         "labels = sitk.GetArrayFromImage(image)[:, :, ::-1].copy()",
-        "test_slicer_overlay.py",
+        "slicer_module/test_overlay.py",
         "where_the_cortex",
     ),
     Mutation(
@@ -81,7 +81,7 @@ MUTATIONS = [
         f"{MODULE}/EnhanceTab.py",
         'applyButton.connect("clicked(bool)"',
         'applyButton.connect("clickd(bool)"',
-        "test_slicer_panel.py",
+        "slicer_module/test_panel.py",
         "apply_makes",
     ),
     Mutation(
@@ -89,7 +89,7 @@ MUTATIONS = [
         f"{MODULE}/EnhanceTab.py",
         '"currentNodeChanged(vtkMRMLNode*)"',
         '"currentNodeChange(vtkMRMLNode*)"',
-        "test_slicer_panel.py",
+        "slicer_module/test_panel.py",
         "apply_makes",
     ),
     Mutation(
@@ -97,7 +97,7 @@ MUTATIONS = [
         UI,
         "<string>threshold</string>",
         "<string>treshold</string>",
-        "test_slicer_panel.py",
+        "slicer_module/test_panel.py",
         "follow",
     ),
     Mutation(
@@ -105,7 +105,7 @@ MUTATIONS = [
         UI,
         "<string>biasCorrection</string>",
         "<string></string>",
-        "test_slicer_panel.py",
+        "slicer_module/test_panel.py",
         "follow",
     ),
     Mutation(
@@ -113,7 +113,7 @@ MUTATIONS = [
         f"{MODULE}/EnhanceTab.py",
         "index = self.ui.modelSelector.currentIndex\n",
         "index = self.ui.modelSelector.currentIndex()\n",
-        "test_slicer_panel.py",
+        "slicer_module/test_panel.py",
         "apply_makes",
     ),
     Mutation(
@@ -121,7 +121,7 @@ MUTATIONS = [
         f"{MODULE}/RunDisplay.py",
         "self._bar.visible = True",
         "self._bar.visibel = True",
-        "test_slicer_panel.py",
+        "slicer_module/test_panel.py",
         "progress",
     ),
     Mutation(
@@ -129,7 +129,7 @@ MUTATIONS = [
         f"{MODULE}/Results.py",
         "        node.SetAndObserveTransformNodeID(traits.transformId)\n",
         "        pass\n",
-        "test_slicer_results.py",
+        "slicer_module/test_results.py",
         "transform",
     ),
     Mutation(
@@ -137,7 +137,7 @@ MUTATIONS = [
         f"{MODULE}/Terminology.py",
         "SCT^40146001^",
         "SCT^40146000^",
-        "test_slicer_results.py",
+        "slicer_module/test_results.py",
         "terminology",
     ),
     Mutation(
@@ -145,7 +145,7 @@ MUTATIONS = [
         f"{MODULE}/ChildProcess.py",
         "        if self._pid is not None:\n",
         "        if False:\n",
-        "test_slicer_child.py",
+        "slicer_module/test_child.py",
         "launcher",
     ),
     Mutation(
@@ -153,7 +153,7 @@ MUTATIONS = [
         "SegSRGAN/CMakeLists.txt",
         "  SegSRGANModule/Volumes.py\n",
         "",
-        "test_slicer_install.py",
+        "slicer_module/test_install.py",
         "listed",
     ),
     Mutation(
@@ -161,7 +161,7 @@ MUTATIONS = [
         f"{MODULE}/Settings.py",
         '"--overlap", f"{self.overlap:.6g}"',
         '"--overlap", "0.5"',
-        "test_slicer_panel.py",
+        "slicer_module/test_panel.py",
         "options_reach",
     ),
 ]
