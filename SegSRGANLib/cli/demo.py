@@ -88,7 +88,7 @@ def run_demo(
 
     Args:
         outdir: folder, made if missing.
-        model_name: see `registry.load_model`.
+        model_name: see `load_model`.
         slice_thickness: of the simulated acquisition, mm.
         device: see `devices.choose_device`.
         seed: of the phantom.

@@ -65,7 +65,7 @@ class Store:
             temporary.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
 
     def write_planes(self, subject: str, row: Row, planes: dict[str, np.ndarray]) -> None:
-        """Write cross-sections for the pictures; see `planes.cut`."""
+        """Write cross-sections for the pictures; see `Cut.planes`."""
         with atomic_path(self._path(subject, row, "npz")) as temporary, temporary.open("wb") as stream:
             np.savez_compressed(stream, **planes)  # type: ignore[arg-type]
 

@@ -71,7 +71,7 @@ class ComputeConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Which network: an architecture of `checkpoint.ARCHITECTURES`, and the fields of its config."""
+    """Which network: an architecture of `factory.ARCHITECTURES`, and the fields of its config."""
 
     architecture: str = "generator"
     options: dict[str, Any] = field(default_factory=dict)

@@ -77,7 +77,7 @@ def prepare_case(
         subject: see `loading.load_subject`.
         thickness: of the slices, mm; at least the subject's spacing.
         normalization: the network's intensity scale, as at prediction time taken from the acquisition.
-        consistent_input: what the network gets, see `checkpoint.ModelCard`.
+        consistent_input: what the network gets, see `card.ModelCard`.
     """
     size = tuple(reversed(subject.intensity.shape))
     grid = Grid(size, (subject.spacing,) * 3, (0.0,) * 3, _IDENTITY)  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ class SimulationConfig:
     label_share: share of the patches around a voxel of a class to segment; the others are around any tissue.
     mask_overlap: smallest share of the patch inside the brain.
     consistent_input: the network gets interpolated slices that were brought to agreement with the scan, see
-        `checkpoint.ModelCard`; None does what the model does that the training starts from, else does not.
+        `card.ModelCard`; None does what the model does that the training starts from, else does not.
     """
 
     patch: int = 64
