@@ -11,6 +11,7 @@ from .batch import batch
 from .compare import compare
 from .demo import demo
 from .evaluate import evaluate
+from .pack import pack
 from .predict import predict
 from .simulate import simulate
 from .train import train
@@ -25,7 +26,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
     )
-    for command in (predict, batch, train, simulate, evaluate, compare, demo):
+    for command in (predict, batch, train, simulate, evaluate, compare, pack, demo):
         app.command()(command)
     app.add_typer(models.app, name="models")
     app.callback(invoke_without_command=True)(_version)

@@ -17,9 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-# Slices are thick above this multiple of the result's spacing. Below, the blur is not that of a slice: undoing it would
-# add edges, and interpolation was nearer to the truth than a network (docs/evaluation.md).
-THICK = 1.5
 _TOLERANCE = 1e-3  # mm for positions, and fractions for direction cosines: scanners round their headers
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..data.grid import Grid, output_grid
-from ..transforms.acquisition import FWHM_PER_SIGMA
+from ..transforms.line_operators import FWHM_PER_SIGMA
 
 _ITERATIONS = 80
 _LONGEST_STEP, _SHORTEST_STEP = 1.0, 1e-3  # of the optimizer, mm

@@ -37,12 +37,14 @@ class CascadeConfig:
     blocks: residual blocks of the super-resolving part.
     levels: resolutions of the segmenting U-Net, from one half down.
     classes: to segment, one probability channel each.
+    segmentation_filters: channels of the segmenting part at half resolution; 0 takes `filters`.
     """
 
     filters: int = 32
     blocks: int = 4
     levels: int = 4
     classes: int = 1
+    segmentation_filters: int = 0
 
     def __post_init__(self) -> None:
         if not 2 <= self.filters <= 256:
@@ -53,6 +55,8 @@ class CascadeConfig:
             raise ValueError(f"A cascade has 1 to 5 levels, not {self.levels}.")
         if not 1 <= self.classes <= MOST_CLASSES:
             raise ValueError(f"A cascade segments 1 to {MOST_CLASSES} classes, not {self.classes}.")
+        if self.segmentation_filters != 0 and not 2 <= self.segmentation_filters <= 256:
+            raise ValueError(f"The segmenting part has 2 to 256 filters, not {self.segmentation_filters}.")
 
 
 class LinearBlock(nn.Module):
@@ -128,14 +132,15 @@ class Cascade(nn.Module):
         super().__init__()
         self.config, self.classes = config, config.classes
         # see `memory_plan.peak_bytes`; each class more is held as cells, as voxels, as probability and in the result
-        self.working_maps = 1.5 * config.filters + 4 * (config.classes - 1)
+        wide = config.segmentation_filters or config.filters
+        self.working_maps = 1.5 * max(config.filters, wide) + 4 * (config.classes - 1)
         self.multiple = 2**config.levels
         self.minimum = 2 * self.multiple  # a single voxel at the coarsest level has no deviation to normalize by
         self.stem = nn.Conv3d(_CELL, config.filters, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(self.stem.weight, nonlinearity="linear")
         self.blocks = nn.Sequential(*(LinearBlock(config.filters) for _ in range(config.blocks)))
         self.output = nn.Conv3d(config.filters, _CELL, 3, padding=1, bias=False)
-        self.segmentation = SegmentingUNet(config.filters, config.levels, config.classes)
+        self.segmentation = SegmentingUNet(wide, config.levels, config.classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Predict one batch.

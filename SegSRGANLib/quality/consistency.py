@@ -18,8 +18,8 @@ import SimpleITK as sitk
 import torch
 
 from ..data.grid import Grid
-from ..transforms.acquisition import sampling_matrix
 from ..transforms.data_consistency import DEVIATIONS_PER_MAD, FOREGROUND, ForwardModel, as_floats
+from ..transforms.line_operators import sampling_matrix
 from ..transforms.resample import resample_labels, upsample
 from ..transforms.separable import apply_along, as_tensor
 

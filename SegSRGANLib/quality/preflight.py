@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import SimpleITK as sitk
 
-from ..data.grid import THICK, Grid
+from ..data.grid import Grid
 from ..models.card import Range
+from ..transforms.line_operators import THICK
 from .domain import Brain, Item, brain_items, brain_region, geometry_items, sentences
 
 if TYPE_CHECKING:  # loads torch

@@ -14,32 +14,8 @@ import SimpleITK as sitk
 import torch
 
 from ..data.grid import Grid, output_grid
+from .line_operators import sampling_matrix
 from .separable import apply_along, as_tensor
-
-FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))  # 2.3548
-
-
-def sampling_matrix(inputs: int, outputs: int, step: float, fwhm: float) -> np.ndarray:
-    """Blur by a Gaussian slice profile and sample at the slice centres, along one axis.
-
-    With the same near face, slice i has its centre at (i + 1/2) step - 1/2 input voxels. Every row sums to one, so a
-    constant stays constant up to the border.
-
-    Args:
-        inputs: number of high-resolution voxels.
-        outputs: number of slices.
-        step: distance between slices, in input voxels.
-        fwhm: slice thickness, in input voxels.
-
-    Returns:
-        Matrix (outputs, inputs), float64.
-    """
-    centres = (np.arange(outputs) + 0.5) * step - 0.5
-    offsets = np.arange(inputs) - centres[:, None]
-    exponents = (offsets * FWHM_PER_SIGMA / fwhm) ** 2
-    exponents -= exponents.min(axis=1, keepdims=True)  # of a thin slice between two voxels all weights would be zero
-    weights = np.exp(-0.5 * exponents)
-    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def acquire(

@@ -14,16 +14,14 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..data.grid import THICK, Grid
-from .acquisition import sampling_matrix
+from ..data.grid import Grid
+from .line_operators import THICK, damped_inverse, damping, sampling_matrix
 from .resample import resample_labels, upsample
 from .separable import apply_along, as_tensor
 
 _SAME_SPACING = 1.0001  # headers are rounded
 FOREGROUND = 0.1  # of the intensity range: below lies air
 DEVIATIONS_PER_MAD = 1.4826  # standard deviations per median absolute deviation
-# Chosen on two volumes of Fidon et al. (2021) with noise of 0 to 4 %: never worse than the network alone, see docs.
-_LEAST_RIDGE, _RIDGE_PER_NOISE = 0.2, 25.0
 
 
 class ForwardModel:
@@ -78,14 +76,6 @@ class ForwardModel:
         for axis, matrix in matrices.items():
             volume = apply_along(volume, as_tensor(np.ascontiguousarray(matrix), volume), 2 - axis)
         return volume
-
-
-def damped_inverse(matrix: np.ndarray, ridge: float) -> np.ndarray:
-    """M^T (M M^T + (ridge s)^2)^-1 of a matrix (m, n), as (n, m); s is its largest singular value. See `inverse`."""
-    if ridge == 0:
-        return np.linalg.pinv(matrix)
-    left, values, right = np.linalg.svd(matrix, full_matrices=False)
-    return (right.T * (values / (values**2 + (ridge * values[0]) ** 2))) @ left.T
 
 
 def _comparison_grid(scan: Grid, result: Grid, coarse: list[bool]) -> Grid:
@@ -152,11 +142,6 @@ def enforce_data_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image 
     if mask is not None:
         inside = sitk.GetArrayFromImage(resample_labels(sitk.Cast(mask != 0, sitk.sitkUInt8), grid)) > 0
     return grid.image(consistency.enforce(as_floats(sr), inside))
-
-
-def damping(noise: float) -> float:
-    """The ridge for a scan with noise of this standard deviation, relative to its 99.5th percentile."""
-    return max(_LEAST_RIDGE, _RIDGE_PER_NOISE * noise)
 
 
 def noise_level(scan: sitk.Image) -> float:

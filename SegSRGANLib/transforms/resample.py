@@ -12,6 +12,7 @@ import SimpleITK as sitk
 import torch
 
 from ..data.grid import Grid
+from .line_operators import spline_matrix
 from .separable import apply_along, as_tensor
 
 INTERPOLATORS = {
@@ -25,38 +26,6 @@ INTERPOLATORS = {
     "welch": sitk.sitkWelchWindowedSinc,
     "blackman": sitk.sitkBlackmanWindowedSinc,
 }
-
-
-def spline_matrix(inputs: int, positions: np.ndarray) -> np.ndarray:
-    """Cubic B-spline interpolation along one axis, with mirrored borders (as SimpleITK and scipy's "mirror").
-
-    Args:
-        inputs: number of samples, at 0, 1, ... inputs - 1.
-        positions: where to evaluate, in input voxels.
-
-    Returns:
-        Matrix (positions, inputs), float64. At the samples' own positions it is the identity.
-    """
-    if inputs == 1:
-        return np.ones((len(positions), 1))
-    samples = _evaluation_matrix(inputs, np.arange(inputs, dtype=float))
-    # evaluation @ inverse(samples), without the inverse
-    return np.linalg.solve(samples.T, _evaluation_matrix(inputs, positions).T).T
-
-
-def _evaluation_matrix(inputs: int, positions: np.ndarray) -> np.ndarray:
-    """Values at `positions` of the cubic B-splines centred on the samples (Unser 1999, eq. 6)."""
-    matrix = np.zeros((len(positions), inputs))
-    first = np.floor(positions).astype(int) - 1
-    for k in range(4):
-        node = first + k
-        distance = np.abs(positions - node)
-        near = 2 / 3 - distance**2 * (2 - distance) / 2
-        far = (2 - distance).clip(min=0) ** 3 / 6
-        # fold the nodes outside back in: ... 2 1 [0 1 2 ... n-1] n-2 ...
-        mirrored = np.abs((node + inputs - 1) % (2 * inputs - 2) - (inputs - 1))
-        np.add.at(matrix, (np.arange(len(positions)), mirrored), np.where(distance < 1, near, far))
-    return matrix
 
 
 def upsample(image: sitk.Image, grid: Grid, interpolator: str = "bspline") -> sitk.Image:

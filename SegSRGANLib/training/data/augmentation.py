@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ...transforms.acquisition import FWHM_PER_SIGMA, sampling_matrix
+from ...transforms.line_operators import FWHM_PER_SIGMA, sampling_matrix
 from ...transforms.separable import apply_along, as_tensor
 
 _NARROW = 0.1  # voxels: a Gaussian of no width divides by zero

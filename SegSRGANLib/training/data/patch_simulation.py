@@ -11,10 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ...data.grid import THICK
-from ...transforms.acquisition import sampling_matrix
-from ...transforms.data_consistency import damped_inverse, damping
-from ...transforms.resample import spline_matrix
+from ...transforms.line_operators import THICK, damped_inverse, damping, sampling_matrix, spline_matrix
 from ...transforms.separable import apply_along, as_tensor
 from .augmentation import (
     AugmentationConfig,
