@@ -111,7 +111,7 @@ def _place(subject: dict[str, torch.Tensor], shape: Shape, in_mother: torch.Tens
     at = torch.einsum("nij,njdhw->nidhw", turn / stretch.unsqueeze(2), field - per_item(centre))
     at = at + _motion(batch, shape[0], device) + _warp(batch, shape, device)
     distance = sampled(subject["distance"].unsqueeze(1).float(), at, _DISTANCE_SPACING, "bilinear", "border")
-    return Place(field, at, distance * _DISTANCE_UNIT, subject["extent"], subject["stem"])
+    return Place(field, centre, at, distance * _DISTANCE_UNIT, subject["extent"], subject["stem"])
 
 
 def _motion(batch: int, slices: int, device: torch.device) -> torch.Tensor:

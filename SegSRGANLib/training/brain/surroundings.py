@@ -8,23 +8,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
 from .fields import Shape, chance, per_item, smooth_noise, uniform
 from .tissues import Tissue
 
-_ORGANS = 7  # ellipsoids in one mother
+_ORGANS = 9  # ellipsoids in one mother
 
 
 @dataclass(frozen=True)
 class Place:
     """Where each voxel lies, tensors of the batch.
 
-    field: (1, 3, D, H, W) mm in the field of view. child: (N, 3, D, H, W) mm from the brain's centre, in the atlas.
+    field: (1, 3, D, H, W) mm in the field of view. centre: (N, 3), the brain's centre there. child: (N, 3, D, H, W) mm from the brain's centre, in the atlas.
     distance: (N, 1, D, H, W) mm to the brain's surface, negative inside. extent: (N, 3), half of the brain's box in mm.
     stem: (N, 3), the lower end of the brainstem in mm.
     """
 
     field: torch.Tensor
+    centre: torch.Tensor
     child: torch.Tensor
     distance: torch.Tensor
     extent: torch.Tensor
@@ -48,9 +50,13 @@ class Place:
 
 def variants(place: Place, first: Tissue, count: int, knots: float) -> torch.Tensor:
     """Patches of several variants of a tissue (N, 1, D, H, W), int64, each some voxels wide."""
-    noise = smooth_noise(place.batch, place.shape, knots, place.device)
-    noise = noise + 0.5 * smooth_noise(place.batch, place.shape, knots / 3, place.device)
-    return int(first) + ((torch.erf(noise / 2) * 0.5 + 0.5) * count).long().clamp(0, count - 1)
+    steps = []
+    for _ in range(2):
+        noise = smooth_noise(place.batch, place.shape, knots, place.device)
+        noise = noise + 0.5 * smooth_noise(place.batch, place.shape, knots / 3, place.device)
+        steps.append(((torch.erf(noise / 2) * 0.5 + 0.5) * 3).long().clamp(0, 2))
+    # two fields: patches meet at corners, as organs do, instead of lying in one another
+    return int(first) + (steps[0] * 3 + steps[1]) % count
 
 
 def ellipsoid(at: torch.Tensor, centre: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
@@ -125,9 +131,11 @@ def mother_labels(place: Place) -> torch.Tensor:
     labels = variants(place, Tissue.MOTHER, 8, 12)
     for _ in range(_ORGANS):
         labels = _with_organ(place, labels)
-    pool = 10 + 14 * smooth_noise(batch, place.shape, 14, device) + per_item(uniform(batch, -15, 15, device))
-    near = place.distance < pool
-    labels = torch.where(near, int(Tissue.AMNION), labels)
+    pool = 8 + 12 * smooth_noise(batch, place.shape, 14, device) + per_item(uniform(batch, -15, 15, device))
+    wall = torch.randint(int(Tissue.MOTHER), int(Tissue.MOTHER) + 8, (batch, 1, 1, 1, 1), device=device)
+    thickness = per_item(uniform(batch, 2, 14, device)) * (1 + smooth_noise(batch, place.shape, 12, device)).clamp_min(0)
+    labels = torch.where(place.distance < pool + thickness, wall, labels)
+    labels = torch.where(place.distance < pool, int(Tissue.AMNION), labels)
     labels = _with_trunk(place, labels)
     return _within_outline(place, labels)
 
@@ -137,7 +145,7 @@ def _with_organ(place: Place, labels: torch.Tensor) -> torch.Tensor:
     batch, device = place.batch, place.device
     half = place.field.amax(dim=(2, 3, 4))
     centre = uniform(batch, -1, 1, device, 3) * half
-    radii = uniform(batch, 5, 42, device, 1) * uniform(batch, 0.6, 1.4, device, 3)
+    radii = uniform(batch, 4, 50, device, 1) * uniform(batch, 0.6, 1.4, device, 3)
     wobble = 1 + 0.25 * smooth_noise(batch, place.shape, 10, device)
     squared = ellipsoid(place.field, centre, radii) * wobble
     organ = torch.randint(int(Tissue.ORGAN), int(Tissue.ORGAN) + 8, (2, batch, 1, 1, 1, 1), device=device)
@@ -167,7 +175,8 @@ def _within_outline(place: Place, labels: torch.Tensor) -> torch.Tensor:
     """Fat under the mother's skin and air around her, where her outline runs through the field."""
     batch, device = place.batch, place.device
     radii = uniform(batch, 110, 260, device, 3)
-    centre = (uniform(batch, -1, 1, device, 3) * (radii - 60)).clamp(-150, 150)
+    away = F.normalize(torch.randn(batch, 3, device=device), dim=1) * uniform(batch, 0, 1, device, 1) ** 0.5
+    centre = place.centre.clamp(-100, 100) + away * (radii - 65)  # the child lies inside
     radius = torch.sqrt(ellipsoid(place.field, centre, radii)) * per_item(radii.amin(1))
     inward = per_item(radii.amin(1)) - radius
     inward = inward + 4 * smooth_noise(batch, place.shape, 20, device)
