@@ -33,3 +33,23 @@ def apply_along(volume: torch.Tensor, matrix: torch.Tensor, axis: int) -> torch.
 def as_tensor(matrix: np.ndarray, like: torch.Tensor) -> torch.Tensor:
     """A float64 matrix as a tensor of the device and precision of `like`."""
     return torch.from_numpy(matrix).to(like)
+
+
+def tent_matrix(inputs: int, outputs: int, spacing: float, wanted: float, width: float) -> np.ndarray:
+    """Resampling along one axis with the near faces in common: a weighted mean of the samples near each output.
+
+    The weight of an input falls linearly to 0 at a distance of `width`: linear interpolation when that is the
+    inputs' spacing, and averaging when it is more. Outputs beyond the outermost inputs take their values.
+
+    Args:
+        inputs, outputs: number of samples.
+        spacing, wanted: of the inputs and outputs, mm.
+        width: mm, at least the inputs' spacing.
+
+    Returns:
+        Matrix (outputs, inputs), float64; rows sum to 1.
+    """
+    centres = (np.arange(inputs) + 0.5) * spacing
+    at = np.clip((np.arange(outputs) + 0.5) * wanted, centres[0], centres[-1])
+    weights = np.clip(1 - np.abs(at[:, None] - centres) / width, 0, None)
+    return weights / weights.sum(axis=1, keepdims=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from .loop import TrainingOptions, train
+from .loop import Files, TrainingOptions, train
 
 
 def _arguments() -> argparse.Namespace:
@@ -31,7 +31,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     a = _arguments()
     options = TrainingOptions(a.seconds, a.steps, a.batch, a.learning_rate, seed=a.seed)
-    train(a.pack, a.held_out, a.out, torch.device(a.device), options, a.init)
+    train(Files(a.pack, a.held_out, a.out, a.init), torch.device(a.device), options)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from ...brain_extractor import BrainExtractor, scaled_input
+from ...networks.brain_extractor import BrainExtractor, scaled_input
 from .heads import HeadOptions, Pack, SyntheticHeads
 
 _log = logging.getLogger(__name__)
@@ -123,7 +123,12 @@ def validate(network: BrainExtractor, heads: SyntheticHeads, batches: int, size:
 
 
 def train(
-    pack: Path, held_out: Path | None, folder: Path, device: torch.device, options: TrainingOptions, initial: Path | None
+    pack: Path,
+    held_out: Path | None,
+    folder: Path,
+    device: torch.device,
+    options: TrainingOptions,
+    initial: Path | None,
 ) -> dict[str, object]:
     """Train for the given time and write the weights into the folder, every 30 s and at the end.
 
@@ -137,7 +142,7 @@ def train(
     losses: list[torch.Tensor] = []
     while options.steps is None or trainer.steps < options.steps:
         now = time.perf_counter()
-        done = (now - started) / (options.seconds - reserve) if options.steps is None else trainer.steps / options.steps
+        done = (now - started) / seconds if options.steps is None else trainer.steps / options.steps
         if done >= 1:
             break
         losses.append(trainer.step(*heads.batch(options.batch), done))
@@ -147,19 +152,19 @@ def train(
         if now - last_saved > _SAVE_EVERY:
             trainer.save(folder, {"steps": trainer.steps, "finished": False})
             last_saved = now
-    facts = _facts(trainer, losses, time.perf_counter() - started)
-    trainer.save(folder, facts)
-    if judged is not None:
-        facts |= _judged(trainer, judged, options)
-        trainer.save(folder, facts)
-    _log.info("%s", json.dumps(facts))
-    return facts
+    return losses
 
 
 def _facts(trainer: Trainer, losses: list[torch.Tensor], seconds: float) -> dict[str, object]:
     loss = torch.stack(losses[-50:]).mean().item() if losses else None
     pace = round(trainer.steps / seconds, 2)
-    return {"steps": trainer.steps, "seconds": round(seconds, 1), "steps_per_second": pace, "loss": loss, "finished": True}
+    return {
+        "steps": trainer.steps,
+        "seconds": round(seconds, 1),
+        "steps_per_second": pace,
+        "loss": loss,
+        "finished": True,
+    }
 
 
 def _judged(trainer: Trainer, judged: Pack, options: TrainingOptions) -> dict[str, object]:

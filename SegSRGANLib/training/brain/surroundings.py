@@ -20,9 +20,9 @@ _ORGANS = 9  # ellipsoids in one mother
 class Place:
     """Where each voxel lies, tensors of the batch.
 
-    field: (1, 3, D, H, W) mm in the field of view. centre: (N, 3), the brain's centre there. child: (N, 3, D, H, W) mm from the brain's centre, in the atlas.
-    distance: (N, 1, D, H, W) mm to the brain's surface, negative inside. extent: (N, 3), half of the brain's box in mm.
-    stem: (N, 3), the lower end of the brainstem in mm.
+    field: (1, 3, D, H, W) mm in the field of view. centre: (N, 3), the brain's centre there. child: (N, 3, D, H, W) mm
+    from the brain's centre, in the atlas. distance: (N, 1, D, H, W) mm to the brain's surface, negative inside.
+    extent: (N, 3), half of the brain's box in mm. stem: (N, 3), the lower end of the brainstem in mm.
     """
 
     field: torch.Tensor
@@ -133,7 +133,9 @@ def mother_labels(place: Place) -> torch.Tensor:
         labels = _with_organ(place, labels)
     pool = 8 + 12 * smooth_noise(batch, place.shape, 14, device) + per_item(uniform(batch, -15, 15, device))
     wall = torch.randint(int(Tissue.MOTHER), int(Tissue.MOTHER) + 8, (batch, 1, 1, 1, 1), device=device)
-    thickness = per_item(uniform(batch, 2, 14, device)) * (1 + smooth_noise(batch, place.shape, 12, device)).clamp_min(0)
+    thickness = per_item(uniform(batch, 2, 14, device)) * (1 + smooth_noise(batch, place.shape, 12, device)).clamp_min(
+        0
+    )
     labels = torch.where(place.distance < pool + thickness, wall, labels)
     labels = torch.where(place.distance < pool, int(Tissue.AMNION), labels)
     labels = _with_trunk(place, labels)

@@ -1,0 +1,48 @@
+"""The bundled brain extractor: the file that models.json names, and its network."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from ..networks.brain_extractor import BrainExtractor, BrainExtractorConfig
+from ..utils.errors import CheckpointError
+from .registry import models_folder
+
+
+@functools.lru_cache(maxsize=2)
+def load_brain_extractor(device: torch.device) -> BrainExtractor:
+    """The bundled network, verified by its checksum.
+
+    Raises:
+        CheckpointError: its file is missing, damaged or changed.
+    """
+    listed = json.loads((models_folder() / "models.json").read_text(encoding="utf-8"))
+    entries = listed.get("brain_extractors", [])
+    if not entries:
+        raise CheckpointError("The brain extractor is missing in models.json; install SegSRGAN again.")
+    path = models_folder() / entries[0]["file"]
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != entries[0]["sha256"]:
+        raise CheckpointError(f"The file {path.name} of the brain extractor is missing or damaged; install it again.")
+    return read_brain_extractor(path, device)
+
+
+def read_brain_extractor(path: Path, device: torch.device) -> BrainExtractor:
+    """A network from a .safetensors file of `training.brain`.
+
+    Raises:
+        CheckpointError: the file is not one.
+    """
+    try:
+        with safe_open(path, "pt") as stored:
+            config = json.loads((stored.metadata() or {})["config"])
+            network = BrainExtractor(BrainExtractorConfig(tuple(config["channels"])))
+            network.load_state_dict({key: stored.get_tensor(key).float() for key in stored.keys()})  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path.name} does not hold a brain extractor ({error}).") from error
+    return network.to(device).eval().requires_grad_(False)
