@@ -122,23 +122,43 @@ def validate(network: BrainExtractor, heads: SyntheticHeads, batches: int, size:
     return values
 
 
-def train(
-    pack: Path,
-    held_out: Path | None,
-    folder: Path,
-    device: torch.device,
-    options: TrainingOptions,
-    initial: Path | None,
-) -> dict[str, object]:
+@dataclass(frozen=True)
+class Files:
+    """What a training reads and writes.
+
+    pack: to train on. held_out: to measure the Dice on, or None. folder: of the weights. initial: weights to start
+    from, or None for random ones.
+    """
+
+    pack: Path
+    held_out: Path | None
+    folder: Path
+    initial: Path | None = None
+
+
+def train(files: Files, device: torch.device, options: TrainingOptions) -> dict[str, object]:
     """Train for the given time and write the weights into the folder, every 30 s and at the end.
 
     Returns the facts that are stored with the weights: steps, seconds, loss, held-out Dice.
     """
-    started = last_saved = last_logged = time.perf_counter()
-    trainer = Trainer(device, options, initial)
-    heads = SyntheticHeads(Pack(pack, device), HeadOptions(), options.seed)
-    judged = None if held_out is None else Pack(held_out, device)
+    started = time.perf_counter()
+    trainer = Trainer(device, options, files.initial)
+    heads = SyntheticHeads(Pack(files.pack, device), HeadOptions(), options.seed)
+    judged = None if files.held_out is None else Pack(files.held_out, device)
     reserve = 0.0 if judged is None else min(8.0, 0.06 * options.seconds)
+    losses = _steps(trainer, heads, files.folder, started, options.seconds - reserve)
+    facts = _facts(trainer, losses, time.perf_counter() - started)
+    trainer.save(files.folder, facts)
+    if judged is not None:
+        facts |= _judged(trainer, judged, options)
+        trainer.save(files.folder, facts)
+    _log.info("%s", json.dumps(facts))
+    return facts
+
+
+def _steps(trainer: Trainer, heads: SyntheticHeads, folder: Path, started: float, seconds: float) -> list[torch.Tensor]:
+    """All steps; gives the last losses."""
+    options, last_saved, last_logged = trainer.options, started, started
     losses: list[torch.Tensor] = []
     while options.steps is None or trainer.steps < options.steps:
         now = time.perf_counter()
