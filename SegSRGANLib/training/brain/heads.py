@@ -133,7 +133,7 @@ def _scan(
     soft = torch.stack([subject["mask"], subject["image"]], 1).float() / torch.tensor(255.0, device=device)
     mask, real = sampled(soft, place.child, _PACK_SPACING, "bilinear").split(1, dim=1)
     labels = sampled(subject["labels"].unsqueeze(1).float(), place.child, _PACK_SPACING, "nearest").long()
-    target = _with_more_fluid(mask, place)
+    target = _with_more_fluid(mask.clamp(0, 1), place)
     brain = target > 0.5
     labels = torch.where(brain & ((labels == Tissue.AIR) | (labels == Tissue.SURROUNDINGS)), int(Tissue.FLUID), labels)
     labels = torch.where(labels == 0, _outside(place, in_mother), labels)
