@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from ..io.bids import bids_volumes, is_bids
+from ..io.bids import bids_volumes, find_brain_mask, is_bids
 from ..io.dicom.series import is_dicom_file
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -78,6 +78,29 @@ def find_jobs(
         raise ValueError(f"{source} holds no volume to enhance that fits {pattern!r}; check the folder and --pattern.")
     jobs = _of_participants(jobs, participants) if participants else jobs
     return sorted(_distinct(jobs), key=lambda job: job.key)
+
+
+def with_masks(jobs: list[Job], outdir: Path, derivative: Path | None = None) -> list[Job]:
+    """Give each volume of a BIDS dataset the brain mask that the dataset, or a derivative of it, has of it.
+
+    Args:
+        jobs: see `find_jobs`; masks of a list stay. outdir: where results go; masks that lie there were made by an
+        earlier run. derivative: root of the derivative; None for the dataset and all of its derivatives but `outdir`.
+
+    Raises:
+        ValueError: a derivative that holds a mask of none of the volumes.
+    """
+    found = [
+        job
+        if job.mask is not None or job.dataset is None
+        else replace(job, mask=find_brain_mask(job.source, job.dataset, derivative, outdir))
+        for job in jobs
+    ]
+    if derivative is not None and all(job.mask is None for job in found):
+        raise ValueError(
+            f"{derivative} holds no brain mask (*_desc-brain_mask.nii.gz) of any of these volumes; check --masks."
+        )
+    return found
 
 
 def shard(jobs: list[Job], part: str | None) -> list[Job]:

@@ -10,13 +10,20 @@ from typing import Any
 
 from .. import __version__
 from ..data.classes import CORTEX, bids_label
-from ..io.bids import bids_name
+from ..io.bids import bids_name, entities_of
 from ..results.files import result_paths
 from ..utils.atomic_files import atomic_path
 from ..utils.notice import RESEARCH_USE_ONLY
 from .jobs import Job
 
-_SUFFIXES = {"sr": "T2w", "labels": "dseg", "segmentation": "dseg", "probability": "probseg", "brain": "mask"}
+_SUFFIXES = {
+    "sr": "T2w",
+    "labels": "dseg",
+    "segmentation": "dseg",
+    "probability": "probseg",
+    "brain": "mask",
+    "mask": "mask",
+}
 _PROBABILITY = "-probability"  # behind the name of a class
 
 
@@ -37,14 +44,21 @@ class Layout:
         if job.dataset is None:
             if role == "report":
                 return folder / f"{job.name}_report.html"
-            paths = result_paths(folder, job.name, brain=True, dicom=True)
+            paths = result_paths(folder, job.name, brain="mask" if role == "mask" else "brain", dicom=True)
             return paths.get(role, folder / f"{job.name}_{role}.nii.gz")
+        if role == "mask":
+            return folder / f"{self._mask_name(job)}_mask.nii.gz"
         if kind := _kind(role):
             extra = {"label": "brain"} if role == "brain" else {}
             extra = {"label": bids_label(_class_of(role))} if kind == "probability" else extra
             return folder / f"{self._prefix(job, extra)}_{_SUFFIXES[kind]}.nii.gz"
         ending = {"qc": "qc.png", "record": "record.json", "report": "report.html"}.get(role, f"{role}.nii.gz")
         return folder / f"{self._prefix(job, {})}_{ending}"
+
+    def _mask_name(self, job: Job) -> str:
+        """The entities of a brain mask on the grid of its scan, as other tools name and look for it."""
+        entities = entities_of(job.name)
+        return bids_name(entities | {"desc": f"{entities['desc']}Brain" if "desc" in entities else "brain"})
 
     def _prefix(self, job: Job, extra: dict[str, str]) -> str:
         """All entities of the source, and ours, in the order of BIDS."""
@@ -116,9 +130,10 @@ _DESCRIPTIONS = {
     "segmentation": "Segmentation of the classes in the table beside it.",
     "probability": "Probability of cortical grey matter.",
     "brain": "Brain mask predicted by the network.",
+    "mask": "Brain mask found in the source; the network saw nothing outside it.",
 }
 _OWN: dict[str, dict[str, Any]] = {role: {"Manual": False} for role in ("labels", "segmentation")}
-_OWN |= {"brain": {"Type": "Brain"}}
+_OWN |= {"brain": {"Type": "Brain"}, "mask": {"Type": "Brain", "Resolution": "that of the source"}}
 
 
 def describe_dataset(outdir: Path, dataset: Path) -> None:
@@ -159,6 +174,7 @@ For every T2-weighted image of the source dataset:
 - `*_desc-segsrgan_dseg.nii.gz`: the segmentation, in most models the cortical grey matter; the `.tsv` file beside it
   says what its labels are
 - `*_label-CGM_desc-segsrgan_probseg.nii.gz`: the probability of cortical grey matter, and so on for each label
+- `*_desc-brain_mask.nii.gz`: the brain mask that was found, on the grid of the scan
 - `*_qc.png`: three planes to look at
 - `*_record.json`: what was done, with what, and the measures of quality
 

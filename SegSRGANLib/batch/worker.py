@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..inference.brain_choice import AUTO, NONE
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.record import image_hash
@@ -34,7 +35,8 @@ class BatchOptions:
 
     outdir: folder of the results. model: name or file. enhance: see `EnhanceOptions`; its spacing is one number.
     overwrite: make results again that are there. maps: write the maps of quality. report: write an HTML page each.
-    dicom: write DICOM into the studies of the scans, too.
+    dicom: write DICOM into the studies of the scans, too. mask: for volumes without a mask of their own, "auto" to find
+    the brain, "none" when they are brains already.
     """
 
     outdir: Path
@@ -44,6 +46,7 @@ class BatchOptions:
     maps: bool = False
     report: bool = False
     dicom: bool = False
+    mask: str = NONE
 
     @property
     def layout(self) -> Layout:
@@ -92,13 +95,24 @@ def existing(job: Job, options: BatchOptions, model: Model) -> Outcome | None:
         return None
     if not all(file.exists() for file in recorded_files(path)):
         return None
-    options_now, mask = asdict(options.enhance), None if job.mask is None else job.mask.name
-    same_mask = record["input"].get("mask_file", mask) == mask
-    if not same_mask or made != ({name: options_now[name] for name in _SAME_RESULT}, model.sha256):
+    options_now = asdict(options.enhance)
+    if not _same_mask(record, job, options) or made != (
+        {name: options_now[name] for name in _SAME_RESULT},
+        model.sha256,
+    ):
         return Outcome(job, FAILED, "a result with other settings is there: use --overwrite or another output folder")
     if _replaced_since(job.source, path, record):
         return Outcome(job, FAILED, "the result of another scan is there: use --overwrite or another output folder")
     return Outcome(job, SKIPPED, "its result was there", record=record)
+
+
+def _same_mask(record: dict[str, Any], job: Job, options: BatchOptions) -> bool:
+    """Whether a result was made with the mask that the job would have now."""
+    name = None if job.mask is None else job.mask.name
+    if record["input"].get("mask_file", name) != name:
+        return False
+    source = record.get("mask", {}).get("source")
+    return name is not None or source is None or source == {AUTO: "found", NONE: "none"}.get(options.mask)
 
 
 def _replaced_since(scan: Path, result: Path, record: dict[str, Any]) -> bool:
@@ -123,7 +137,7 @@ def _enhance_into(
 ) -> dict[str, Any]:
     source = read_source(job.source) if options.dicom else None
     image = read_volume(job.source)
-    mask = None if job.mask is None else read_labels(job.mask)
+    mask = options.mask if job.mask is None else read_labels(job.mask)
     result = enhance(
         image, model, options.enhance, mask=mask, progress=scaled(progress, 0, 0.95), should_stop=should_stop
     )

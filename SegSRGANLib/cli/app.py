@@ -8,6 +8,7 @@ from .. import __version__
 from ..utils.notice import RESEARCH_USE_ONLY
 from . import models
 from .batch import batch
+from .brain import brain
 from .compare import compare
 from .demo import demo
 from .evaluate import evaluate
@@ -26,7 +27,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
     )
-    for command in (predict, batch, train, simulate, evaluate, compare, pack, demo):
+    for command in (predict, batch, brain, train, simulate, evaluate, compare, pack, demo):
         app.command()(command)
     app.add_typer(models.app, name="models")
     app.callback(invoke_without_command=True)(_version)

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from ..batch.jobs import find_jobs, shard
+from ..batch.jobs import find_jobs, shard, with_masks
 from ..batch.run import run_batch, summary_path
 from ..batch.slurm.allocation import Allocation
 from ..batch.slurm.submit import run_on_slurm
 from ..batch.worker import BatchOptions
+from ..inference.brain_choice import AUTO, NONE
 from ..inference.options import EnhanceOptions
 from ..inference.predictor import PredictionOptions
 from ..models.registry import DEFAULT_MODEL
@@ -28,6 +29,7 @@ from .options import (
     Device,
     Dicom,
     Maps,
+    Mask,
     ModelName,
     Overlap,
     Overwrite,
@@ -52,6 +54,10 @@ def batch(
     spacing: Spacing = EnhanceOptions.spacing,
     model: ModelName = DEFAULT_MODEL,
     workers: Annotated[int, typer.Option(help="Processes at a time; with several GPUs, one each.")] = 1,
+    mask: Mask = AUTO,
+    masks: Annotated[
+        Path | None, typer.Option(metavar="DERIVATIVE", help="BIDS derivative with the brain masks of the volumes.")
+    ] = None,
     part: Annotated[
         str | None, typer.Option("--shard", metavar="I/N", help="Do the I-th of N shares, on one of N machines.")
     ] = None,
@@ -93,7 +99,7 @@ def batch(
             consistency=consistency,
             uncertainty=uncertainty,
         )
-        options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps, report, dicom)
+        options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps, report, dicom, _checked_word(mask))
         if report:
             require("jinja2", extra="report")  # before the work, not after it
         if dicom:
@@ -101,7 +107,10 @@ def batch(
         allocation = None if slurm is None else Allocation.parse(slurm)
         if allocation is not None and part is not None:
             raise ValueError("--slurm and --shard do not go together: the jobs of SLURM are the shards.")
-        jobs = shard(find_jobs(source, outdir, pattern, participant or ()), part)
+        jobs = find_jobs(source, outdir, pattern, participant or ())
+        if masks is not None or mask == AUTO:
+            jobs = with_masks(jobs, outdir, masks)
+        jobs = shard(jobs, part)
         with reported(progress, cancel_file) as (show, should_stop):
             common = {"workers": workers, "progress": show, "should_stop": should_stop}
             if allocation is None:
@@ -124,3 +133,17 @@ def batch(
         emit(progress, done=True, files={"summary": str(table)}, counts=dict(counts))
 
     raise typer.Exit(run_guarded(work, debug) or (STATUS_CANCELLED if cancelled else 0))
+
+
+def _checked_word(mask: str) -> str:
+    """What holds for volumes without a mask of their own.
+
+    Raises:
+        ValueError: a file, which could be of one volume only.
+    """
+    if mask not in (AUTO, NONE):
+        raise ValueError(
+            f"--mask takes auto or none here, not {mask!r}: the masks of many volumes stand in the column mask of a "
+            "list, or in a BIDS derivative (--masks)."
+        )
+    return mask

@@ -16,6 +16,12 @@ Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to
 Patch = Annotated[int, typer.Option(help="Side of a patch, voxels; 0: the whole volume at once.")]
 Overlap = Annotated[float, typer.Option(help="Share of a patch in common with the next one.")]
 Spacing = Annotated[float, typer.Option(help="Isotropic output spacing, mm.")]
+Mask = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE|auto|none", help="Brain mask; auto: find the brain; none: the volume is a brain already."
+    ),
+]
 Threshold = Annotated[float, typer.Option(help="Probability from which a voxel is cortex, or another class.")]
 BiasCorrection = Annotated[bool, typer.Option("--bias-correction", help="Correct the bias field (N4) first.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

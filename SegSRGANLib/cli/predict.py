@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ..inference.brain_choice import AUTO, NONE
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.predictor import PredictionOptions
@@ -33,6 +34,7 @@ from .options import (
     Device,
     Dicom,
     Maps,
+    Mask,
     ModelName,
     Overlap,
     Overwrite,
@@ -50,7 +52,7 @@ def predict(
     outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
     spacing: Spacing = EnhanceOptions.spacing,
     model: ModelName = DEFAULT_MODEL,
-    mask: Annotated[Path | None, typer.Option(help="Brain mask; outside it the volume is only interpolated.")] = None,
+    mask: Mask = AUTO,
     series: Annotated[str | None, typer.Option(help="Which DICOM series, when the folder holds several.")] = None,
     device: Device = "auto",
     patch: Patch = PredictionOptions.patch,
@@ -94,17 +96,18 @@ def predict(
             for folder in runs:
                 page = [folder / f"{name}_report.html"] if report else []
                 names = MAP_NAMES if maps else ()
-                paths = result_paths(folder, name, loaded.classes, brain=True, maps=names, dicom=dicom)
+                paths = result_paths(folder, name, loaded.classes, brain="mask", maps=names, dicom=dicom)
                 check_writable([*paths.values(), *page], overwrite)
             source = read_source(volume, series) if dicom else None
             image = read_volume(volume, series)
-            brain = None if mask is None else read_labels(mask)
+            given = mask not in (AUTO, NONE)
+            brain = read_labels(Path(mask)) if given else mask
             for index, (folder, prediction) in enumerate(runs.items()):
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
                 options = replace(common, prediction=prediction)
                 result = enhance(image, loaded, options, mask=brain, progress=part, should_stop=should_stop)
                 result.record["input"] |= {"file": os.path.basename(os.path.abspath(volume))}  # "." is no name
-                result.record["input"] |= {"mask_file": None if mask is None else mask.name}
+                result.record["input"] |= {"mask_file": Path(mask).name if given else None}
                 result.record["warnings"] += contrast_warnings(name, 0, 1)
                 warnings |= dict.fromkeys(result.record["warnings"])
                 part(0.98, "Writing")

@@ -22,6 +22,7 @@ from ..quality.uncertainty import PredictiveVariance
 from ..utils.devices import choose_device
 from ..utils.progress import Progress, ShouldStop, scaled
 from .augmented_prediction import predict_augmented
+from .brain_choice import choose_brain
 from .enhancement import Enhancement
 from .options import EnhanceOptions
 from .postprocessing import Composition, compose, whole_variance
@@ -36,7 +37,7 @@ def enhance(
     model: Model,
     options: EnhanceOptions = EnhanceOptions(),  # noqa: B008 (frozen)
     *,
-    mask: sitk.Image | None = None,
+    mask: sitk.Image | str | None = None,
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Enhancement:
@@ -48,8 +49,9 @@ def enhance(
         image: 3D T2-weighted volume of any grid.
         model: see `load_model`; it is moved to the chosen device.
         options: see `EnhanceOptions`.
-        mask: brain mask, in the image's space; the network sees nothing outside it, and there the result is the
-            interpolated volume, without any class.
+        mask: brain mask, in the image's space; or "auto" to find the brain, see `extract_brain`; or "none" (or None)
+            for a volume that is a brain already. The network sees nothing outside the brain, and there the result is
+            the interpolated volume, without any class.
         progress: called with (fraction, message).
         should_stop: asked between steps and patches.
 
@@ -57,22 +59,25 @@ def enhance(
         Images on the grid of `grid.output_grid`: the input's axes and field of view.
 
     Raises:
-        ValueError: options, mask or image that cannot be used.
+        ValueError: options, mask or image that cannot be used, or no brain was found.
         Cancelled: should_stop said so.
     """
     run = RunContext(scaled(progress, 0, 1), should_stop)
     device = choose_device(options.prediction.device)
     model.network.to(device)
-    prepared = prepare(image, mask, model.card, options, run)
+    brain = choose_brain(image, mask, options, run)
+    prepared = prepare(image, brain.mask, model.card, options, run)
     predicted, variance, how = _predict(prepared, model, options, run)
     composed = compose(prepared, predicted, model.classes, options, run)
     quality = _measure(prepared, composed, variance, run)
     run.finish()
     run.report(0.97, "Finished the computation")
-    record = describe_run(image, model, device, prepared.scan.warnings + quality.warnings, run.seconds)
-    record |= {"options": asdict(options), "intensity_scale": prepared.scale, "prediction": how}
+    record = describe_run(image, model, device, brain.warnings + prepared.scan.warnings + quality.warnings, run.seconds)
+    record |= {"options": asdict(options), "intensity_scale": prepared.scale, "prediction": how, "mask": brain.record}
     record |= {"classes": list(composed.probabilities), "quality": {"domain": prepared.scan.domain, **quality.figures}}
-    return Enhancement(composed.sr, composed.probabilities, composed.labels, record, composed.brain, quality.maps)
+    predicted_brain = composed.brain if brain.found is None else None
+    images = composed.sr, composed.probabilities, composed.labels
+    return Enhancement(*images, record, predicted_brain, quality.maps, brain.found)
 
 
 def _predict(

@@ -76,6 +76,52 @@ def bids_volumes(folder: Path) -> Iterator[Path]:
         yield from (path for path in sorted(folder.glob(pattern)) if _BIDS_FILE.fullmatch(path.name))
 
 
+_ANY_SPACE = ("orig", "native", "T2w", "scanner")  # of a mask that lies where its scan lies
+_OWN_OF_MASKS = ("space", "res", "label", "desc")
+_SAID_BRAIN = {"desc": "brain", "label": "brain"}
+
+
+def find_brain_mask(
+    image: Path, root: Path, derivative: Path | None = None, without: Path | None = None
+) -> Path | None:
+    """The brain mask that a BIDS dataset or its derivatives have of a volume; None where there is none.
+
+    It is a `*_mask` with `desc-brain` or `label-brain`, in the volume's own space, whose other entities are those of
+    the volume. Looked for in the given derivative alone, or else beside the volume and in the folders of `derivatives`.
+
+    Args:
+        image: a volume below `root`. root: of the dataset. derivative: root of a derivative dataset.
+        without: a derivative that is not looked at.
+    """
+    others = [path for path in sorted(root.glob("derivatives/*")) if without is None or not _same(path, without)]
+    beside = [root, *others]
+    wanted = entities_of(image.name)
+    for folder in beside if derivative is None else [derivative]:
+        anat = folder / image.parent.relative_to(root)
+        masks = [path for path in sorted(anat.glob(f"sub-{wanted['sub']}*_mask.nii*")) if _marks(path, wanted)]
+        if masks:  # the plainest name is of the scan's own grid
+            return min(masks, key=lambda path: len(path.name))
+    return None
+
+
+def _same(first: Path, second: Path) -> bool:
+    return first.resolve() == second.resolve()
+
+
+def _marks(mask: Path, wanted: Mapping[str, str]) -> bool:
+    """Whether a mask's name says that it marks the brain of the volume with these entities."""
+    entities = entities_of(mask.name)
+    brain = any(entities.get(entity) == value for entity, value in _SAID_BRAIN.items())
+    here = entities.get("space") in (None, wanted.get("space"), *_ANY_SPACE)
+    own = {name: value for name, value in wanted.items() if name not in _OWN_OF_MASKS}
+    return brain and here and {n: v for n, v in entities.items() if n not in _OWN_OF_MASKS} == own
+
+
+def entities_of(name: str) -> dict[str, str]:
+    """The entities of a BIDS file name, in their order: "sub-01_run-2_T2w.nii.gz" -> {"sub": "01", "run": "2"}."""
+    return dict(part.split("-", 1) for part in name.split("_") if "-" in part)
+
+
 def bids_name(entities: Mapping[str, str]) -> str:
     """The entities of a file name in the order of BIDS; unknown ones before the last.
 

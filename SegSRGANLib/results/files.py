@@ -37,7 +37,7 @@ def result_paths(
     outdir: str | Path,
     name: str,
     classes: Sequence[str] = (CORTEX,),
-    brain: bool = False,
+    brain: str | None = None,
     maps: Iterable[str] = (),
     dicom: bool = False,
 ) -> dict[str, Path]:
@@ -50,21 +50,21 @@ def result_paths(
         outdir: folder.
         name: see `result_name`.
         classes: names of what the model segments, see `checkpoint.Model.classes`.
-        brain: whether the model predicts a brain mask.
+        brain: role of the brain mask: "mask" for one that the program found, "brain" for one that the model predicts;
+            None where there is none.
         maps: names of the quality maps to write as well.
         dicom: whether there is a folder of DICOM files as well.
     """
     endings = {
         "sr": "sr.nii.gz",
         **_segmentation_endings(classes),
-        "brain": "brain-mask.nii.gz",
+        **({} if brain is None else {brain: "brain-mask.nii.gz"}),
         **{role: f"{role}.nii.gz" for role in maps},
         "dicom": "dicom",
         "qc": "qc.png",
         "record": "record.json",
     }
-    left_out = (() if brain else ("brain",)) + (() if dicom else ("dicom",))
-    return {role: Path(outdir) / f"{name}_{ending}" for role, ending in endings.items() if role not in left_out}
+    return {role: Path(outdir) / f"{name}_{ending}" for role, ending in endings.items() if role != "dicom" or dicom}
 
 
 def _segmentation_endings(classes: Sequence[str]) -> dict[str, str]:
@@ -137,7 +137,7 @@ def save_enhancement(
         VolumeError: a file could not be written; then none is, and what was there before stays.
     """
     extra = enhancement.maps if maps else {}
-    brain = enhancement.brain is not None
+    brain = "mask" if enhancement.mask is not None else "brain" if enhancement.brain is not None else None
     paths = result_paths(outdir, name, tuple(enhancement.probabilities), brain, extra, source is not None)
     check_writable(paths.values(), overwrite)
     Path(outdir).mkdir(parents=True, exist_ok=True)
@@ -153,8 +153,7 @@ def save_enhancement(
             write_volume(volume, temporary[role])
         if source is not None:
             write_dicom(enhancement, source, temporary["dicom"])
-        title = next(iter(enhancement.probabilities)) if len(enhancement.probabilities) == 1 else "segmentation"
-        draw_enhancement(image, enhancement.sr, enhancement.labels, temporary["qc"], name, title)
+        draw_enhancement(image, enhancement, temporary["qc"], name)
         temporary["record"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     for path in set(earlier) - set(paths.values()):  # for instance the cortex, when the new model has none
         remove(path)
@@ -162,7 +161,7 @@ def save_enhancement(
 
 
 def _volumes(enhancement: Enhancement) -> list[tuple[str, sitk.Image]]:
-    volumes = [("sr", enhancement.sr), ("brain", enhancement.brain)]
+    volumes = [("sr", enhancement.sr), ("brain", enhancement.brain), ("mask", enhancement.mask)]
     if enhancement.labels is not None:
         roles = _segmentation_endings(tuple(enhancement.probabilities))
         volumes += zip(roles, (*enhancement.probabilities.values(), enhancement.labels), strict=True)

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from ..inference.enhancement import Enhancement
 from ..utils.notice import RESEARCH_USE_ONLY
 from ..utils.optional import require
 
 _PLANES = ("axial", "coronal", "sagittal")
 _OUTLINES = ("#ff5d3b", "#3bc8ff", "#ffd23b", "#7dff6b", "#d97bff")  # of label 1, 2 ...; then again
+_MASK_LABEL = 2  # its outline has another colour than that of the cortex
 _MARGIN = 12.0  # mm shown around the outline
 
 
@@ -27,18 +29,18 @@ class Column:
     outline: sitk.Image | None = None
 
 
-def draw_enhancement(
-    image: sitk.Image, sr: sitk.Image, labels: sitk.Image | None, path: str | Path, name: str, title: str = "cortex"
-) -> None:
-    """The quality-control picture of one result: input, super-resolution, and the labels outlined on it.
+def draw_enhancement(image: sitk.Image, result: Enhancement, path: str | Path, name: str) -> None:
+    """The quality-control picture of one result: input with the brain mask, super-resolution, labels outlined on it.
 
     Args:
-        image: the input. sr: the result. labels: of a model that segments.
-        path: a .png file. name: of the result. title: of what the labels show.
+        image: the input. result: what `enhance` made of it.
+        path: a .png file. name: of the result.
     """
-    columns = [Column("input", image), Column("super-resolved", sr)]
-    if labels is not None:
-        columns.append(Column(title, sr, labels))
+    mask = None if result.mask is None else result.mask * _MASK_LABEL
+    columns = [Column("input" if mask is None else "input, brain", image, mask), Column("super-resolved", result.sr)]
+    if result.labels is not None:
+        title = next(iter(result.probabilities)) if len(result.probabilities) == 1 else "segmentation"
+        columns.append(Column(title, result.sr, result.labels))
     draw_planes(columns, path, name)
 
 

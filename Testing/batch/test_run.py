@@ -189,7 +189,7 @@ def test_a_result_is_whole_only_with_all_its_files(tmp_path, model, loaded):
 def test_the_picture_is_titled_like_its_volume(tmp_path, model, loaded, monkeypatch):
     titles = []
     draw = results.draw_enhancement
-    monkeypatch.setattr(results, "draw_enhancement", lambda *drawn: (titles.append(drawn[4]), draw(*drawn)))
+    monkeypatch.setattr(results, "draw_enhancement", lambda *drawn: (titles.append(drawn[3]), draw(*drawn)))
     scan = write_scan(tmp_path / "raw" / "sub-01" / "anat" / "sub-01_T2w.nii.gz")
     (job,) = find_jobs(tmp_path / "raw", tmp_path / "out")
     assert process(job, options(tmp_path / "out", model, report=True), loaded).status == "done"

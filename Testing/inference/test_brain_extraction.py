@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from torch import nn
+from support.bright_brain import BrightIsBrain, ball, scan_grid
 
 from SegSRGANLib.data.grid import Grid
 from SegSRGANLib.inference import brain_prediction
 from SegSRGANLib.inference.brain_checks import BrainChecks
-from SegSRGANLib.inference.brain_extraction import extract_brain
+from SegSRGANLib.inference.brain_extraction import BrainExtraction, extract_brain
 from SegSRGANLib.inference.brain_prediction import predict_brain
 from SegSRGANLib.utils.errors import Cancelled
 
-_OBLIQUE = (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, -1.0)
 
-
-@dataclass(frozen=True)
-class _Config:
-    multiple: int = 16
-
-
-class _BrightIsBrain(nn.Module):
-    """In place of the trained network: logit of what is brighter than half of the scale."""
-
-    config = _Config()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return (x - 0.5) * 20
-
-
-def _grid(spacing: tuple[float, float, float] = (1.0, 1.5, 4.0)) -> Grid:
-    size = tuple(round(128 / s) for s in spacing)
-    return Grid(size, spacing, (10.0, -20.0, 30.0), _OBLIQUE)
-
-
-def _ball(grid: Grid, radius: float, centre: tuple[float, float, float] = (64, 64, 64)) -> np.ndarray:
-    """True (z, y, x) inside a ball; centre (x, y, z) in mm from the near faces."""
-    at = [(np.arange(n) + 0.5) * s - c for n, s, c in zip(grid.size, grid.spacing, centre, strict=True)]
-    z, y, x = np.meshgrid(*at[::-1], indexing="ij")
-    return x**2 + y**2 + z**2 < radius**2
-
-
-def _extract(array: np.ndarray, grid: Grid):  # noqa: ANN202
-    return extract_brain(grid.image(array.astype(np.float32)), "cpu", network=_BrightIsBrain())
+def _extract(array: np.ndarray, grid: Grid) -> BrainExtraction:
+    return extract_brain(grid.image(array.astype(np.float32)), "cpu", network=BrightIsBrain())
 
 
 def _dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -56,20 +26,20 @@ def _dice(a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.0, 1.5, 4.0), (6.0, 0.8, 1.0), (2.0, 2.0, 2.0)])
 def test_mask_lies_on_the_scans_grid_and_on_its_brain(spacing: tuple[float, float, float]) -> None:
-    grid = _grid(spacing)
-    ball = _ball(grid, 40)
-    found = _extract(np.where(ball, 1000, 100 + np.arange(grid.size[0]) % 2), grid)
+    grid = scan_grid(spacing)
+    true = ball(grid, 40)
+    found = _extract(np.where(true, 1000, 100 + np.arange(grid.size[0]) % 2), grid)
     assert Grid.of(found.mask).matches(grid)
-    assert _dice(sitk.GetArrayFromImage(found.mask) > 0, ball) > 0.97
+    assert _dice(sitk.GetArrayFromImage(found.mask) > 0, true) > 0.97
     assert found.checks.volume_ml == pytest.approx(268.1, rel=0.04)  # 4/3 pi 40^3
     assert found.checks.warnings() == []
 
 
 def test_largest_piece_without_holes() -> None:
-    grid = _grid((2.0, 2.0, 2.0))
-    whole = _ball(grid, 35)
-    scan = np.where(whole & ~_ball(grid, 9), 1000.0, 50.0)
-    scan[_ball(grid, 10, (115, 115, 115))] = 1000
+    grid = scan_grid((2.0, 2.0, 2.0))
+    whole = ball(grid, 35)
+    scan = np.where(whole & ~ball(grid, 9), 1000.0, 50.0)
+    scan[ball(grid, 10, (115, 115, 115))] = 1000
     scan += np.arange(grid.size[0]) % 2
     found = _extract(scan, grid)
     assert _dice(sitk.GetArrayFromImage(found.mask) > 0, whole) > 0.97
@@ -78,32 +48,32 @@ def test_largest_piece_without_holes() -> None:
 
 
 def test_cut_brain_is_told() -> None:
-    grid = _grid((2.0, 2.0, 2.0))
-    checks = _extract(np.where(_ball(grid, 40, (64, 64, 4)), 1000.0, 50.0) + np.arange(64) % 2, grid).checks
+    grid = scan_grid((2.0, 2.0, 2.0))
+    checks = _extract(np.where(ball(grid, 40, (64, 64, 4)), 1000.0, 50.0) + np.arange(64) % 2, grid).checks
     assert checks.cut > 0.2
     assert any("cuts the brain" in text for text in checks.warnings())
 
 
 def test_stripped_brain_is_its_own_mask() -> None:
-    grid = _grid((2.0, 2.0, 2.0))
-    brain = _ball(grid, 40)
+    grid = scan_grid((2.0, 2.0, 2.0))
+    brain = ball(grid, 40)
     scan = np.where(brain, 1000.0, 0.0)
     scan[:, :, :5] = 0
-    scan[_ball(grid, 8)] = 0  # as dark as the background, but inside
+    scan[ball(grid, 8)] = 0  # as dark as the background, but inside
     found = _extract(scan, grid)
     assert found.checks.stripped
     np.testing.assert_array_equal(sitk.GetArrayFromImage(found.mask) > 0, brain)
 
 
 def test_no_brain_is_an_error() -> None:
-    grid = _grid((2.0, 2.0, 2.0))
+    grid = scan_grid((2.0, 2.0, 2.0))
     with pytest.raises(ValueError, match="No brain was found"):
         _extract(np.zeros(grid.shape), grid)
 
 
 def test_tiles_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    volume, network, device = torch.rand(30, 70, 90), _BrightIsBrain(), torch.device("cpu")
+    volume, network, device = torch.rand(30, 70, 90), BrightIsBrain(), torch.device("cpu")
     whole = predict_brain(network, device, volume)
     monkeypatch.setattr(brain_prediction, "_TILE", 48)
     monkeypatch.setattr(brain_prediction, "_OVERLAP", 16)
@@ -112,9 +82,9 @@ def test_tiles_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_cancel() -> None:
-    grid = _grid((2.0, 2.0, 2.0))
+    grid = scan_grid((2.0, 2.0, 2.0))
     with pytest.raises(Cancelled):
-        extract_brain(grid.image(np.ones(grid.shape)), "cpu", network=_BrightIsBrain(), should_stop=lambda: True)
+        extract_brain(grid.image(np.ones(grid.shape)), "cpu", network=BrightIsBrain(), should_stop=lambda: True)
 
 
 def test_warnings_name_what_is_wrong() -> None:

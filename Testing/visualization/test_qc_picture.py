@@ -6,6 +6,7 @@ import SimpleITK as sitk
 from support.grids import awkward_grids
 
 from SegSRGANLib.data.grid import Grid
+from SegSRGANLib.inference.enhancement import Enhancement
 from SegSRGANLib.visualization.qc_picture import Column, _focus_and_box, _plane, draw_enhancement, draw_planes
 
 
@@ -41,7 +42,8 @@ def test_planes_are_radiological(marked, axis, focus, rows, columns):
 @pytest.mark.parametrize("grid", awkward_grids().values(), ids=awkward_grids())
 def test_any_grid_can_be_drawn(grid, tmp_path):
     image = _marked(grid)
-    draw_enhancement(image, image, sitk.Cast(image > 0.5, sitk.sitkUInt8), tmp_path / "qc.png", "marked")
+    labels = sitk.Cast(image > 0.5, sitk.sitkUInt8)
+    draw_enhancement(image, Enhancement(image, {"cortex": image}, labels, {}), tmp_path / "qc.png", "marked")
     picture = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "qc.png")))
     assert picture.shape[0] > 300
     orange = (picture[..., 0] > 200) & (picture[..., 1] < 130) & (picture[..., 2] < 100)
