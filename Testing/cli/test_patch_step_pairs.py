@@ -37,7 +37,7 @@ def _predict(scan, *arguments: str):
     from SegSRGANLib.cli.app import build
 
     fixed = ["predict", str(scan), "-o", str(scan.parent / "out"), "--model", str(scan.parent / "tiny.safetensors")]
-    fixed += ["--spacing", "1.0", "--device", "cpu", "--progress", "json"]
+    fixed += ["--mask", "none", "--spacing", "1.0", "--device", "cpu", "--progress", "json"]
     return testing.CliRunner().invoke(build(), [*fixed, *arguments])
 
 

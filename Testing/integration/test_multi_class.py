@@ -29,7 +29,7 @@ from SegSRGANLib.training.step import Engine, make_fabric
 from SegSRGANLib.utils.process_pool import DONE
 
 CLASSES = {"cortex": [5], "white matter": [1], "fluid": 4}
-PREDICTION = ("--spacing", 0.8, "--patch", 16, "--device", "cpu", "--progress", "none")
+PREDICTION = ("--mask", "none", "--spacing", 0.8, "--patch", 16, "--device", "cpu", "--progress", "none")
 
 
 def _configuration(folder: Path, **changes) -> Path:

@@ -13,7 +13,7 @@ from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import save_checkpoint
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 
-OPTIONS = ("--spacing", "1", "--patch", "16", "--device", "cpu", "--progress", "none")
+OPTIONS = ("--mask", "none", "--spacing", "1", "--patch", "16", "--device", "cpu", "--progress", "none")
 
 
 def save_tiny_model(path: Path) -> Path:

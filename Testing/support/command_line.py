@@ -29,6 +29,5 @@ def run(capfd, *arguments):
 
 
 def predict(capfd, scan, outdir, model, *more):
-    return run(
-        capfd, "predict", scan, "-o", outdir, "-m", model, "--spacing", 0.9, "--patch", 32, "--device", "cpu", *more
-    )
+    fixed = ("--mask", "none", "--spacing", 0.9, "--patch", 32, "--device", "cpu")
+    return run(capfd, "predict", scan, "-o", outdir, "-m", model, *fixed, *more)
