@@ -76,7 +76,9 @@ class EnhanceJob:
         source.parent.mkdir()
         writeVolume(volumeNode, source)
         arguments = ["predict", str(source), "-o", str(self._files.folder), "--maps"]
-        if mask is not None:
+        if isinstance(mask, str):
+            arguments += ["--mask", mask]
+        elif mask is not None:
             path = source.parent / "mask.nrrd"
             writeMask(mask, volumeNode, path)
             arguments += ["--mask", str(path)]

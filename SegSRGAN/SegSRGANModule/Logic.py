@@ -51,7 +51,8 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
         Args:
             volumeNode: T2-weighted volume.
             settings: see `EnhanceSettings`.
-            mask: segmentation or label map node of the brain.
+            mask: segmentation or label map node of the brain; None or "auto" finds the brain, "none" says that the
+                volume is a brain already.
             outputs: nodes to fill, None in it makes a new one, and without `probability` no map is kept;
                 by default three new nodes.
             completed: called with the outcome and the nodes.
