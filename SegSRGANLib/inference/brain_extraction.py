@@ -73,10 +73,9 @@ def extract_brain(
     probability[box] = predict_brain(network, device, volume[box], should_stop)
     inside, pieces = _largest(probability)
     smooth = torch.from_numpy(_smoothed(probability, inside))
-    found = _carried(smooth, coarse, source).numpy() >= 0.5
-    mask, stripped = _whole_content(scan.numpy(), found)
+    mask = _carried(smooth, coarse, source).numpy() >= 0.5
     report(1.0, "Found the brain")
-    checks = check_brain(mask, source, probability, inside, pieces, stripped)
+    checks = check_brain(mask, source, probability, inside, pieces, _shows_nothing_else(scan.numpy(), mask))
     return BrainExtraction(source.image(mask.astype(np.uint8)), checks)
 
 
@@ -117,13 +116,12 @@ def _smoothed(probability: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(image, _SMOOTHING / SPACING))
 
 
-def _whole_content(scan: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The mask, and whether the scan shows nothing but the brain; then the mask is all that it shows."""
-    background = scan.flat[0] if scan.flat[0] == scan.min() else scan.min()
-    content = scan != background
+def _shows_nothing_else(scan: np.ndarray, mask: np.ndarray) -> bool:
+    """Whether a scan (z, y, x) shows the brain on a background of one value, and nothing else."""
+    content = scan != scan.min()
     if content.mean() > 1 - _STRIPPED_BACKGROUND or not mask.any():
-        return mask, False
-    content = largest_component(content) > 0
-    content = sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.GetImageFromArray(content.astype(np.uint8)))) > 0
+        return False
+    whole = sitk.BinaryFillhole(sitk.GetImageFromArray(largest_component(content)))
+    content = sitk.GetArrayViewFromImage(whole) > 0
     dice = 2 * np.count_nonzero(content & mask) / (np.count_nonzero(content) + np.count_nonzero(mask))
-    return (content, True) if dice >= _STRIPPED_DICE else (mask, False)
+    return bool(dice >= _STRIPPED_DICE)
