@@ -21,6 +21,11 @@ SUMMARY_COLUMNS = {
     "input": "volume",
     "status": "done, skipped, failed, busy or cancelled",
     "reason": "why it was not done",
+    "verdict": "usable, look closely or do not use",
+    "verdict_reasons": "why",
+    "predicted_dice": "expected Dice of the cortex",
+    "predicted_dice_low": "lower end of the interval that held nine in ten results",
+    "predicted_dice_high": "upper end",
     "seconds": "computing time",
     "cortex_ml": "volume of the cortex, mL",
     "cortex_low_ml": "lower end of its interval over mirrored and shifted runs",
@@ -41,6 +46,7 @@ VOLUME_COLUMNS: dict[str, dict[str, str]] = {
     "participant_id": {"Description": "participant, or the name of the result when it has no participant"},
     "session_id": {"Description": "session"},
     "result": {"Description": "name of the result, as in the summary"},
+    "verdict": {"Description": "usable, look closely or do not use; reasons in the summary"},
     "cortex_volume": {"Description": "volume of the segmentation of the cortical grey matter", "Units": "mm^3"},
     "cortex_volume_low": {
         "Description": "mean minus two standard deviations over runs on mirrored and shifted copies of the scan",
@@ -65,11 +71,18 @@ def summary_row(outcome: Outcome) -> dict[str, Any]:
     cortex, spread = quality.get("cortex", {}), quality.get("uncertainty", {})
     consistency = quality.get("consistency", {})
     low, high = spread.get("volume_interval_ml") or (None, None)
+    verdict = record.get("verdict") or {}
+    dice = verdict.get("predicted_dice") or {}
     return {
         "name": outcome.job.key,
         "input": str(outcome.job.source),
         "status": outcome.status,
         "reason": outcome.reason or None,
+        "verdict": verdict.get("word"),
+        "verdict_reasons": " ".join(verdict.get("reasons", [])) or None,
+        "predicted_dice": dice.get("value"),
+        "predicted_dice_low": dice.get("low"),
+        "predicted_dice_high": dice.get("high"),
         "seconds": record.get("seconds", {}).get("total", round(outcome.seconds, 3)),
         "cortex_ml": cortex.get("volume_ml"),
         "cortex_low_ml": low,
@@ -149,6 +162,7 @@ def _volume_row(outcome: Outcome) -> dict[str, Any]:
         "participant_id": f"sub-{entities['sub']}" if "sub" in entities else outcome.job.key,
         "session_id": f"ses-{entities['ses']}" if "ses" in entities else None,
         "result": outcome.job.key,
+        "verdict": (record.get("verdict") or {}).get("word"),
         "cortex_volume": _cubic(cortex["volume_ml"]),
         "cortex_volume_low": low,
         "cortex_volume_high": high,

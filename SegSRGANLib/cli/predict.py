@@ -20,6 +20,7 @@ from ..models.checkpoint import load_model
 from ..models.registry import DEFAULT_MODEL
 from ..quality.assessment import MAP_NAMES
 from ..quality.preflight import contrast_warnings
+from ..quality.verdict import verdict_line
 from ..results.files import check_writable, result_name, result_paths, save_enhancement
 from ..results.html_page import write_subject_report
 from ..transforms.resample import INTERPOLATORS
@@ -123,6 +124,7 @@ def predict(
             typer.echo(f"Warning: {warning}", err=True)
         if progress != "json":
             typer.echo("\n".join(files.values()))
+            typer.echo(verdict_line(result.record))
         emit(progress, done=True, files=files)
 
     raise typer.Exit(run_guarded(work, debug))

@@ -18,7 +18,10 @@ from ..data.reorient import CanonicalAxes
 from ..models.checkpoint import Model
 from ..quality.assessment import Quality, assess
 from ..quality.consistency import acquisition_consistency
+from ..quality.domain import brain_region
+from ..quality.slice_motion import slice_jumps
 from ..quality.uncertainty import PredictiveVariance
+from ..quality.verdict import give_verdict
 from ..utils.devices import choose_device
 from ..utils.progress import Progress, ShouldStop, scaled
 from .augmented_prediction import predict_augmented
@@ -75,6 +78,9 @@ def enhance(
     record = describe_run(image, model, device, brain.warnings + prepared.scan.warnings + quality.warnings, run.seconds)
     record |= {"options": asdict(options), "intensity_scale": prepared.scale, "prediction": how, "mask": brain.record}
     record |= {"classes": list(composed.probabilities), "quality": {"domain": prepared.scan.domain, **quality.figures}}
+    record["thickness_ratio"] = round(max(image.GetSpacing()) / min(prepared.scan.output.spacing), 4)
+    record["quality"]["slice_motion"] = _slice_motion(prepared)
+    record["verdict"] = give_verdict(record, model.card.reliability)
     predicted_brain = composed.brain if brain.found is None else None
     images = composed.sr, composed.probabilities, composed.labels
     return Enhancement(*images, record, predicted_brain, quality.maps, brain.found)
@@ -98,6 +104,16 @@ def _predict(
             predict, prepared.given, runs, options.threshold, prepared.counted, len(model.classes)
         )
     return first.numpy(), variance, how
+
+
+def _slice_motion(prepared: PreparedScan) -> dict[str, Any] | None:
+    """Irregular slices of the scan inside the brain, see `slice_jumps`; None where the brain cannot be told."""
+    scan = prepared.scan
+    values = sitk.GetArrayViewFromImage(scan.image)
+    inside = brain_region(values, None if scan.mask is None else sitk.GetArrayViewFromImage(scan.mask))
+    if inside is None:
+        return None
+    return slice_jumps(values, inside, 2 - int(np.argmax(scan.image.GetSpacing())))
 
 
 def _measure(

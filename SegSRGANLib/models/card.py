@@ -44,6 +44,30 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class Reliability:
+    """How a model's accuracy follows from what a run measures, fitted on sources that it was not trained on.
+
+    weights: of the figures of `quality.predicted_dice`, on the log-odds of the Dice. intercept: of these.
+    half_width: of the interval, on the log-odds, that held nine in ten results. volume_bias_percent: of the first
+    class, the 5th and 95th percentile over these results. sources: which, in words.
+    """
+
+    weights: Mapping[str, float]
+    intercept: float
+    half_width: float
+    volume_bias_percent: Range
+    sources: str = ""
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Reliability:
+        """From the JSON of a model's card."""
+        low, high = values["volume_bias_percent"]
+        weights = {str(name): float(weight) for name, weight in values["weights"].items()}
+        numbers = float(values["intercept"]), float(values["half_width"]), (float(low), float(high))
+        return cls(weights, *numbers, str(values.get("sources", "")))
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What a model file says of itself.
 
@@ -54,6 +78,7 @@ class ModelCard:
     domain: what else its training covered; None where that was not measured.
     classes: names of what it segments, in the order of the network's probability channels.
     parent: name and SHA-256 of the model that a fine-tuning started from, or "".
+    reliability: how accurate its results are, as far as a run can tell; None where that was not measured.
     """
 
     title: str = "Untitled model"
@@ -69,6 +94,7 @@ class ModelCard:
     citation: str = ""
     parent: str = ""
     software_version: str = __version__
+    reliability: Reliability | None = None
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> ModelCard:
@@ -84,6 +110,8 @@ class ModelCard:
             given[key] = (float(low), float(high))
         if given.get("domain") is not None:
             given["domain"] = Domain.from_values(given["domain"])
+        if given.get("reliability") is not None:
+            given["reliability"] = Reliability.from_values(given["reliability"])
         given["classes"] = checked_names(given.get("classes", (CORTEX,)))
         return cls(**given)
 

@@ -12,5 +12,6 @@ __getattr__, __all__ = exported(
         "morphometry": ["describe_segmentation"],
         "domain": ["Brain"],
         "uncertainty": ["PredictiveVariance"],
+        "verdict": ["give_verdict", "verdict_line"],
     },
 )

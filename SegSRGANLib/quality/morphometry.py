@@ -18,7 +18,8 @@ def describe_segmentation(labels: sitk.Image, probability: sitk.Image | None = N
         probability: on the same grid, in [0, 1].
 
     Returns:
-        "volume_ml"; "expected_volume_ml", the sum of the probability; "surface_cm2", by the Crofton formula (Lehmann
+        "volume_ml"; "expected_volume_ml", the sum of the probability; "expected_dice", what the probability expects of
+        the Dice of the segmentation, 2 sum(p in it) / (sum(p) + size); "surface_cm2", by the Crofton formula (Lehmann
         and Legland, 2012); "euler_number", pieces - tunnels + cavities; "components"; "largest_component", its
         share of the volume (None when nothing is inside).
     """
@@ -29,6 +30,7 @@ def describe_segmentation(labels: sitk.Image, probability: sitk.Image | None = N
     return {
         "volume_ml": round(total * millilitres, 4),
         "expected_volume_ml": None if probability is None else round(_sum(probability) * millilitres, 4),
+        "expected_dice": None if probability is None or not total else _expected_dice(inside, probability),
         "surface_cm2": round(surface_area(inside) / 100, 3),
         "euler_number": euler_number(sitk.GetArrayViewFromImage(inside)),
         "components": len(pieces),
@@ -71,6 +73,12 @@ def _either_neighbour(cells: np.ndarray, axis: int) -> np.ndarray:
     first, last = ([slice(None)] * 3 for _ in range(2))
     first[axis], last[axis] = slice(None, -1), slice(1, None)
     return padded[tuple(first)] | padded[tuple(last)]
+
+
+def _expected_dice(inside: sitk.Image, probability: sitk.Image) -> float:
+    values, segmented = sitk.GetArrayViewFromImage(probability), sitk.GetArrayViewFromImage(inside) > 0
+    overlap = float(values[segmented].sum(dtype=np.float64))
+    return round(2 * overlap / (_sum(probability) + int(np.count_nonzero(segmented))), 4)
 
 
 def _sum(image: sitk.Image) -> float:

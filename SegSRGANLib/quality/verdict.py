@@ -1,0 +1,208 @@
+"""One word on a result, with its reasons: usable, look closely, or do not use.
+
+Each check is passed, failed or not made, and a check that was not made never leads to "usable". How often the verdict
+is right, on left-out sources and planted failures, stands in docs/reliability.md (`benchmarks/verdict.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..models.card import Reliability
+from .predicted_dice import predict_dice
+
+USABLE, LOOK, REFUSE = "usable", "look closely", "do not use"
+_WORDS = (USABLE, LOOK, REFUSE)
+_NOT_MADE = LOOK
+
+_LEAST_AGREEMENT, _POOR_AGREEMENT = 28.0, 22.0  # dB
+_LOCAL_LIMIT, _SLICE_LIMIT = 9.0, 4.5  # robust standard deviations, as in `assessment`
+_JUMP_LIMIT, _MANY_JUMPS = 6.0, 0.15  # of slices against their neighbours
+_LEAST_PIECE, _SCATTERED = 0.8, 0.5  # share of the largest piece of the cortex
+_GOOD_DICE, _POOR_DICE = 0.70, 0.55
+_BRAIN_ML = (30.0, 900.0)
+_CERTAIN, _UNCERTAIN = 0.9, 0.7  # expected Dice of a found mask
+_FAR_CONTRAST = 0.25  # beyond the training's range of asymmetry: another contrast
+_FAR_SIZE = 1.5  # times the largest brain of the training
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of a result: its name, the word that it leads to, and why. made: whether it could be made."""
+
+    name: str
+    word: str
+    reason: str = ""
+    made: bool = True
+
+
+def give_verdict(record: Mapping[str, Any], reliability: Reliability | None) -> dict[str, Any]:
+    """Judge a result by its record.
+
+    Args:
+        record: of a result, with "mask", "quality" and "slice_motion".
+        reliability: of the model's card; without it no Dice is predicted.
+
+    Returns:
+        JSON values: "word"; "reasons", sentences, the gravest first; "predicted_dice", with "value", "low" and "high",
+        or None; "volume_bias_percent", from and to, or None; "checks", each with name, word, reason and made.
+    """
+    dice = predict_dice(record, reliability)
+    checks = [check for make in _CHECKS for check in make(record)] + [_dice_check(dice)]
+    word = max((check.word for check in checks), key=_WORDS.index)
+    grave = sorted((check for check in checks if check.reason), key=lambda check: -_WORDS.index(check.word))
+    return {
+        "word": word,
+        "reasons": [check.reason for check in grave],
+        "predicted_dice": dice,
+        "volume_bias_percent": None if reliability is None else list(reliability.volume_bias_percent),
+        "checks": [asdict(check) for check in checks],
+    }
+
+
+def verdict_line(record: Mapping[str, Any]) -> str:
+    """The verdict as one line for a terminal or a table."""
+    verdict = record.get("verdict")
+    if not verdict:
+        return "No verdict was given."
+    dice = verdict.get("predicted_dice")
+    expected = "" if dice is None else f" (expected Dice {dice['value']:.2f}, {dice['low']:.2f} to {dice['high']:.2f})"
+    reasons = " ".join(verdict["reasons"][:3])
+    return f"Verdict: {verdict['word']}{expected}.{' ' + reasons if reasons else ''}"
+
+
+def _missing(name: str, what: str) -> Check:
+    return Check(name, _NOT_MADE, f"{what} could not be checked.", made=False)
+
+
+def _mask_checks(record: Mapping[str, Any]) -> list[Check]:
+    mask = record.get("mask") or {}
+    source, volume, found = mask.get("source"), mask.get("volume_ml"), mask.get("checks") or {}
+    if volume is not None and not _BRAIN_ML[0] <= volume <= _BRAIN_ML[1]:
+        return [Check("brain mask", REFUSE, f"The brain mask has {volume:.0f} mL, which no newborn's brain has.")]
+    if source == "found":
+        return [_found_mask(found)]
+    if source == "given":
+        if found.get("disagreement") is None:
+            return [_missing("brain mask", "Whether the given brain mask fits this scan")]
+        fits = found["disagreement"] <= 0.1
+        return [Check("brain mask", USABLE if fits else LOOK, "" if fits else "The brain mask fits the scan poorly.")]
+    return []  # the volume was declared to be a brain; its size and shape are checked as such
+
+
+def _found_mask(found: Mapping[str, Any]) -> Check:
+    confidence = found.get("confidence", 0.0)
+    if confidence < _UNCERTAIN:
+        return Check("brain mask", REFUSE, f"No brain was found with certainty (expected Dice {confidence:.2f}).")
+    if confidence < _CERTAIN:
+        return Check("brain mask", LOOK, f"The brain was found with little certainty (expected Dice {confidence:.2f}).")
+    if found.get("cut", 0.0) > 0.03:
+        return Check("brain mask", LOOK, "The field of view cuts the brain.")
+    return Check("brain mask", USABLE)
+
+
+def _domain_checks(record: Mapping[str, Any]) -> list[Check]:
+    domain = (record.get("quality") or {}).get("domain") or {}
+    checks = [
+        Check(name, LOOK, f"The scan's {words} lies outside of what the model was trained on.")
+        for name, words in (("slices_mm", "slice thickness"), ("inplane_factor", "resolution within the slices"))
+        if name in domain and domain[name]["outside"] > 0.05 * domain[name]["training"][1]
+    ]
+    if "cut" not in domain:
+        return [*checks, _missing("brain", "Size, shape and completeness of the brain")]
+    if domain["cut"]["outside"] > 0:
+        return [*checks, Check("brain", LOOK, "The brain is cut off; the model learnt from whole brains.")]
+    return [*checks, _size_check(domain), _shape_check(domain)]
+
+
+def _size_check(domain: Mapping[str, Any]) -> Check:
+    volume, (low, high) = domain["brain_ml"]["value"], domain["brain_ml"]["training"]
+    reason = f"The brain measures {volume:.0f} mL; the model learnt from {low:.0f} to {high:.0f} mL."
+    if volume > _FAR_SIZE * high or volume < low / 2:
+        return Check("brain size", REFUSE, reason)
+    inside = 0.85 * low <= volume <= 1.15 * high
+    return Check("brain size", USABLE if inside else LOOK, "" if inside else reason)
+
+
+def _shape_check(domain: Mapping[str, Any]) -> Check:
+    unusual = abs(domain["shape"]["outside"]) > 0.03
+    return Check("brain shape", LOOK if unusual else USABLE, "The brain's shape is unusual." if unusual else "")
+
+
+def _contrast_checks(record: Mapping[str, Any]) -> list[Check]:
+    contrast = ((record.get("quality") or {}).get("domain") or {}).get("contrast")
+    if contrast is None:
+        return [_missing("contrast", "The contrast of the brain")]
+    beyond = abs(contrast["outside"])
+    if beyond <= 0.1:
+        return [Check("contrast", USABLE)]
+    reason = "The contrast is not that of a T2-weighted scan of a newborn."
+    return [Check("contrast", REFUSE if beyond > _FAR_CONTRAST else LOOK, reason)]
+
+
+def _agreement_checks(record: Mapping[str, Any]) -> list[Check]:
+    figures = (record.get("quality") or {}).get("consistency")
+    if not figures:
+        return [_missing("agreement", "Agreement of the result with its scan")]
+    checks = [Check("agreement", *_agreement(figures["psnr"]))]
+    if figures["z_max"] > _LOCAL_LIMIT:
+        checks.append(Check("agreement", LOOK, "In one place the result differs from the scan; see the worst place."))
+    if figures["slice_z_max"] > _SLICE_LIMIT:
+        checks.append(Check("agreement", LOOK, f"Slice {figures['slice'] + 1} differs from the result as a whole."))
+    return checks
+
+
+def _agreement(decibels: float | None) -> tuple[str, str]:
+    if decibels is None or decibels >= _LEAST_AGREEMENT:
+        return USABLE, ""
+    return (
+        REFUSE if decibels < _POOR_AGREEMENT else LOOK
+    ), f"The result agrees poorly with the scan ({decibels:.1f} dB)."
+
+
+def _motion_checks(record: Mapping[str, Any]) -> list[Check]:
+    motion = (record.get("quality") or {}).get("slice_motion")
+    if motion is None:
+        return [_missing("motion", "Motion between the slices")]
+    if motion["share"] > _MANY_JUMPS:
+        return [Check("motion", REFUSE, f"{motion['share']:.0%} of the slices do not fit their neighbours: motion.")]
+    if motion["z"] > _JUMP_LIMIT:
+        return [
+            Check("motion", LOOK, f"Slice {motion['slice'] + 1} does not fit its neighbours; the child may have moved.")
+        ]
+    return [Check("motion", USABLE)]
+
+
+def _segmentation_checks(record: Mapping[str, Any]) -> list[Check]:
+    if not record.get("classes"):
+        return []
+    cortex = (record.get("quality") or {}).get("cortex") or {}
+    piece = cortex.get("largest_component")
+    if piece is None:
+        return [Check("pieces", REFUSE, "No cortex was found.")]
+    if piece >= _LEAST_PIECE:
+        return [Check("pieces", USABLE)]
+    word = REFUSE if piece < _SCATTERED else LOOK
+    return [Check("pieces", word, f"The cortex is in {cortex['components']} pieces, the largest {piece:.0%} of it.")]
+
+
+def _dice_check(dice: Mapping[str, float] | None) -> Check:
+    if dice is None:
+        return _missing("expected Dice", "The accuracy of the segmentation")
+    if dice["value"] < _POOR_DICE:
+        return Check("expected Dice", REFUSE, f"The segmentation is expected to be poor (Dice {dice['value']:.2f}).")
+    if dice["value"] < _GOOD_DICE:
+        return Check("expected Dice", LOOK, f"The segmentation is expected to be fair (Dice {dice['value']:.2f}).")
+    return Check("expected Dice", USABLE)
+
+
+_CHECKS: tuple[Callable[[Mapping[str, Any]], list[Check]], ...] = (
+    _mask_checks,
+    _domain_checks,
+    _contrast_checks,
+    _agreement_checks,
+    _motion_checks,
+    _segmentation_checks,
+)
