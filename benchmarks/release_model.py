@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from SegSRGANLib.models.card import Reliability
 from SegSRGANLib.models.checkpoint import Model, load_checkpoint, save_checkpoint
 from SegSRGANLib.models.registry import DEFAULT_MODEL
 from SegSRGANLib.networks.segsrgan import Generator
@@ -29,6 +30,7 @@ from SegSRGANLib.training.release import make_card
 from SegSRGANLib.utils.atomic_files import atomic_path
 from SegSRGANLib.utils.progress import scaled
 
+_CELL = 8  # log-odds of the first class in each cell of a cascade
 MODELS = Path(__file__).parents[1] / "Resources" / "Models"
 
 
@@ -38,6 +40,7 @@ def main() -> None:
     parser.add_argument("config", type=Path, help="configuration that it was trained with")
     parser.add_argument("name", help="under which users pick it")
     parser.add_argument("--cortex-from", type=float, default=0.5, help="probability that becomes 0.5")
+    parser.add_argument("--reliability", type=Path, help="what `benchmarks/verdict.py fit` wrote")
     parser.add_argument("--folder", type=Path, default=MODELS, help="of models.json")
     arguments = parser.parse_args()
     model = load_checkpoint(arguments.model)
@@ -45,7 +48,11 @@ def main() -> None:
         calibrate(model, arguments.cortex_from)
     config = make_config(read_values(arguments.config))
     file = arguments.folder / f"{arguments.name}.safetensors"
-    save_checkpoint(file, model.network, make_card(config, volumes(config, model), None), half=True)
+    card = make_card(config, volumes(config, model), None)
+    if arguments.reliability is not None:
+        fitted = json.loads(arguments.reliability.read_text(encoding="utf-8"))
+        card = replace(card, reliability=Reliability.from_values(fitted))
+    save_checkpoint(file, model.network, card, half=True)
     listed(arguments.folder / "models.json", arguments.name, load_checkpoint(file), file.stat().st_size)
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
@@ -57,12 +64,12 @@ def calibrate(model: Model, probability: float) -> None:
         network.config = replace(network.config, calibration=round(network.config.calibration + shift, 4))
     else:
         with torch.no_grad():
-            network.segmentation.head.bias += shift
+            network.segmentation.head.bias[:_CELL] += shift
 
 
 def volumes(config: TrainingConfig, model: Model) -> list[Subject]:
     """The training volumes of the configuration."""
-    cases = read_cases(config.csv, config.bids, config.test_share, config.seed)
+    cases = read_cases(config.csv, config.bids, config.test_share, config.seed, config.held_out_fold)
     chosen = [case for case in cases if case.base == TRAIN]
     loaded = load_subjects(chosen, config.tissues, model.card.normalization, scaled(None, 0, 1), None)
     return [subject for _, subject in loaded]

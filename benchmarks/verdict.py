@@ -4,10 +4,10 @@
     python benchmarks/verdict.py fit runs.jsonl -o reliability.json                   (fits the predicted Dice)
     python benchmarks/verdict.py table runs.jsonl reliability.json -o docs/tables/verdict.md
 
-`run` simulates thick slices of volumes with known truth, enhances them as a user would (mask: auto), and writes one JSON
-line a result: source, what was planted, its true Dice, its record. `fit` predicts the Dice of each source from the others
-and prints the rank correlation; its numbers go into the model's card (`benchmarks/release_model.py --reliability`).
-`table` gives each record its verdict anew. Data: the folder in the environment variable SEGSRGAN_DATA.
+`run` simulates thick slices of volumes with known truth, enhances them as a user would (mask: auto), and writes one
+JSON line a result: source, what was planted, its true Dice, its record. `fit` predicts the Dice of each source from the
+others and prints the rank correlation; its numbers go into the model's card (`benchmarks/release_model.py
+--reliability`). `table` gives each record its verdict anew. Data: the folder in the environment variable SEGSRGAN_DATA.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def subjects(names: tuple[str, ...] | None = None) -> Iterator[Subject]:
                 yield Subject(source, name, *read, read_labels(f"{stem}_desc-brain_mask.nii.gz"))
 
 
-# --- planted failures: (subject) -> (scan, mask) ------------------------------------------------------------------------
+# --- planted failures: (subject) -> (scan, mask) ---------------------------------------------------------------------
 
 
 def _slices(change: Callable[[np.ndarray, int], None]) -> Callable[[Subject], tuple[sitk.Image, Any]]:
@@ -182,7 +182,7 @@ PLANTED: dict[str, Callable[[Subject], tuple[sitk.Image, Any]]] = {
 }
 
 
-# --- run -----------------------------------------------------------------------------------------------------------------
+# --- run -------------------------------------------------------------------------------------------------------------
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -242,7 +242,7 @@ def _erased_lesion(subject: Subject, model: Model) -> dict[str, Any]:
     return row
 
 
-# --- fit and table -------------------------------------------------------------------------------------------------------
+# --- fit and table ---------------------------------------------------------------------------------------------------
 
 
 def fit(arguments: argparse.Namespace) -> None:

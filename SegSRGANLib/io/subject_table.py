@@ -14,7 +14,7 @@ from typing import TextIO
 from ..utils.errors import DataError
 
 TRAIN, TEST = "Train", "Test"
-IMAGE, LABELS, BASE, MASK, WEIGHT = "HR_image", "Label_image", "Base", "Mask_image", "Weight"
+IMAGE, LABELS, BASE, MASK, WEIGHT, FOLD = "HR_image", "Label_image", "Base", "Mask_image", "Weight", "Fold"
 _COLUMNS = (IMAGE, LABELS, BASE)
 _ENTITY = re.compile(r"(sub-[A-Za-z0-9]+)")
 
@@ -24,7 +24,8 @@ class Case:
     """One subject's files.
 
     labels: None where the list has none. base: TRAIN, TEST, or "" where the list does not say. where: its line in the
-    table, or its name, for the messages. mask: of the brain. weight: how often training draws it.
+    table, or its name, for the messages. mask: of the brain. weight: how often training draws it. fold: of a
+    cross-validation, "" where the list does not say.
     """
 
     name: str
@@ -34,15 +35,17 @@ class Case:
     where: str
     mask: Path | None = None
     weight: float = 1.0
+    fold: str = ""
 
 
-def read_table(path: Path, required: Collection[str] = (IMAGE,)) -> list[Case]:
+def read_table(path: Path, required: Collection[str] = (IMAGE,), skip_labels_alone: bool = False) -> list[Case]:
     """List the subjects of a CSV table.
 
     Args:
-        path: table with the columns HR_image, Label_image, Base (Train or Test), Mask_image and Weight; relative paths
-            are relative to its folder, and $VARIABLES are replaced.
+        path: table with the columns HR_image, Label_image, Base (Train or Test), Mask_image, Weight and Fold; relative
+            paths are relative to its folder, and $VARIABLES are replaced.
         required: the columns that must be there and filled; the others may be absent or empty.
+        skip_labels_alone: leave out rows without an image, which only `segsrgan pack` can use.
 
     Raises:
         DataError: no text, a missing column or file, an unknown Base, or a weight that is not positive.
@@ -55,7 +58,8 @@ def read_table(path: Path, required: Collection[str] = (IMAGE,)) -> list[Case]:
         if missing:
             needed = ", ".join(name for name in _COLUMNS if name in required)
             raise DataError(f"{path.name} has no column {missing[0]}; it needs {needed}.")
-        return [_row(row, path, reader.line_num, required) for row in reader if any(row.values())]
+        rows = (row for row in reader if any(row.values()) and (row.get(IMAGE) or not skip_labels_alone))
+        return [_row(row, path, reader.line_num, required) for row in rows]
 
 
 @contextmanager
@@ -78,7 +82,16 @@ def _row(row: dict[str, str | None], table: Path, line: int, required: Collectio
     labels = _file(row.get(LABELS), table.parent, where) if LABELS in required or row.get(LABELS) else None
     mask = _file(row[MASK], table.parent, where) if row.get(MASK) else None
     base = base_of(row.get(BASE), where, BASE in required)
-    return Case(subject_name(image), image, labels, base, where, mask, weight_of(row.get(WEIGHT), where))
+    return Case(
+        subject_name(image),
+        image,
+        labels,
+        base,
+        where,
+        mask,
+        weight_of(row.get(WEIGHT), where),
+        (row.get(FOLD) or "").strip(),
+    )
 
 
 def _file(text: str | None, folder: Path, where: str) -> Path:

@@ -90,6 +90,7 @@ class TrainingConfig:
     epochs: each has `patches_per_subject` patches a training volume. hours: when given, the run lasts that long
     instead, and the learning rate follows the clock.
     slice_thickness: slice spacing to learn, from and to, mm; None uses `simulation.factor`.
+    held_out_fold: of a table with a column Fold in the place of Base; its volumes are tested on.
     test_share: of the subjects of a BIDS folder that does not say which to test on.
     freeze: parts of the network to hold fixed. keep_every: epochs between models that are kept for good.
     title, description, training_data, licence, citation: for the model's card.
@@ -107,6 +108,7 @@ class TrainingConfig:
     hours: float | None = None
     patches_per_subject: int = 32
     slice_thickness: tuple[float, float] | None = None
+    held_out_fold: str = ""
     test_share: float = 0.2
     freeze: tuple[str, ...] = ()
     keep_every: int | None = None

@@ -117,7 +117,7 @@ def load_data(
     Raises:
         DataError: see `splits.read_cases` and `loading.load_subjects`; also a volume smaller than a patch.
     """
-    cases = read_cases(config.csv, config.bids, config.test_share, config.seed)
+    cases = read_cases(config.csv, config.bids, config.test_share, config.seed, config.held_out_fold)
     tests = [case for case in cases if case.base == TEST][: config.validation.volumes]
     chosen = [case for case in cases if case.base == TRAIN] + tests
     loaded = load_subjects(chosen, config.tissues, normalization, progress, should_stop)

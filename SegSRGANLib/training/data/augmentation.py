@@ -29,6 +29,8 @@ class AugmentationConfig:
     stripping: chance that the fluid around the brain is cut away, wholly or in part, as tight brain masks do, with a
         voxel of the cortex at times; `fluid` names its labels.
     hard_edge: chance that all around the brain is zero, up to the last voxel of a mask, as brain masks do.
+    masked: chance that input and target are cut by a brain mask after the interpolation, as prediction does.
+        `surroundings` names the labels that lie outside of the brain, such as dura and skull.
     blur: largest standard deviation, voxels, of a blur of the true volume itself, in half of the boxes and in some
         places more than in others: many volumes are smoother than their voxels.
     """
@@ -46,10 +48,12 @@ class AugmentationConfig:
     stripping: float = 0.0
     fluid: tuple[int, ...] = ()
     hard_edge: float = 0.0
+    masked: float = 0.0
+    surroundings: tuple[int, ...] = ()
     blur: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("orientations", "background", "synthetic", "deformation", "stripping", "hard_edge"):
+        for name in ("orientations", "background", "synthetic", "deformation", "stripping", "hard_edge", "masked"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"augmentation.{name} is a chance from 0 to 1, not {getattr(self, name)}.")
         for name in ("gamma", "scale"):

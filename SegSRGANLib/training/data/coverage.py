@@ -11,7 +11,7 @@ from ...models.card import Domain, Range
 from ...quality.domain import Brain
 from .augmentation import random_contrast
 from .patch_simulation import SimulationConfig
-from .subject import Subject
+from .subject import Subject, brain_table
 
 _STEP = 2.4  # mm between the voxels that are looked at: enough for volume, shape and percentiles
 _DRAWS = 6  # contrasts of each volume
@@ -47,7 +47,7 @@ def _drawn(subject: Subject, config: SimulationConfig, rng: np.random.Generator)
     coarse = (slice(None, None, step),) * 3
     intensity = torch.from_numpy(np.ascontiguousarray(subject.intensity[coarse]))
     labels = torch.from_numpy(np.ascontiguousarray(subject.labels[coarse]))
-    inside = labels.numpy() > 0
+    inside = brain_table(config.augmentation.surroundings)[labels.numpy()] > 0
     if not inside.any():
         return []
     spacing = (subject.spacing * step,) * 3

@@ -58,10 +58,11 @@ def load_subject(case: Case, wanted: Mapping[str, tuple[int, ...]], normalizatio
     image, labels = read_volume(case.image), read_labels(case.labels)
     _check_same_grid(image, labels, case, case.labels.name)
     values = sitk.GetArrayViewFromImage(labels)
-    missing = [label for labels in wanted.values() for label in labels if not np.any(values == label)]
-    if missing:
-        present = ", ".join(str(v) for v in np.unique(values)[:20] if v != 0)
-        raise DataError(f"{case.where}: {case.labels.name} has no voxel of label {missing[0]}; it has {present}.")
+    for of in wanted.values():
+        if not np.isin(values, of).any():  # sources divide tissues differently: one label of a class is enough
+            present = ", ".join(str(v) for v in np.unique(values)[:20] if v != 0)
+            label = ", ".join(map(str, of))
+            raise DataError(f"{case.where}: {case.labels.name} has no voxel of label {label}; it has {present}.")
     mask = read_labels(case.mask) if case.mask is not None else None
     if mask is not None:
         _check_same_grid(image, mask, case, case.mask.name)  # type: ignore[union-attr]
@@ -109,12 +110,15 @@ def _isotropic(
 def _tissues(
     labels: np.ndarray, wanted: Mapping[str, tuple[int, ...]], case: Case
 ) -> tuple[np.ndarray, dict[str, tuple[int, ...]]]:
-    """Labels as numbers 0 ... 255 in increasing order, background first, and the wanted ones' numbers."""
+    """Labels as numbers 0 ... 254, themselves where they fit, and the wanted ones' numbers."""
     present = np.union1d([0], labels)
     if len(present) > 255 or present[0] < 0:
         raise DataError(f"{case.where}: {case.labels.name} has negative labels or more than 254 of them.")
-    numbers = np.searchsorted(present, labels).astype(np.uint8)
-    return numbers, {name: tuple(np.searchsorted(present, of).tolist()) for name, of in wanted.items()}
+    if present[-1] < 255:
+        return labels.astype(np.uint8), dict(wanted)
+    numbers = {int(label): number for number, label in enumerate(present)}
+    own = {name: tuple(numbers[label] for label in of if label in numbers) for name, of in wanted.items()}
+    return np.searchsorted(present, labels).astype(np.uint8), own
 
 
 def _add_unlabelled(

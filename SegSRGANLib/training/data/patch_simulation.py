@@ -22,8 +22,9 @@ from .augmentation import (
     strip_fluid,
     synthetic_intensity,
 )
-from .subject import Subject
+from .subject import Subject, brain_table
 
+_MASK_FROM = (0.3, 0.7)  # share of brain in a voxel from which a mask holds it
 _TRIES = 20  # draws of a crop before the one with the most brain is taken
 _WARP_MARGIN = 1.25  # a deformed box needs more around it: a rotation by 15 degrees widens a cube by 1.22
 
@@ -109,6 +110,9 @@ def simulate_patch(
     if rng.random() < config.augmentation.hard_edge:  # masks are made of voxels, so they are cut after the zoom
         intensity *= brain > rng.uniform(0.4, 0.95)
     low = _observe(intensity, factor, config, rng)
+    if rng.random() < config.augmentation.masked:
+        inside = brain > rng.uniform(*_MASK_FROM)
+        low, intensity, shares = low * inside, intensity * inside, [share * inside for share in shares]
     inner = (slice(margin, margin + config.patch),) * 3
     return low[inner][None], torch.stack([intensity[inner], *(share[inner].clamp_(0, 1) for share in shares)])
 
@@ -140,7 +144,8 @@ def _random_scene(
         image = synthetic_intensity(tissue, rng)
     image = random_contrast(image, tissue, augmentation, rng)
     classes = torch.from_numpy(subject.class_table)[tissue.long()]
-    return [image, (tissue > 0).float(), *((classes == number).float() for number in range(1, 1 + len(subject.wanted)))]
+    brain = torch.from_numpy(brain_table(augmentation.surroundings))[tissue.long()]
+    return [image, brain, *((classes == number).float() for number in range(1, 1 + len(subject.wanted)))]
 
 
 def _random_crop(

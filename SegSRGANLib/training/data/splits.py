@@ -13,20 +13,24 @@ from ...io.subject_table import BASE, IMAGE, LABELS, TEST, TRAIN, Case, read_tab
 from ...utils.errors import DataError
 
 
-def read_cases(csv_file: str | None, bids: str | None, test_share: float, seed: int) -> list[Case]:
+def read_cases(
+    csv_file: str | None, bids: str | None, test_share: float, seed: int, held_out_fold: str = ""
+) -> list[Case]:
     """List the subjects and check that they can be trained on.
 
     Args:
         csv_file: table with the columns HR_image, Label_image, Base (Train or Test), and optionally Mask_image and
             Weight; see `..cases.read_table`.
         bids: or a BIDS folder: every `*_T2w` with a `*_dseg` beside it. participants.tsv may have Base and Weight.
+        held_out_fold: of a table whose column Fold stands in the place of Base: this fold is Test, the others Train.
+            Rows with a label map alone are left out.
         test_share: of the BIDS subjects without a Base, chosen by `seed`.
 
     Raises:
         DataError: a missing column or file, an unknown Base, an empty split, or a subject in both splits.
     """
     if csv_file is not None:
-        cases = read_table(Path(csv_file), (IMAGE, LABELS, BASE))
+        cases = _of_table(Path(csv_file), held_out_fold)
     else:
         cases = _split(read_bids(Path(str(bids)), (IMAGE, LABELS)), test_share, seed)
     source = csv_file if csv_file is not None else bids
@@ -35,6 +39,13 @@ def read_cases(csv_file: str | None, bids: str | None, test_share: float, seed: 
             raise DataError(f"{source} has no subject with Base = {base}; both Train and Test need at least one.")
     _refuse_leaks(cases)
     return cases
+
+
+def _of_table(path: Path, held_out_fold: str) -> list[Case]:
+    if not held_out_fold:
+        return read_table(path, (IMAGE, LABELS, BASE))
+    cases = read_table(path, (IMAGE, LABELS), skip_labels_alone=True)
+    return [replace(case, base=TEST if case.fold == held_out_fold else TRAIN) for case in cases]
 
 
 def _split(cases: list[Case], share: float, seed: int) -> list[Case]:

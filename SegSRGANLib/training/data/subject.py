@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+
+def brain_table(surroundings: Sequence[int]) -> np.ndarray:
+    """1 for each tissue number that is brain, float32 (256,): neither background nor one of the surroundings."""
+    table = np.ones(256, np.float32)
+    table[[0, *surroundings]] = 0
+    return table
 
 
 @dataclass(frozen=True)
