@@ -8,7 +8,7 @@ __getattr__, __all__ = exported(
     __name__,
     {
         "image": ["psnr", "ssim"],
-        "segmentation": ["dice", "hd95", "assd", "volume_bias"],
+        "segmentation": ["dice", "hd95", "assd", "tolerant_dice", "volume_bias"],
         "evaluation": ["evaluate"],
     },
 )

@@ -82,3 +82,22 @@ def damped_inverse(matrix: np.ndarray, ridge: float) -> np.ndarray:
 def damping(noise: float) -> float:
     """The ridge for a scan with noise of this standard deviation, relative to its 99.5th percentile."""
     return max(_LEAST_RIDGE, _RIDGE_PER_NOISE * noise)
+
+
+def band_limit_matrix(inputs: int, factor: float) -> np.ndarray:
+    """Projection of a line onto what slices `factor` voxels apart can carry: nothing above their Nyquist frequency.
+
+    In cosines (DCT-II), so that a line is mirrored at its ends. A truth treated so is what perfect interpolation could
+    give at best; what lies above it must be predicted.
+
+    Args:
+        inputs: voxels of the line. factor: distance between slices, in voxels, at least 1.
+
+    Returns:
+        Matrix (inputs, inputs), float64; symmetric, and its own square.
+    """
+    frequencies = np.arange(inputs)
+    cosines = np.cos(np.pi * frequencies[:, None] * (np.arange(inputs) + 0.5) / inputs)
+    cosines /= np.linalg.norm(cosines, axis=1, keepdims=True)
+    kept = cosines[frequencies < inputs / factor]
+    return kept.T @ kept
