@@ -31,8 +31,8 @@ def compose(
     """Put a prediction into the interpolated scan, which is used up by it.
 
     Args:
-        prepared: the scan. predicted: (C, z, y, x) of its region: intensity, a probability for each class, and the
-            channels of a brain mask where the network predicts one. names: of the classes.
+        prepared: the scan. predicted: (C, z, y, x) of its region, changed in place: intensity, a probability for each
+            class, and the channels of a brain mask where the network predicts one. names: of the classes.
         options: threshold, and whether the intensity is brought to agreement with the scan. run: clock.
     """
     output, classes = prepared.scan.output, 1 + len(names)
@@ -41,10 +41,12 @@ def compose(
         intensity = prepared.interpolated
         np.copyto(intensity[prepared.region], predicted[0], where=where)
         intensity *= np.float32(prepared.scale)
-        likely = np.zeros((len(names), *output.shape), np.float32)
-        np.copyto(likely[(slice(None), *prepared.region)], predicted[1:classes], where=where)
-        probabilities = {name: output.image(part) for name, part in zip(names, likely, strict=True)}
-        labels = output.image(label_map(likely, options.threshold)) if names else None
+        likely = predicted[1:classes]
+        if prepared.counted is not None:
+            likely *= prepared.counted
+        # one class at a time: the whole grid of all classes at once is most of the memory of a run
+        probabilities = {name: _whole(prepared, part) for name, part in zip(names, likely, strict=True)}
+        labels = _whole(prepared, label_map(likely, options.threshold)) if names else None
         brain = _whole_brain(prepared, predicted[classes:])
     with run.step("consistency"):
         if options.consistency:
@@ -80,10 +82,15 @@ def brain_mask(channels: np.ndarray) -> np.ndarray:
     return largest_component(channels[0] >= 0.5)
 
 
+def _whole(prepared: PreparedScan, part: np.ndarray) -> sitk.Image:
+    """A volume of the region as an image of the whole output grid, 0 outside."""
+    volume = np.zeros(prepared.scan.output.shape, part.dtype)
+    volume[prepared.region] = part
+    return prepared.scan.output.image(volume)
+
+
 def _whole_brain(prepared: PreparedScan, channels: np.ndarray) -> sitk.Image | None:
     """The brain mask of a network that predicts one after its classes, as some of the original project's do."""
     if not len(channels):
         return None
-    mask = np.zeros(prepared.scan.output.shape, np.uint8)
-    mask[prepared.region] = brain_mask(channels)
-    return prepared.scan.output.image(mask)
+    return _whole(prepared, brain_mask(channels))
