@@ -31,7 +31,7 @@ def list_(as_json: Json = False, debug: Debug = False) -> None:
             return
         width = max(len(entry.name) for entry in entries)
         for entry in entries:
-            typer.echo(f"{entry.name:<{width}}  {_state(entry):<12}  {entry.title}")
+            typer.echo(f"{entry.name:<{width}}  {_state(entry):<12}  {entry.error or entry.title}")
 
     raise typer.Exit(run_guarded(work, debug))
 
@@ -47,7 +47,7 @@ def info(name: _Name, as_json: Json = False, debug: Debug = False) -> None:
             values = {**asdict(model.card), **_network(path), "sha256": model.sha256}
         else:
             entry = find_model(name)
-            values = {**_values(entry), **(_network(entry.path) if entry.installed else {})}
+            values = {**_values(entry), **(_network(entry.path) if entry.installed and not entry.error else {})}
         if as_json:
             typer.echo(json.dumps(values, indent=2))
         else:
@@ -117,6 +117,8 @@ def _network(path: Path) -> dict[str, Any]:
 
 
 def _state(entry: ModelEntry) -> str:
+    if entry.error:
+        return "unusable"
     if entry.file:
         return "bundled"
     return "installed" if entry.installed else "downloadable"

@@ -1,24 +1,20 @@
-"""What a model file says of itself. Needs no torch."""
+"""What a model file says of itself. Needs neither torch nor safetensors."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError, safe_open
 
 from .. import __version__
 from ..data.classes import CORTEX, checked_names
 from ..transforms.normalization import Normalization
-from ..utils.errors import CheckpointError
+from .header import UNUSABLE, Header, cannot_build, read_header
 
 Range = tuple[float, float]
-METADATA_KEY = "segsrgan"
-# what metadata of another version, or of a hostile file, raise when they are read
-UNUSABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+_TEXTS = ("title", "description", "training_data", "licence", "citation", "parent", "software_version")
 
 
 @dataclass(frozen=True)
@@ -38,9 +34,8 @@ class Domain:
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Domain:
         """From the JSON of a model's card."""
-        return cls(
-            **{name: None if pair is None else (float(pair[0]), float(pair[1])) for name, pair in values.items()}
-        )
+        ranges = {name: None if pair is None else _range(pair) for name, pair in values.items()}
+        return cls(**ranges)
 
 
 @dataclass(frozen=True)
@@ -61,10 +56,11 @@ class Reliability:
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Reliability:
         """From the JSON of a model's card."""
-        low, high = values["volume_bias_percent"]
-        weights = {str(name): float(weight) for name, weight in values["weights"].items()}
-        numbers = float(values["intercept"]), float(values["half_width"]), (float(low), float(high))
-        return cls(weights, *numbers, str(values.get("sources", "")))
+        weights = {str(name): _number(weight) for name, weight in values["weights"].items()}
+        bias = _range(values["volume_bias_percent"])
+        return cls(
+            weights, _number(values["intercept"]), _number(values["half_width"]), bias, str(values.get("sources", ""))
+        )
 
 
 @dataclass(frozen=True)
@@ -106,12 +102,14 @@ class ModelCard:
         given = dict(values)
         given["normalization"] = Normalization(**given["normalization"])
         for key in ("training_spacing", "training_slices"):
-            low, high = given[key]
-            given[key] = (float(low), float(high))
+            given[key] = _range(given[key])
         if given.get("domain") is not None:
             given["domain"] = Domain.from_values(given["domain"])
         if given.get("reliability") is not None:
             given["reliability"] = Reliability.from_values(given["reliability"])
+        for key in _TEXTS:
+            if not isinstance(given.get(key, ""), str):
+                raise TypeError(f"{key} is no text")
         given["classes"] = checked_names(given.get("classes", (CORTEX,)))
         return cls(**given)
 
@@ -120,35 +118,31 @@ def read_card(path: Path) -> ModelCard:
     """The card of a model file, out of its header: the weights are not read, and their network is not built.
 
     Raises:
-        CheckpointError: missing, truncated or foreign file.
+        CheckpointError: missing, truncated or foreign file, or an impossible card.
     """
-    if not path.is_file():
-        raise CheckpointError(f"There is no model file {path}.")
+    return card_in(path, read_header(path))
+
+
+def card_in(path: Path, header: Header) -> ModelCard:
+    """The card in the header of the file `path`.
+
+    Raises:
+        CheckpointError: an impossible card.
+    """
     try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata()
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path.name} is not a model file of this software, or is damaged ({error}).") from error
-    text = description_in(path, metadata)
-    try:
-        return ModelCard.from_values(json.loads(text)["card"])
+        return ModelCard.from_values(header.description["card"])
     except UNUSABLE as error:
         raise cannot_build(path, error) from error
 
 
-def description_in(path: Path, metadata: Mapping[str, str] | None) -> str:
-    """The JSON text in the metadata of a safetensors file.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    if METADATA_KEY not in (metadata or {}):
-        raise CheckpointError(f"{path.name} has no metadata of SegSRGAN: it is another project's safetensors file.")
-    return metadata[METADATA_KEY]
+def _range(values: Any) -> Range:
+    low, high = (_number(value) for value in values)
+    if low > high:
+        raise ValueError(f"a range from {low} to {high}")
+    return low, high
 
 
-def cannot_build(path: Path, error: Exception) -> CheckpointError:
-    """The sentence about metadata that raised one of `UNUSABLE`."""
-    return CheckpointError(
-        f"{path.name} describes a model that this version ({__version__}) cannot build ({error!r:.200})."
-    )
+def _number(value: Any) -> float:
+    if not isfinite(number := float(value)):
+        raise ValueError(f"a number of {number}")
+    return number

@@ -10,7 +10,6 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,7 +20,8 @@ from ..networks.factory import ARCHITECTURES, build_network
 from ..utils.atomic_files import atomic_path
 from ..utils.devices import choose_device
 from ..utils.errors import CheckpointError
-from .card import METADATA_KEY, UNUSABLE, ModelCard, cannot_build, description_in
+from .card import ModelCard
+from .header import METADATA_KEY, UNUSABLE, Header, cannot_build, read_header
 from .registry import DEFAULT_MODEL, find_model
 
 
@@ -83,24 +83,22 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Mod
         CheckpointError: missing, damaged or foreign file, or weights that do not fit the stored architecture.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"There is no model file {path}.")
+    header = read_header(path)
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path.name} is not a model file of this software, or is damaged ({error}).") from error
-    network, card = _described(path, description_in(path, metadata))
+    network, card = _described(path, header)
     _fill(path, network, tensors)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Model(network.eval().to(device), card, digest, path.stem)
 
 
-def _described(path: Path, text: str) -> tuple[nn.Module, ModelCard]:
+def _described(path: Path, header: Header) -> tuple[nn.Module, ModelCard]:
     """The network, still without weights, and the card that the metadata describe."""
+    description = header.description
     try:
-        description: dict[str, Any] = json.loads(text)
         card = ModelCard.from_values(description["card"])
         network = build_network(description["architecture"], description["config"])
         _check_classes(network, card)

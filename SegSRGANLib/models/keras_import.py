@@ -26,6 +26,7 @@ from ..transforms.normalization import Normalization
 from ..utils.errors import CheckpointError
 from ..utils.optional import require
 from .card import ModelCard
+from .header import is_keras_file
 
 _GROUP = re.compile(r"G(?P<unet>_unet)?(?P<conditional>_cond)?(?P<plain>_nn_residual)?")
 _MOST_NAMES = 1000
@@ -43,12 +44,6 @@ _LAYERS = {
     "output": "1conv",
 }
 _BLOCK_LAYERS = {"conv_a": "conv_a", "norm_a": "isnorm_a", "conv_b": "conv_b", "norm_b": "isnorm_b"}
-
-
-def is_keras_file(path: str | Path) -> bool:
-    """Whether a file starts as HDF5 files do."""
-    with Path(path).open("rb") as stream:
-        return stream.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def read_keras_file(path: str | Path, card: ModelCard = ModelCard()) -> tuple[KerasGenerator, ModelCard]:  # noqa: B008

@@ -1,11 +1,15 @@
-"""The models a user can pick by name: those of `models.json`, and those in the user's own folder. Needs no torch."""
+"""The models a user can pick by name: those of `models.json`, and those in the user's own folder.
+
+Needs neither torch nor safetensors, so that Slicer's panel lists models before these are installed: only headers are
+read, and no network is built. `store` adds and removes models.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +28,13 @@ class ModelEntry:
 
     name: as the user writes it. title, description, licence, training_data, citation: texts.
     training_slices: slice thickness in mm, from and to, that it was trained for.
+    training_spacing: voxel spacing in mm, from and to, of the results it was trained for; None while it is not
+        installed.
     file: name beside models.json.
     url: address of a .safetensors file or of a weight file of the original project, which is converted.
     size, sha256, git_blob_sha1: of the file or of the download, see `download.Fingerprint`.
     figures: measured quality, by name.
+    error: why the file cannot be used, in one sentence; "" when it can.
     """
 
     name: str
@@ -37,12 +44,14 @@ class ModelEntry:
     training_data: str = ""
     citation: str = ""
     training_slices: tuple[float, float] = ModelCard.training_slices
+    training_spacing: tuple[float, float] | None = None
     file: str = ""
     url: str = ""
     size: int | None = None
     sha256: str = ""
     git_blob_sha1: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
 
     @property
     def path(self) -> Path:
@@ -51,7 +60,7 @@ class ModelEntry:
 
     @property
     def installed(self) -> bool:
-        """Whether it can be used without a download."""
+        """Whether its file is on this computer; `error` says whether that can be used."""
         return self.path.is_file()
 
     @property
@@ -111,11 +120,14 @@ def listed_models() -> list[ModelEntry]:
 
 
 def list_models() -> list[ModelEntry]:
-    """All models that can be picked by name: the default one, the other listed ones, then the user's own."""
+    """All models that can be picked by name: the default one, the other listed ones, then the user's own.
+
+    A file that cannot be used, for instance a truncated one, is an entry with an `error`; it hides no other model.
+    """
     entries = sorted(listed_models(), key=lambda entry: entry.name != DEFAULT_MODEL)
     names = {entry.name for entry in entries}
-    files = sorted(user_models_folder().glob("*.safetensors"))
-    return entries + [_own_entry(path) for path in files if path.stem not in names]
+    own = [path for path in sorted(user_models_folder().glob("*.safetensors")) if path.stem not in names]
+    return [_checked(entry) for entry in entries] + [_own_entry(path) for path in own]
 
 
 def find_model(name: str) -> ModelEntry:
@@ -132,12 +144,30 @@ def find_model(name: str) -> ModelEntry:
     return entries[name]
 
 
+def _checked(entry: ModelEntry) -> ModelEntry:
+    """A listed entry with what the header of its file adds."""
+    if not entry.installed:
+        return entry
+    try:
+        return replace(entry, training_spacing=read_card(entry.path).training_spacing)
+    except CheckpointError as error:
+        return replace(entry, error=str(error))
+
+
 def _own_entry(path: Path) -> ModelEntry:
     """The entry of a model that the user imported."""
     try:
         card = read_card(path)
     except CheckpointError as error:
-        return ModelEntry(path.stem, "Cannot be used", str(error))
+        return ModelEntry(path.stem, "Cannot be used", error=str(error))
     return ModelEntry(
-        path.stem, card.title, card.description, card.licence, card.training_data, card.citation, card.training_slices
+        name=path.stem,
+        title=card.title,
+        description=card.description,
+        licence=card.licence,
+        training_data=card.training_data,
+        citation=card.citation,
+        training_slices=card.training_slices,
+        training_spacing=card.training_spacing,
+        size=path.stat().st_size,
     )

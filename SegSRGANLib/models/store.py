@@ -1,7 +1,11 @@
-"""Downloading, importing and removing models in the user's folder (see `registry.user_models_folder`)."""
+"""Downloading, importing and removing models in the user's folder (see `registry.user_models_folder`).
+
+Needs neither torch nor safetensors, except to convert a weight file of the original project.
+"""
 
 from __future__ import annotations
 
+import filecmp
 import re
 import shutil
 from dataclasses import replace
@@ -11,11 +15,13 @@ from ..utils.atomic_files import atomic_path
 from ..utils.errors import CheckpointError
 from ..utils.optional import require
 from ..utils.progress import Progress, ShouldStop
-from .checkpoint import load_checkpoint, save_checkpoint
+from .card import card_in
 from .download import fetch
-from .keras_import import is_keras_file, read_keras_file
-from .registry import ModelEntry, find_model, listed_models, user_models_folder
+from .header import cannot_build, check_finite, is_keras_file, read_header
+from .registry import ModelEntry, find_model, list_models, listed_models, user_models_folder
 
+# what ARCHITECTURES calls the networks that predict images
+GENERATORS = ("generator", "original", "cascade", "srrecnn")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 
 
@@ -37,7 +43,7 @@ def download_model(name: str, progress: Progress | None = None, should_stop: Sho
         Cancelled: should_stop said so.
     """
     entry = find_model(name)
-    if entry.installed:
+    if entry.installed and not entry.error:
         return entry
     if not entry.url or not entry.fingerprint:
         raise CheckpointError(f"The model {name} has no verified address to download it from.")
@@ -49,13 +55,14 @@ def download_model(name: str, progress: Progress | None = None, should_stop: Sho
         _store(target, entry)
     finally:
         target.unlink(missing_ok=True)
-    return entry
+    return find_model(name)
 
 
 def import_model(file: str | Path, name: str | None = None, overwrite: bool = False) -> ModelEntry:
     """Add a model file that the user has: .safetensors, or HDF5 of the original project.
 
-    A file of the list is recognized by its content, whatever it is called.
+    A file of the list is recognized by its content, whatever it is called. A file that was imported under this name
+    before changes nothing.
 
     Args:
         file: to read; it stays where it is.
@@ -83,10 +90,22 @@ def import_model(file: str | Path, name: str | None = None, overwrite: bool = Fa
         known = replace(known or ModelEntry(name, name), name=name, file="", url="")
     if known.file:
         raise CheckpointError(f"{file.name} is the model {known.name}, which is already installed.")
+    if known.path.is_file() and filecmp.cmp(file, known.path, shallow=False):
+        return find_model(known.name)
     if known.path.exists() and not overwrite:
         raise CheckpointError(f"There is a model named {known.name} already; choose another name, or replace it.")
     _store(file, known)
     return find_model(known.name)
+
+
+def free_name(name: str, file: str | Path) -> str:
+    """`name`, or with a number after it when another model than the content of `file` is called so."""
+    taken = {entry.name: entry.path for entry in list_models()}
+    free, number = name, 1
+    while free in taken and not (taken[free].is_file() and filecmp.cmp(file, taken[free], shallow=False)):
+        number += 1
+        free = f"{name}-{number}"
+    return free
 
 
 def remove_model(name: str) -> None:
@@ -108,17 +127,40 @@ def remove_model(name: str) -> None:
 def _store(file: Path, entry: ModelEntry) -> None:
     """Check a file's content and put it into the user's folder as the model `entry`."""
     if is_keras_file(file):
-        card = entry.card()
-        if not entry.description:
-            card = replace(card, description=f"Converted from the weight file {file.name} of the original project.")
-        network, card = read_keras_file(file, card)
-        save_checkpoint(entry.path, network, card)
+        _convert(file, entry)
         return
-    network = load_checkpoint(file).network
-    if not hasattr(network, "minimum"):
-        raise CheckpointError(f"{file.name} holds a {type(network).__name__}, which does not predict images.")
+    check_importable(file)
     with atomic_path(entry.path) as temporary:
         shutil.copyfile(file, temporary)
+
+
+def _convert(file: Path, entry: ModelEntry) -> None:
+    """Make the model `entry` of a weight file of the original project."""
+    from .checkpoint import save_checkpoint  # these two need torch
+    from .keras_import import read_keras_file
+
+    card = entry.card()
+    if not entry.description:
+        card = replace(card, description=f"Converted from the weight file {file.name} of the original project.")
+    network, card = read_keras_file(file, card)
+    save_checkpoint(entry.path, network, card)
+
+
+def check_importable(file: Path) -> None:
+    """Look at all of a model file that can be judged without building its network.
+
+    Raises:
+        CheckpointError: truncated, damaged or foreign file, an impossible card, values that are not finite, or a
+            network that does not predict images.
+    """
+    header = read_header(file)
+    card_in(file, header)
+    architecture = header.description.get("architecture")
+    if architecture == "discriminator":
+        raise CheckpointError(f"{file.name} holds a discriminator, which does not predict images.")
+    if architecture not in GENERATORS:
+        raise cannot_build(file, ValueError(f"architecture {architecture!r:.80}"))
+    check_finite(file, header)
 
 
 def _name_from(file: Path) -> str:

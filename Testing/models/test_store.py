@@ -13,7 +13,8 @@ from SegSRGANLib.models import registry as weights
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import load_model, save_checkpoint
 from SegSRGANLib.models.registry import list_models, user_models_folder
-from SegSRGANLib.models.store import download_model, import_model, remove_model
+from SegSRGANLib.models.store import GENERATORS, download_model, free_name, import_model, remove_model
+from SegSRGANLib.networks.factory import ARCHITECTURES
 from SegSRGANLib.networks.segsrgan import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from SegSRGANLib.utils.errors import CheckpointError
 
@@ -77,6 +78,11 @@ class TestModels:
         save_checkpoint(tmp_path / "mine.safetensors", Generator(GeneratorConfig(2, 1)), ModelCard(title="My own"))
         import_model(tmp_path / "mine.safetensors")
         assert [(entry.name, entry.title) for entry in list_models()][2:] == [("mine", "My own")]
+        assert import_model(tmp_path / "mine.safetensors").name == "mine"  # it is there already
+        assert free_name("mine", tmp_path / "mine.safetensors") == "mine"
+        save_checkpoint(tmp_path / "mine.safetensors", Generator(GeneratorConfig(1, 1)), ModelCard(title="My own"))
+        assert free_name("mine", tmp_path / "mine.safetensors") == "mine-2"
+        assert free_name("segsrgan", tmp_path / "mine.safetensors") == "segsrgan-2"
         with pytest.raises(CheckpointError, match="already"):
             import_model(tmp_path / "mine.safetensors")
         import_model(tmp_path / "mine.safetensors", overwrite=True)
@@ -104,11 +110,6 @@ class TestModels:
         with pytest.raises(CheckpointError, match="came with the software"):
             remove_model("segsrgan")
 
-    def test_a_damaged_own_model_does_not_spoil_the_list(self):
-        user_models_folder().mkdir(parents=True)
-        (user_models_folder() / "broken.safetensors").write_bytes(b"nothing")
-        assert list_models()[-1].title == "Cannot be used"
-
     def test_the_commands(self, tmp_path):
         typer_testing = pytest.importorskip("typer.testing")
         pytest.importorskip("h5py")
@@ -126,6 +127,10 @@ class TestModels:
         assert run("remove", "original")[0] == 1
         status, answer = run("import", str(KERAS_FILE), "--progress", "json")
         assert status == 0 and json.loads(answer.splitlines()[-1])["name"] == "original"
+
+
+def test_the_networks_that_predict_images_are_known_without_torch():
+    assert {name for name, (_, network) in ARCHITECTURES.items() if network is not Discriminator} == set(GENERATORS)
 
 
 def test_the_released_files_are_listed_with_their_fingerprints():

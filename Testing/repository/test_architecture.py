@@ -88,12 +88,21 @@ def test_importing_does_not_load_torch(name):
     assert not loaded & {"torch", "SimpleITK", "matplotlib", "scipy", "typer"}
 
 
-def test_the_models_are_listed_without_torch():
+def test_models_are_listed_and_imported_without_torch_and_safetensors(tmp_path, monkeypatch):
+    """Slicer's panel does so before either is installed."""
+    monkeypatch.setenv("SEGSRGAN_HOME", str(tmp_path))
+    own = tmp_path / "own.safetensors"
+    own.write_bytes((ROOT / "Resources" / "Models" / "segsrgan-paper.safetensors").read_bytes())
+    with own.open("r+b") as stream:  # not the bundled file any more: another last weight
+        stream.seek(-2, 2)
+        stream.write(b"\0\0")
     loaded = _modules_loaded_by(
-        "import SegSRGANLib.quality.preflight; from SegSRGANLib.models import list_models; list_models()"
+        "sys.modules['torch'] = sys.modules['safetensors'] = None; import SegSRGANLib.quality.preflight; "
+        f"from SegSRGANLib.models import import_model, list_models; import_model({str(own)!r}); "
+        "assert list_models()[-1].name == 'own' and not any(model.error for model in list_models())"
     )
-    assert "SegSRGANLib.models.registry" in loaded
-    assert "torch" not in loaded
+    assert "SegSRGANLib.models.store" in loaded
+    assert "SegSRGANLib.models.checkpoint" not in loaded
 
 
 @pytest.mark.parametrize("name", PACKAGES)
