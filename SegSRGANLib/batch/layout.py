@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..data.classes import CORTEX, bids_label
+from ..data.classes import CORTEX, TISSUES, bids_label
 from ..io.bids import bids_name, entities_of
 from ..results.files import result_paths
 from ..utils.atomic_files import atomic_path
@@ -113,8 +113,11 @@ def _class_of(role: str) -> str:
 
 def _label_table(classes: list[str]) -> str:
     """The table beside a segmentation: index, name and abbreviation of each label."""
-    titles = {CORTEX: "Cortical gray matter"}
-    rows = [f"{index}\t{titles.get(name, name)}\t{bids_label(name)}" for index, name in enumerate(classes, start=1)]
+    titles = [TISSUES[name].title if name in TISSUES else name for name in classes]
+    rows = [
+        f"{index}\t{title}\t{bids_label(name)}"
+        for index, (name, title) in enumerate(zip(classes, titles, strict=True), start=1)
+    ]
     return "\n".join(["index\tname\tabbreviation", *rows]) + "\n"
 
 

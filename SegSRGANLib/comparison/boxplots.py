@@ -9,7 +9,7 @@ from typing import Any
 from ..utils.atomic_files import atomic_path
 from ..utils.notice import RESEARCH_USE_ONLY
 from ..utils.optional import require
-from ..visualization.palette import colour
+from ..visualization.palette import system_colour
 from .tables import INTENSITY, SEGMENTATION, Measure, Table
 
 _SHOWN = (INTENSITY[1], INTENSITY[3], SEGMENTATION[0], SEGMENTATION[2])  # in the brain; Dice and ASSD
@@ -54,7 +54,7 @@ def _draw(axis: Any, table: Table, measure: Measure) -> None:
         medianprops={"color": "black", "linewidth": 1.4},
     )  # fmt: skip
     for place, (title, found, box) in enumerate(zip(shown, shown.values(), boxes["boxes"], strict=True), 1):
-        box.set(facecolor=colour(title), alpha=0.55, linewidth=0.8)
+        box.set(facecolor=system_colour(title), alpha=0.55, linewidth=0.8)
         heights = [place + _JITTER * ((k % 5) - 2) / 2 for k in range(len(found))]
         axis.plot(found, heights, "o", color="black", markersize=2.2, alpha=0.6)
     axis.set_yticks(range(1, len(shown) + 1), list(shown), fontsize=8)

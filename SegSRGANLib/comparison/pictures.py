@@ -12,7 +12,7 @@ import numpy as np
 from ..utils.atomic_files import atomic_path
 from ..utils.notice import RESEARCH_USE_ONLY
 from ..utils.optional import require
-from ..visualization.palette import colour
+from ..visualization.palette import system_colour
 from .plan import TRUE_RESOLUTION, Plan, Row, Task
 from .store import Store
 from .systems import HR, SPLINE
@@ -57,7 +57,7 @@ def draw_grid(plan: Plan, task: Task, factor: float) -> None:
     if truth is None:
         return
     restored = [Row(factor, method.name) for method in plan.systems.methods]
-    volumes = [_Panel("high resolution", truth, colour(HR)), *_panels(store, task, restored)]
+    volumes = [_Panel("high resolution", truth, system_colour(HR)), *_panels(store, task, restored)]
     outlines = [p for p in _panels(store, task, _rows(plan, factor)) if f"{_PLANE}_labels" in p.planes]
     shown = outlines if f"{_PLANE}_labels" in truth else []
     figure = _draw(volumes, shown, truth, f"{task.key}, slices {factor:g} times as thick as the voxels")
@@ -81,7 +81,7 @@ def _panels(store: Store, task: Task, rows: list[Row]) -> list[_Panel]:
     for row in rows:
         planes = store.read_planes(task.key, row)
         if planes is not None:
-            panels.append(_Panel(_title(row), planes, colour(row.title)))
+            panels.append(_Panel(_title(row), planes, system_colour(row.title)))
     return panels
 
 
@@ -170,19 +170,22 @@ def _draw_volume(axes: Any, panel: _Panel, view: _View) -> None:
     )  # fmt: skip
     axes[0].add_patch(patch)
     view.show(axes[1], plane[view.box])
-    if panel.colour != colour(HR):
+    if panel.colour != system_colour(HR):
         error = np.abs(plane - view.reference)
         axes[2].imshow(error, cmap="inferno", vmin=0, vmax=_MOST_ERROR, aspect=view.aspect, interpolation="nearest")
     else:
         view.show(axes[2], plane)
-        _contour(axes[2], view.cortex, colour(HR), 0.7)
-        axes[2].set_title("true cortex", fontsize=8, color=colour(HR), pad=3)
+        _contour(axes[2], view.cortex, system_colour(HR), 0.7)
+        axes[2].set_title("true cortex", fontsize=8, color=system_colour(HR), pad=3)
 
 
 def _draw_outline(axis: Any, panel: _Panel, view: _View) -> None:
     """The detail of the true volume, with the true cortex and a system's."""
     view.show(axis, view.reference[view.box])
-    for labels, line, width in ((view.cortex, colour(HR), 0.9), (panel.planes[f"{_PLANE}_labels"], panel.colour, 1.2)):
+    for labels, line, width in (
+        (view.cortex, system_colour(HR), 0.9),
+        (panel.planes[f"{_PLANE}_labels"], panel.colour, 1.2),
+    ):
         _contour(axis, labels[view.box], line, width)
     axis.set_title(panel.title, fontsize=8, pad=3)
 

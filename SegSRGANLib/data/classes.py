@@ -1,4 +1,4 @@
-"""The classes that a model segments: their names, in files too, and one label map out of their probabilities.
+"""The classes that a model segments: names, colours, codes, and one label map out of their probabilities.
 
 Most models know one class, the cortex. Class number k of a model is channel k of its network (channel 0 is the
 intensity) and label k of its results.
@@ -7,13 +7,62 @@ intensity) and label k of its results.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 CORTEX = "cortex"
 MOST_CLASSES = 255  # labels are uint8
-_BIDS_NAMES = {CORTEX: "CGM"}  # BIDS 1.10, the standard's abbreviations of tissues
+Colour = tuple[int, int, int]  # RGB, 0 to 255
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """A class that terminologies know.
+
+    name: as models call it. title: as Slicer and BIDS tables show it. colour: in every picture, in Slicer and in DICOM.
+    code: SNOMED CT concept, "" where none covers the tissue. meaning: the concept's, in the words of DICOM's context
+        groups 7140 and 7153 (PS3.16). bids: abbreviation of BIDS 1.10 for common image-derived labels, "" where it has
+        none.
+    """
+
+    name: str
+    title: str
+    colour: Colour
+    code: str = ""
+    meaning: str = ""
+    bids: str = ""
+
+
+# Colours of Okabe and Ito, and a red: colour-blind readers can tell them apart, and all stand out on grey.
+TISSUES = {
+    tissue.name: tissue
+    for tissue in (
+        Tissue(CORTEX, "Cerebral cortex", (240, 140, 51), "40146001", "Cerebral cortex", "CGM"),
+        Tissue("white matter", "White matter", (86, 180, 233), "68523003", "Cerebral White Matter", "WM"),
+        Tissue("ventricles", "Ventricles", (0, 114, 178), "35764002", "Brain ventricle"),
+        Tissue("outer CSF", "Outer CSF", (0, 158, 115), "33930006", "Cranial Subarachnoid Space"),
+        # basal ganglia and thalamus together: no concept of the context groups
+        Tissue("deep grey matter", "Deep grey matter", (240, 228, 66), bids="SGM"),
+        Tissue("cerebellum", "Cerebellum", (204, 121, 167), "113305005", "Cerebellum", "CBM"),
+        Tissue("brainstem", "Brainstem", (204, 51, 17), "119238007", "Brain Stem", "BS"),
+    )
+}
+_MORE_COLOURS: tuple[Colour, ...] = ((136, 34, 85), (170, 220, 90), (102, 102, 204), (187, 187, 187))
+
+
+def display_colours(names: Sequence[str]) -> tuple[Colour, ...]:
+    """One colour for each of a model's classes: that of the tissue, or one that none of the others has.
+
+    With more classes than colours, those begin again.
+    """
+    taken = {TISSUES[name].colour for name in names if name in TISSUES}
+    every = [*(tissue.colour for tissue in TISSUES.values()), *_MORE_COLOURS]
+    free = [colour for colour in every if colour not in taken] or every
+    others = [name for name in names if name not in TISSUES]
+    colours = {name: free[k % len(free)] for k, name in enumerate(others)}
+    return tuple(TISSUES[name].colour if name in TISSUES else colours[name] for name in names)
 
 
 def checked_names(names: Iterable[str]) -> tuple[str, ...]:
@@ -42,9 +91,12 @@ def file_part(name: str) -> str:
 
 
 def bids_label(name: str) -> str:
-    """A class's name as the value of the BIDS entity `label`: "white matter" is "WhiteMatter", the cortex "CGM"."""
+    """A class's name as the value of the BIDS entity `label`: "ventricles" is "Ventricles", the cortex "CGM"."""
     part = file_part(name)
-    return _BIDS_NAMES.get(part) or "".join(word[:1].upper() + word[1:] for word in part.split("-"))
+    tissue = TISSUES.get(part.replace("-", " "))
+    if tissue and tissue.bids:
+        return tissue.bids
+    return "".join(word[:1].upper() + word[1:] for word in part.split("-"))
 
 
 def label_map(probabilities: np.ndarray, threshold: float) -> np.ndarray:

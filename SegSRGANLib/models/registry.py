@@ -26,7 +26,8 @@ class ModelEntry:
 
     A bundled model has `file`; one that can be downloaded has `url`; one of the user's own has neither.
 
-    name: as the user writes it. title, description, licence, training_data, citation: texts.
+    name: as the user writes it. summary: two plain sentences. title, description, licence, training_data,
+        citation: texts.
     training_slices: slice thickness in mm, from and to, that it was trained for.
     training_spacing: voxel spacing in mm, from and to, of the results it was trained for; None while it is not
         installed.
@@ -39,6 +40,7 @@ class ModelEntry:
 
     name: str
     title: str
+    summary: str = ""
     description: str = ""
     licence: str = ""
     training_data: str = ""

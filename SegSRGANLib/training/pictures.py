@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 
 from ..utils.atomic_files import atomic_path
 from ..utils.optional import require
+from ..visualization.palette import class_colours
+from ..visualization.planes import cut_plane
 from .history import Row
 from .validation import ValidationCase, predicted_labels
-
-_OUTLINES = ("tab:orange", "tab:cyan", "tab:green", "tab:pink", "tab:olive")  # of the first class, the second ...
 
 
 def draw_curves(path: Path, rows: list[Row]) -> None:
@@ -46,19 +47,25 @@ def draw_example(path: Path, case: ValidationCase, predicted: np.ndarray) -> Non
     columns = [("spline", low, None), ("network", predicted[0] * case.scale, None), ("truth", truth, None)]
     if labels is not None:
         columns += [("segmentation", truth, labels), ("true segmentation", truth, wanted)]
-    centre = [int(v.mean()) for v in np.nonzero(wanted)]
+    colours = class_colours(tuple(case.subject.wanted))
+    _, y, x = (int(v.mean()) for v in np.nonzero(wanted))
     figure = _figure(3 * len(columns), 6)
     for column, (title, volume, contour) in enumerate(columns):
-        for row, place in enumerate(((slice(None), centre[1]), (slice(None), slice(None), centre[2]))):
+        for row, (axis, index) in enumerate(((1, y), (0, x))):
             axes = figure.add_subplot(2, len(columns), row * len(columns) + column + 1)
-            axes.imshow(volume[place], cmap="gray", vmin=0, vmax=1, origin="lower")
-            for number in [] if contour is None else np.unique(contour[place][contour[place] > 0]):
-                colour = _OUTLINES[(number - 1) % len(_OUTLINES)]
-                axes.contour(contour[place] == number, [0.5], colors=colour, linewidths=0.7)
+            axes.imshow(_plane(volume, axis, index), cmap="gray", vmin=0, vmax=1)
+            labels_here = np.zeros((1, 1)) if contour is None else _plane(contour, axis, index)
+            for number in np.unique(labels_here[labels_here > 0]):
+                axes.contour(labels_here == number, [0.5], colors=colours[number - 1], linewidths=0.7)
             axes.set_axis_off()
             if row == 0:
                 axes.set_title(title)
     _save(figure, path)
+
+
+def _plane(volume: np.ndarray, axis: int, index: int) -> np.ndarray:
+    """Of a training subject's array, which is upright (see `data.loading`)."""
+    return cut_plane(sitk.GetImageFromArray(volume), axis, index).pixels
 
 
 def _curve(axes: Any, rows: list[Row], name: str, style: str) -> None:

@@ -8,8 +8,8 @@ __getattr__, __all__ = exported(
     __name__,
     {
         "qc_picture": ["Column", "draw_planes", "draw_enhancement"],
-        "planes": ["Cut"],
+        "planes": ["Cut", "cut_plane", "grey_window", "upright"],
         "overlays": ["draw_cross_sections"],
-        "palette": ["colour"],
+        "palette": ["class_colours", "system_colour"],
     },
 )

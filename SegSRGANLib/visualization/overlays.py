@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from ..data.classes import display_colours
 from ..data.grid import Grid
 from ..inference.enhancement import Enhancement
 from ..transforms.resample import resample_labels, upsample
 from ..utils.optional import require
+from .palette import TOO_BRIGHT, TOO_DARK, UNSURE
+from .planes import Plane, cut_plane, extent, grey_window, upright
 
-_NAMES = ("sagittal", "coronal", "axial")
 _LARGEST = 512  # pixels of a side
 _JPEG_QUALITY = 85
-_OUTLINE = (255, 93, 59)
-_TOO_BRIGHT, _TOO_DARK, _UNSURE = (255, 60, 40), (60, 120, 255), (255, 200, 0)
 _SHOWN_FROM, _FULL_AT = 3.0, 8.0  # robust standard deviations of the consistency map
 _MOST_DEVIATION = 0.1  # of the intensity range: shown with the full colour
 
 
 @dataclass(frozen=True)
-class Plane:
+class Section:
     """One cross-section. name: axial, coronal or sagittal. width, height: mm. layers: data URIs by name."""
 
     name: str
@@ -34,7 +34,7 @@ class Plane:
     layers: dict[str, str]
 
 
-def draw_cross_sections(result: Enhancement, image: sitk.Image, point: np.ndarray) -> list[Plane]:
+def draw_cross_sections(result: Enhancement, image: sitk.Image, point: np.ndarray) -> list[Section]:
     """The three planes of a result through a point, as radiologists see them.
 
     Args:
@@ -51,7 +51,7 @@ def draw_cross_sections(result: Enhancement, image: sitk.Image, point: np.ndarra
     grid = Grid.of(result.sr)
     index = np.round(result.sr.TransformPhysicalPointToContinuousIndex([float(p) for p in point])).astype(int)
     index = np.clip(index, 0, np.array(grid.size) - 1)
-    windows = _window(image), _window(result.sr)
+    windows = grey_window(image), grey_window(result.sr)
     return [_draw(result, image, _slab(grid, axis, int(index[axis])), windows) for axis in (2, 1, 0)]
 
 
@@ -59,9 +59,8 @@ def middle_of(result: Enhancement) -> np.ndarray:
     """A point in the middle of the cortex, a little beside the midline, or of the field of view. LPS, mm."""
     index = (np.array(result.sr.GetSize()) - 1) / 2
     if result.labels is not None:
-        voxels = np.nonzero(sitk.GetArrayViewFromImage(result.labels))
-        if voxels[0].size:
-            index = np.array([(np.percentile(v, 1) + np.percentile(v, 99)) / 2 for v in reversed(voxels)])
+        corners = extent(result.labels)
+        index = index if corners is None else corners.mean(axis=0)
     return np.array(result.sr.TransformContinuousIndexToPhysicalPoint(index.tolist()))
 
 
@@ -74,53 +73,43 @@ def _slab(grid: Grid, axis: int, index: int) -> Grid:
 
 def _draw(
     result: Enhancement, image: sitk.Image, slab: Grid, windows: tuple[tuple[float, float], tuple[float, float]]
-) -> Plane:
+) -> Section:
     def cut(volume: sitk.Image) -> np.ndarray:
-        return _upright(resample_labels(volume, slab))
+        return _only_plane(resample_labels(volume, slab)).pixels
 
-    sr = cut(result.sr)
+    sr = _only_plane(resample_labels(result.sr, slab))
     layers = {
         "scan": _grey(cut(image), windows[0]),
-        "spline": _grey(_upright(upsample(image, slab)), windows[0]),
-        "result": _grey(sr, windows[1]),
+        "spline": _grey(_only_plane(upsample(image, slab)).pixels, windows[0]),
+        "result": _grey(sr.pixels, windows[1]),
     }
     if result.labels is not None:
-        labels = cut(result.labels)
-        edges = [_edge(labels == number) for number in range(1, 1 + len(result.probabilities))]
-        layers["outline"] = _overlay(np.any(edges, axis=0).astype(np.float32), _OUTLINE)
+        layers["outline"] = _outlines(cut(result.labels), tuple(result.probabilities))
     if "consistency" in result.maps:
         z = cut(result.maps["consistency"])
         strength = np.clip((np.abs(z) - _SHOWN_FROM) / (_FULL_AT - _SHOWN_FROM), 0, 1)
-        layers["consistency"] = _overlay(0.8 * strength, _TOO_BRIGHT, _TOO_DARK, z < 0)
+        layers["consistency"] = _overlay(0.8 * strength, TOO_BRIGHT, TOO_DARK, z < 0)
     if "sr-deviation" in result.maps:
         share = cut(result.maps["sr-deviation"]) / (_MOST_DEVIATION * windows[1][1])
-        layers["deviation"] = _overlay(0.8 * np.clip(share, 0, 1), _UNSURE)
+        layers["deviation"] = _overlay(0.8 * np.clip(share, 0, 1), UNSURE)
     if "cortex-entropy" in result.maps:
-        layers["entropy"] = _overlay(0.8 * cut(result.maps["cortex-entropy"]), _UNSURE)
-    name, (row, column) = _plane_of(slab)
-    return Plane(name, round(sr.shape[1] * column, 2), round(sr.shape[0] * row, 2), layers)
+        layers["entropy"] = _overlay(0.8 * cut(result.maps["cortex-entropy"]), UNSURE)
+    height, width = np.array(sr.pixels.shape) * sr.spacing
+    return Section(sr.name, round(float(width), 2), round(float(height), 2), layers)
 
 
-def _upright(slab: sitk.Image) -> np.ndarray:
-    """One layer as seen by radiologists: anterior or superior up, the patient's right at the left; (rows, columns)."""
-    oriented = sitk.DICOMOrient(slab, "LPS")
-    axis = oriented.GetSize().index(1)
-    pixels = np.take(sitk.GetArrayFromImage(oriented), 0, axis=2 - axis)
-    return pixels if axis == 2 else pixels[::-1]
+def _only_plane(slab: sitk.Image) -> Plane:
+    """The plane of a volume that is one voxel thick."""
+    oriented = upright(slab)
+    return cut_plane(oriented, oriented.GetSize().index(1), 0)
 
 
-def _plane_of(slab: Grid) -> tuple[str, tuple[float, float]]:
-    """The name of a layer's plane, and mm of a row and of a column."""
-    oriented = sitk.DICOMOrient(slab.image(np.zeros(slab.shape, np.uint8)), "LPS")
-    axis, spacing = oriented.GetSize().index(1), oriented.GetSpacing()
-    across, down = (k for k in range(3) if k != axis)
-    return _NAMES[axis], (spacing[down], spacing[across])
-
-
-def _window(image: sitk.Image) -> tuple[float, float]:
-    array = sitk.GetArrayViewFromImage(image)
-    positive = array[array > 0]
-    return min(float(np.percentile(array, 0.5)), 0.0), float(np.percentile(positive, 99.5)) if positive.size else 1.0
+def _outlines(labels: np.ndarray, classes: tuple[str, ...]) -> str:
+    """The border of each class in its colour."""
+    pixels = np.zeros((*labels.shape, 4), np.uint8)
+    for number, colour in enumerate(display_colours(classes), start=1):
+        pixels[_edge(labels == number)] = (*colour, 255)
+    return _encoded(require("PIL.Image", extra="report").fromarray(pixels), "PNG", optimize=True)
 
 
 def _edge(inside: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Cross-sections of results, kept for the pictures when the volumes are gone."""
+"""Cross-sections as radiologists see them: anterior and superior up, the patient's right at the left."""
 
 from __future__ import annotations
 
@@ -7,8 +7,52 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from ..transforms.components import bounding_box
+
 PLANES = ("sagittal", "coronal", "axial")  # across x, y and z
 _MARGIN = 5.0  # mm around the brain
+_STRAY = 0.5  # percent of the voxels at either end that may be stray
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One cross-section. pixels: (rows, columns). spacing: mm of a row and of a column."""
+
+    name: str
+    pixels: np.ndarray
+    spacing: tuple[float, float]
+
+
+def upright(image: sitk.Image) -> sitk.Image:
+    """The volume with its axes in the order and sense closest to LPS."""
+    return sitk.DICOMOrient(image, "LPS")
+
+
+def cut_plane(image: sitk.Image, axis: int, index: int) -> Plane:
+    """One plane of an upright volume.
+
+    Args:
+        image: see `upright`. axis: the plane lies across x (0), y (1) or z (2). index: of its voxels along that axis.
+    """
+    pixels = np.take(sitk.GetArrayViewFromImage(image), index, axis=2 - axis)
+    spacing = image.GetSpacing()
+    across, down = (k for k in range(3) if k != axis)
+    return Plane(PLANES[axis], pixels if axis == 2 else pixels[::-1], (spacing[down], spacing[across]))
+
+
+def grey_window(image: sitk.Image) -> tuple[float, float]:
+    """Grey levels up to the 99.5th percentile of the positive voxels; interpolation's undershoots count as dark."""
+    array = sitk.GetArrayViewFromImage(image)
+    positive = array[array > 0]
+    return float(min(np.percentile(array, 0.5), 0)), float(np.percentile(positive, 99.5)) if positive.size else 1.0
+
+
+def extent(labels: sitk.Image) -> np.ndarray | None:
+    """The voxels (x, y, z) between which nearly all that is not 0 lies, (2, 3); None where all is 0."""
+    voxels = np.nonzero(sitk.GetArrayViewFromImage(labels))
+    if not voxels[0].size:
+        return None
+    return np.array([np.percentile(v, (_STRAY, 100 - _STRAY)) for v in reversed(voxels)]).T
 
 
 @dataclass(frozen=True)
@@ -16,7 +60,7 @@ class Cut:
     """Where to cut volumes in LPS order: a point in voxels (x, y, z), a box around the brain. peak: largest value."""
 
     point: tuple[int, int, int]
-    box: tuple[tuple[int, int], ...]
+    box: tuple[slice, slice, slice]
     peak: float
 
     @classmethod
@@ -26,20 +70,18 @@ class Cut:
         Args:
             hr: the volume. truth: its cortex, not 0. mask: its brain, not 0; all on one grid.
         """
-        upright = _upright(hr)
-        values = sitk.GetArrayFromImage(upright)
+        volume = upright(hr)
+        values = sitk.GetArrayViewFromImage(volume)
         peak = float(values.max())
         shown = next((image for image in (truth, mask) if image is not None), None)
-        inside = values > 0.1 * peak if shown is None else sitk.GetArrayFromImage(_upright(shown)) != 0
-        spacing, point, box = upright.GetSpacing(), [], []
-        for axis in range(3):
-            hits = np.flatnonzero(inside.any(axis=tuple(k for k in range(3) if k != 2 - axis)))
-            low, high = (int(hits[0]), int(hits[-1])) if hits.size else (0, inside.shape[2 - axis] - 1)
-            margin = round(_MARGIN / spacing[axis])
-            # the hemisphere at the right of the picture: on the midline there is little cortex
-            point.append(round(low + (0.68, 0.55, 0.55)[axis] * (high - low)))
-            box.append((max(0, low - margin), min(inside.shape[2 - axis], high + 1 + margin)))
-        return cls(tuple(point), tuple(box), peak)  # type: ignore[arg-type]
+        inside = values > 0.1 * peak if shown is None else sitk.GetArrayFromImage(upright(shown)) != 0
+        if not inside.any():
+            inside = np.ones_like(inside)
+        core = bounding_box(inside)[::-1]
+        box = bounding_box(inside, [round(_MARGIN / s) for s in reversed(volume.GetSpacing())])[::-1]
+        # the hemisphere at the right of the picture: on the midline there is little cortex
+        x, y, z = (round(c.start + at * (c.stop - 1 - c.start)) for c, at in zip(core, (0.68, 0.55, 0.55), strict=True))
+        return cls((x, y, z), box, peak)
 
     def planes(self, image: sitk.Image | None, labels: sitk.Image | None) -> dict[str, np.ndarray]:
         """The three planes of a volume, float16 relative to the brightest value, and of its segmentation, uint8.
@@ -52,24 +94,11 @@ class Cut:
         for kind, suffix in ((image, ""), (labels, "_labels")):
             if kind is None:
                 continue
-            upright = _upright(kind)
-            spacing, array = upright.GetSpacing(), sitk.GetArrayFromImage(upright)
+            volume = upright(kind)[self.box]
             for axis, name in enumerate(PLANES):
-                plane = self._plane(array, axis)
+                plane = cut_plane(volume, axis, self.point[axis] - self.box[axis].start)
                 found[name + suffix] = (
-                    (plane != 0).astype(np.uint8) if suffix else (plane / self.peak).astype(np.float16)
+                    (plane.pixels != 0).astype(np.uint8) if suffix else (plane.pixels / self.peak).astype(np.float16)
                 )
-                across, down = (k for k in range(3) if k != axis)
-                found[f"aspect_{name}"] = np.array(spacing[down] / spacing[across])
+                found[f"aspect_{name}"] = np.array(plane.spacing[0] / plane.spacing[1])
         return found
-
-    def _plane(self, array: np.ndarray, axis: int) -> np.ndarray:
-        """One plane of an array (z, y, x) in LPS order; anterior or superior up, the patient's right at the left."""
-        box = [slice(*self.box[k]) for k in (2, 1, 0)]
-        box[2 - axis] = slice(self.point[axis], self.point[axis] + 1)
-        plane = np.squeeze(array[tuple(box)], axis=2 - axis)
-        return plane if axis == 2 else plane[::-1]
-
-
-def _upright(image: sitk.Image) -> sitk.Image:
-    return sitk.DICOMOrient(image, "LPS")

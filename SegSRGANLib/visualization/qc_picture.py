@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
+from ..data.classes import CORTEX
 from ..inference.enhancement import Enhancement
 from ..utils.notice import RESEARCH_USE_ONLY
 from ..utils.optional import require
+from .palette import BRAIN_MASK, class_colours
+from .planes import PLANES, cut_plane, extent, grey_window, upright
 
-_PLANES = ("axial", "coronal", "sagittal")
-_OUTLINES = ("#ff5d3b", "#3bc8ff", "#ffd23b", "#7dff6b", "#d97bff")  # of label 1, 2 ...; then again
-_MASK_LABEL = 2  # its outline has another colour than that of the cortex
+_CORTEX_ALONE = class_colours([CORTEX])
 _MARGIN = 12.0  # mm shown around the outline
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a picture: a volume, its title, and optionally a label map to outline."""
+    """One column of a picture: a volume, its title, and optionally a label map to outline.
+
+    colours: of the outlines of label 1, 2 ...; then again.
+    """
 
     title: str
     image: sitk.Image
     outline: sitk.Image | None = None
+    colours: tuple[str, ...] = _CORTEX_ALONE
 
 
 def draw_enhancement(image: sitk.Image, result: Enhancement, path: str | Path, name: str) -> None:
@@ -36,11 +41,12 @@ def draw_enhancement(image: sitk.Image, result: Enhancement, path: str | Path, n
         image: the input. result: what `enhance` made of it.
         path: a .png file. name: of the result.
     """
-    mask = None if result.mask is None else result.mask * _MASK_LABEL
-    columns = [Column("input" if mask is None else "input, brain", image, mask), Column("super-resolved", result.sr)]
+    title = "input" if result.mask is None else "input, brain"
+    columns = [Column(title, image, result.mask, (BRAIN_MASK,)), Column("super-resolved", result.sr)]
     if result.labels is not None:
-        title = next(iter(result.probabilities)) if len(result.probabilities) == 1 else "segmentation"
-        columns.append(Column(title, result.sr, result.labels))
+        classes = tuple(result.probabilities)
+        title = classes[0] if len(classes) == 1 else "segmentation"
+        columns.append(Column(title, result.sr, result.labels, class_colours(classes)))
     draw_planes(columns, path, name)
 
 
@@ -59,7 +65,7 @@ def draw_planes(columns: Sequence[Column], path: str | Path, title: str) -> None
         MissingPackage: matplotlib is not installed.
     """
     figure_type = require("matplotlib.figure", extra="report").Figure
-    oriented = [Column(c.title, _upright(c.image), c.outline and _upright(c.outline)) for c in columns]
+    oriented = [replace(c, image=upright(c.image), outline=c.outline and upright(c.outline)) for c in columns]
     focus, box = _focus_and_box(oriented)
     width, depth, height = box[1] - box[0]
     ratios = [depth / width, height / width, height / depth]
@@ -69,28 +75,23 @@ def draw_planes(columns: Sequence[Column], path: str | Path, title: str) -> None
         for row, axis in enumerate((2, 1, 0)):
             _draw_plane(axes[row][k], column, axis, focus, box)
         axes[0][k].set_title(column.title, color="white", fontsize=11)
-    for row, plane in enumerate(_PLANES):
-        axes[row][0].set_ylabel(plane, color="white", fontsize=10)
+    for row, name in enumerate(reversed(PLANES)):
+        axes[row][0].set_ylabel(name, color="white", fontsize=10)
     figure.suptitle(title, color="white", fontsize=12)
     figure.text(0.5, -0.01, RESEARCH_USE_ONLY, color="gray", fontsize=7, ha="center", va="top")
     figure.savefig(path, dpi=100, facecolor="black", bbox_inches="tight", format="png")
 
 
-def _upright(image: sitk.Image) -> sitk.Image:
-    """The volume with its axes in the order and sense closest to LPS."""
-    return sitk.DICOMOrient(image, "LPS")
-
-
 def _draw_plane(axes: Any, column: Column, axis: int, focus: np.ndarray, box: np.ndarray) -> None:
-    plane, extent = _plane(column.image, axis, focus)
-    low, high = _window(column.image)
-    axes.imshow(plane, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="nearest")
+    plane, place = _plane(column.image, axis, focus)
+    low, high = grey_window(column.image)
+    axes.imshow(plane, cmap="gray", vmin=low, vmax=high, extent=place, interpolation="nearest")
     if column.outline is not None:
-        labels, extent = _plane(column.outline, axis, focus)
+        labels, place = _plane(column.outline, axis, focus)
         for label in np.unique(labels[labels > 0]).astype(int):
-            colour, inside = _OUTLINES[(label - 1) % len(_OUTLINES)], labels == label
+            colour, inside = column.colours[(label - 1) % len(column.colours)], labels == label
             if not inside.all():
-                axes.contour(inside, levels=[0.5], colors=colour, linewidths=0.7, extent=extent, origin="upper")
+                axes.contour(inside, levels=[0.5], colors=colour, linewidths=0.7, extent=place, origin="upper")
     across, down = [k for k in range(3) if k != axis]
     axes.set_xlim(box[0, across], box[1, across])
     axes.set_ylim(*(box[:, down] if down == 2 else box[::-1, down]))
@@ -102,15 +103,11 @@ def _draw_plane(axes: Any, column: Column, axis: int, focus: np.ndarray, box: np
 
 
 def _plane(image: sitk.Image, axis: int, focus: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
-    """The slice across `axis` (x, y, z) nearest to the focus, and its place (left, right, bottom, top) in mm."""
-    size, spacing = image.GetSize(), image.GetSpacing()
-    index = int(np.clip(np.floor(focus[axis] / spacing[axis]), 0, size[axis] - 1))
-    plane = np.take(sitk.GetArrayViewFromImage(image), index, axis=2 - axis).astype(np.float32)
-    across, down = [k for k in range(3) if k != axis]
-    width, height = size[across] * spacing[across], size[down] * spacing[down]
-    if down == 2:  # superior up: z grows upwards
-        return plane[::-1], (0, width, 0, height)
-    return plane, (0, width, height, 0)
+    """The plane across `axis` (x, y, z) nearest to the focus, and its place (left, right, bottom, top) in mm."""
+    index = int(np.clip(np.floor(focus[axis] / image.GetSpacing()[axis]), 0, image.GetSize()[axis] - 1))
+    plane = cut_plane(image, axis, index)
+    height, width = np.array(plane.pixels.shape) * plane.spacing
+    return plane.pixels, (0, width, height, 0) if axis == 2 else (0, width, 0, height)
 
 
 def _focus_and_box(columns: Sequence[Column]) -> tuple[np.ndarray, np.ndarray]:
@@ -122,17 +119,9 @@ def _focus_and_box(columns: Sequence[Column]) -> tuple[np.ndarray, np.ndarray]:
     first = columns[0].image
     whole = np.array([np.zeros(3), np.array(first.GetSize()) * first.GetSpacing()])
     outline = next((c.outline for c in columns if c.outline is not None), None)
-    if outline is None or not sitk.GetArrayViewFromImage(outline).any():
+    shown = None if outline is None else extent(outline)
+    if outline is None or shown is None:
         return whole.mean(axis=0), whole
-    voxels = np.nonzero(sitk.GetArrayViewFromImage(outline))
-    # the outermost half percent may be stray voxels
-    corners = np.array([np.percentile(v, (0.5, 99.5)) for v in reversed(voxels)]).T * outline.GetSpacing()
+    corners = shown * outline.GetSpacing()
     focus = corners.mean(axis=0) + (0.06 * np.diff(corners[:, 0])[0], 0, 0)  # beside the midline, where the cortex is
     return focus, np.clip(corners + np.array([[-_MARGIN], [_MARGIN]]), whole[0], whole[1])
-
-
-def _window(image: sitk.Image) -> tuple[float, float]:
-    """Grey levels up to the 99.5th percentile of the positive voxels; interpolation's undershoots count as dark."""
-    array = sitk.GetArrayViewFromImage(image)
-    positive = array[array > 0]
-    return (float(min(np.percentile(array, 0.5), 0)), float(np.percentile(positive, 99.5)) if positive.size else 1.0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from SegSRGANLib.data.classes import bids_label, checked_names, file_part, label_map
+from SegSRGANLib.data.classes import TISSUES, bids_label, checked_names, display_colours, file_part, label_map
 
 
 def _coarse(classes, seed):
@@ -29,7 +29,8 @@ def test_one_class_is_the_threshold():
 
 
 def test_names_in_files():
-    assert file_part("white matter") == "white-matter" and bids_label("white matter") == "WhiteMatter"
+    assert file_part("white matter") == "white-matter" and bids_label("white matter") == "WM"
+    assert file_part("outer CSF") == "outer-CSF" and bids_label("outer CSF") == "OuterCSF"
     assert file_part("../grey (deep)") == "grey-deep" and bids_label("../grey (deep)") == "GreyDeep"
     assert file_part("cortex") == "cortex" and bids_label("cortex") == "CGM"
     assert checked_names(["cortex", "white matter"]) == ("cortex", "white matter")
@@ -52,3 +53,32 @@ def test_names_in_files():
 def test_names_that_cannot_be(names, sentence):
     with pytest.raises(ValueError, match=sentence):
         checked_names(names)
+
+
+def test_every_tissue_looks_and_is_named_differently():
+    names = tuple(TISSUES)
+    assert checked_names(names) == names
+    assert len({bids_label(name) for name in names}) == len(set(display_colours(names))) == len(names)
+    assert display_colours(names) == tuple(tissue.colour for tissue in TISSUES.values())
+
+
+def test_other_classes_take_colours_that_no_tissue_of_the_model_has():
+    names = ("lesion", "cortex", "cyst", "ventricles")
+    colours = display_colours(names)
+    assert colours[1] == TISSUES["cortex"].colour and colours[3] == TISSUES["ventricles"].colour
+    assert len(set(colours)) == 4
+    assert len(display_colours([f"c{k}" for k in range(255)])) == 255
+    assert len(set(display_colours([*TISSUES, *(f"c{k}" for k in range(4))]))) == 11
+
+
+def test_codes_are_those_of_dicom():
+    """The context groups of PS3.16 for brain structures and for segmentations of the nervous system."""
+    concepts = pytest.importorskip("pydicom.sr._concepts_dict").concepts["SCT"]
+    known = {
+        (code, meaning)
+        for codes in concepts.values()
+        for code, (meaning, groups) in codes.items()
+        if {7140, 7153} & set(groups)
+    }
+    for tissue in TISSUES.values():
+        assert (tissue.code == "" and not tissue.meaning) or (tissue.code, tissue.meaning) in known, tissue.name

@@ -105,11 +105,11 @@ def test_a_bids_cohort_lists_every_class(trained, tmp_path):
     outcome = process(job, batch, load_checkpoint(path))
     assert outcome.status == DONE, outcome.reason
     folder, prefix = tmp_path / "out" / "sub-01" / "anat", "sub-01_space-orig_res-0p8mm"
-    for label in ("CGM", "WhiteMatter", "Fluid"):
+    for label in ("CGM", "WM", "Fluid"):
         assert (folder / f"{prefix}_label-{label}_desc-segsrgan_probseg.nii.gz").is_file()
         assert (folder / f"{prefix}_label-{label}_desc-segsrgan_probseg.json").is_file()
     rows = (folder / f"{prefix}_desc-segsrgan_dseg.tsv").read_text().splitlines()
-    assert rows[1:] == ["1\tCortical gray matter\tCGM", "2\twhite matter\tWhiteMatter", "3\tfluid\tFluid"]
+    assert rows[1:] == ["1\tCerebral cortex\tCGM", "2\tWhite matter\tWM", "3\tfluid\tFluid"]
     listed = set(outcome.record["files"]) | {f"{prefix}_desc-segsrgan_record.json"}
     assert {item.name for item in folder.iterdir()} == listed
 

@@ -8,17 +8,13 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ...data.classes import CORTEX, file_part
+from ...data.classes import CORTEX, TISSUES, Colour, display_colours, file_part
 from ...utils.notice import RESEARCH_USE_ONLY
 from ...utils.optional import require
 from .mr_series import MANUFACTURER, Maker, code, contributing_equipment, derived_series_number, new_uid
 from .study import DicomSource
 
-# As in Slicer's terminology, so that Slicer shows its own name for the cortex.
 _CATEGORY = ("123037004", "SCT", "Anatomical Structure")
-_CORTEX = ("40146001", "SCT", "Cerebral cortex")
-# RGB, for one class after the other; the first stands out on grey images, also for colour-blind eyes
-_COLORS = ((240, 140, 51), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167), (0, 114, 178))
 _OWN_SCHEME = "99SEGSRGAN"  # DICOM PS3.3, 8.2: a private coding scheme begins with 99
 _ARTIFICIAL_INTELLIGENCE = ("123110", "DCM", "Artificial Intelligence")
 
@@ -30,7 +26,7 @@ def make_segmentation(
 
     Args:
         labels: 1 is the first class, 2 the second ...; on the grid of the series.
-        classes: their names. The cortex has its SNOMED CT code, any other class one of our own with its name.
+        classes: their names. Known tissues have their SNOMED CT code, other classes one of our own with their name.
         series: from `mr_series.make_mr_series`; the segmentation refers to it, frame by frame, and has its geometry.
         source: of the series.
         maker: see there.
@@ -45,7 +41,10 @@ def make_segmentation(
         source_images=series,
         pixel_array=pixels,
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[_description(highdicom, maker, *item) for item in enumerate(classes, start=1)],
+        segment_descriptions=[
+            _description(highdicom, maker, number, *item)
+            for number, item in enumerate(zip(classes, display_colours(classes), strict=True), start=1)
+        ],
         series_instance_uid=new_uid(),
         series_number=derived_series_number(source, 2),
         sop_instance_uid=new_uid(),
@@ -63,11 +62,13 @@ def make_segmentation(
     return dataset
 
 
-def _description(highdicom: Any, maker: Maker, number: int, name: str) -> Any:
-    kind = _CORTEX if name == CORTEX else (file_part(name), _OWN_SCHEME, name)
+def _description(highdicom: Any, maker: Maker, number: int, name: str, colour: Colour) -> Any:
+    tissue = TISSUES.get(name)
+    coded = tissue is not None and tissue.code
+    kind = (tissue.code, "SCT", tissue.meaning) if coded else (file_part(name), _OWN_SCHEME, name)
     return highdicom.seg.SegmentDescription(
         segment_number=number,
-        segment_label=kind[2],
+        segment_label=name if tissue is None else tissue.title,
         segmented_property_category=code(*_CATEGORY),
         segmented_property_type=code(*kind),
         algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
@@ -77,5 +78,5 @@ def _description(highdicom: Any, maker: Maker, number: int, name: str) -> Any:
             version=f"{maker.version}, model {maker.sha256[:12]}",
             source=MANUFACTURER,
         ),
-        display_color=highdicom.color.CIELabColor.from_rgb(*_COLORS[(number - 1) % len(_COLORS)]),
+        display_color=highdicom.color.CIELabColor.from_rgb(*colour),
     )

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from ...data.grid import Grid, output_grid
 from ...io.volume import read_labels, read_volume
+from ...transforms.components import bounding_box
 from ...transforms.normalization import Normalization
 from ...transforms.resample import resample_labels, upsample
 from ...utils.progress import Progress, ShouldStop, stop_if
@@ -74,7 +75,7 @@ def load_subject(case: Case, wanted: Mapping[str, tuple[int, ...]], normalizatio
     intensity = np.maximum(sitk.GetArrayFromImage(image), 0) / np.float32(scale)
     tissues, numbers = _tissues(sitk.GetArrayFromImage(labels), wanted, case)
     _add_unlabelled(tissues, numbers, intensity, None if mask is None else sitk.GetArrayFromImage(mask) > 0)
-    box = _brain_box(tissues)
+    box = bounding_box(tissues > 0, _MARGIN)
     return Subject(
         case.name,
         np.ascontiguousarray(intensity[box], np.float32),
@@ -135,11 +136,3 @@ def _add_unlabelled(
         mask = intensity > _DARK
     if mask is not None:
         tissues[mask & (tissues == 0)] = tissues.max() + 1
-
-
-def _brain_box(tissues: np.ndarray) -> tuple[slice, ...]:
-    box = []
-    for axis, length in enumerate(tissues.shape):
-        inside = np.flatnonzero(tissues.any(axis=tuple(k for k in range(3) if k != axis)))
-        box.append(slice(max(0, int(inside[0]) - _MARGIN), min(length, int(inside[-1]) + 1 + _MARGIN)))
-    return tuple(box)
