@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from ..io.bids import bids_volumes, find_brain_mask, is_bids
 from ..io.dicom.series import is_dicom_file
+from ..io.file_names import volume_stem, volume_suffix
 
-_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _COLUMNS = ("input", "mask", "output")
 
 
@@ -140,12 +140,12 @@ def _table_job(row: dict[str, str], table: Path) -> Job:
     mask = _listed_path(row["mask"], table) if row.get("mask") else None
     if not row.get("output"):
         name = os.path.basename(os.path.abspath(source))  # ".." is no name
-        return Job(source, _stem(name), mask=mask)
+        return Job(source, volume_stem(name), mask=mask)
     output = PurePosixPath(row["output"].replace("\\", "/"))
     if output.is_absolute() or ".." in output.parts or not output.name:
         raise ValueError(f"{table.name} has the output {row['output']!r}; give a name below the output folder.")
     folder = "" if str(output.parent) == "." else str(output.parent)
-    return Job(source, _stem(output.name), folder, mask)
+    return Job(source, volume_stem(output.name), folder, mask)
 
 
 def _listed_path(text: str, table: Path) -> Path:
@@ -154,7 +154,7 @@ def _listed_path(text: str, table: Path) -> Path:
 
 def _from_bids(root: Path) -> list[Job]:
     return [
-        Job(path, _stem(path.name).removesuffix("_T2w"), path.parent.relative_to(root).as_posix(), dataset=root)
+        Job(path, volume_stem(path.name).removesuffix("_T2w"), path.parent.relative_to(root).as_posix(), dataset=root)
         for path in bids_volumes(root)
     ]
 
@@ -176,18 +176,12 @@ def _from_folder(root: Path, outdir: Path) -> list[Job]:
         subfolders[:] = sorted(s for s in subfolders if not s.startswith(".") and Path(folder, s).resolve() != outdir)
         where = Path(folder).relative_to(root).as_posix()
         where = "" if where == "." else where
-        volumes = [n for n in sorted(names) if n.lower().endswith(_SUFFIXES) and not n.startswith(".")]
-        jobs += [Job(Path(folder, name), _stem(name), where) for name in volumes]
+        volumes = [n for n in sorted(names) if volume_suffix(n) and not n.startswith(".")]
+        jobs += [Job(Path(folder, name), volume_stem(name), where) for name in volumes]
         if not volumes and any(_has_dicom_mark(Path(folder, name)) for name in sorted(names)):
             parent = PurePosixPath(where).parent
             jobs.append(Job(Path(folder), Path(folder).name, "" if str(parent) == "." else str(parent)))
     return jobs
-
-
-def _stem(name: str) -> str:
-    """A file's name without its format. Links are not followed: in annexed datasets they lead to names of checksums."""
-    suffix = next((s for s in _SUFFIXES if name.lower().endswith(s)), "")
-    return name[: len(name) - len(suffix)] or name
 
 
 def _has_dicom_mark(path: Path) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ..io.volume import read_labels, read_volume
 from ..models.checkpoint import Model
 from ..quality.preflight import contrast_warnings
 from ..results.files import recorded_files, remove, save_enhancement
+from ..utils.atomic_files import flush, flush_folder
 from ..utils.errors import Cancelled
 from ..utils.process_pool import BUSY, CANCELLED, DONE, FAILED, SKIPPED, Outcome
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
@@ -169,7 +169,7 @@ def _publish(files: dict[str, Path], job: Job, options: BatchOptions, record: di
     staged_record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     target.parent.mkdir(parents=True, exist_ok=True)
     for path in (*places, staged_record):
-        _flush(path)
+        (flush_folder if path.is_dir() else flush)(path)
     earlier = recorded_files(target)
     target.unlink(missing_ok=True)
     for path in earlier:
@@ -178,18 +178,6 @@ def _publish(files: dict[str, Path], job: Job, options: BatchOptions, record: di
         if staged.is_dir():  # does not replace a folder, as a file does a file
             remove(place)
         os.replace(staged, place)
-    _flush(target.parent)
+    flush_folder(target.parent)
     os.replace(staged_record, target)
-    _flush(target.parent)
-
-
-def _flush(path: Path) -> None:
-    """Have the system put a file or, where it can, a folder's names on the disk."""
-    if path.is_dir() and os.name != "posix":
-        return
-    with suppress(OSError):  # some network shares refuse for folders
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    flush_folder(target.parent)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..utils.memory import return_freed_memory
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -41,9 +41,7 @@ class Meter:
     def __enter__(self) -> Meter:
         """Give free memory back to the system, so that only new one counts."""
         gc.collect()
-        library = ctypes.CDLL(None) if sys.platform == "linux" else None
-        if hasattr(library, "malloc_trim"):
-            library.malloc_trim(0)
+        return_freed_memory()
         with suppress(OSError):
             _RESET.write_text("5")  # the kernel forgets the largest size so far
         self._held = _resident("VmRSS")

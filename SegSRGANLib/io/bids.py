@@ -31,10 +31,7 @@ def read_bids(root: Path, required: Collection[str] = (IMAGE,)) -> list[Case]:
     """
     if not root.is_dir():
         raise DataError(f"There is no folder {root}.")
-    images = sorted(
-        path for pattern in ("sub-*/anat/*_T2w.nii*", "sub-*/ses-*/anat/*_T2w.nii*") for path in root.glob(pattern)
-    )
-    pairs = [(image, _sibling(image, "dseg")) for image in images]
+    pairs = [(image, _sibling(image, "dseg")) for image in sorted(bids_volumes(root))]
     pairs = [(image, labels) for image, labels in pairs if labels is not None or LABELS not in required]
     if not pairs:
         wanted = "both a *_T2w and a *_dseg volume" if LABELS in required else "a *_T2w volume"

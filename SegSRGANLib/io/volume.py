@@ -22,6 +22,7 @@ from ..data.grid import Grid
 from ..utils.atomic_files import atomic_path
 from ..utils.errors import VolumeError
 from .dicom.series import is_dicom_file, read_dicom_series
+from .file_names import VOLUME_SUFFIXES, WRITTEN_SUFFIXES, volume_suffix
 from .metaimage import check_metaimage
 from .nifti import check_nifti, read_nifti
 from .nrrd import check_nrrd
@@ -34,7 +35,6 @@ _CHECKS: dict[str, Callable[[Path], object]] = {
     **dict.fromkeys((".mha", ".mhd"), check_metaimage),
 }
 _IMAGE_IO = {check_nrrd: "NrrdImageIO", check_metaimage: "MetaImageIO"}
-_WRITTEN = (".nii.gz", ".nii", ".nrrd", ".mha")
 _SPACING_LIMITS = (0.01, 100.0)  # mm: beyond, the unit is wrong or the header damaged
 _FARTHEST_ORIGIN = 1e6  # mm
 _MAX_NIFTI_AXIS = 32767  # a NIfTI-1 header counts voxels in 16 bits
@@ -102,7 +102,7 @@ def write_volume(image: sitk.Image, path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     _check_name(path)
-    suffix = _suffix(path, _WRITTEN)
+    suffix = _suffix(path, WRITTEN_SUFFIXES)
     kind = image.GetPixelIDTypeAsString()
     if image.GetDimension() != 3 or "vector" in kind or "complex" in kind or "label" in kind:
         raise VolumeError(
@@ -141,7 +141,7 @@ def _read(path: Path, series: str | None = None) -> sitk.Image:
 
 
 def _read_file(path: Path) -> sitk.Image:
-    check = _CHECKS[_suffix(path, tuple(_CHECKS))]
+    check = _CHECKS[_suffix(path, VOLUME_SUFFIXES)]
     if not path.is_file():
         raise VolumeError(f"{path} is not a file that can be read.")
     if path.stat().st_size == 0:
@@ -177,8 +177,8 @@ def _suffix(path: Path, known: tuple[str, ...]) -> str:
     name = path.name.lower()
     if name.endswith((".hdr", ".img", ".hdr.gz", ".img.gz")):
         raise VolumeError(f"{path.name} belongs to a .hdr/.img pair: convert the pair to one .nii.gz file.")
-    suffix = next((s for s in sorted(known, key=len, reverse=True) if name.endswith(s)), None)
-    if suffix is None:
+    suffix = volume_suffix(name, known)
+    if not suffix:
         raise VolumeError(f"{path.name} has an unknown format: use one of {', '.join(known)}.")
     return suffix
 

@@ -15,22 +15,19 @@ import SimpleITK as sitk
 from ..data.classes import CORTEX, file_part
 from ..inference.enhancement import Enhancement
 from ..io.dicom.study import DicomSource
+from ..io.file_names import volume_stem
 from ..io.volume import write_volume
 from ..utils.atomic_files import atomic_folder, atomic_path
 from ..visualization.qc_picture import draw_enhancement
 from .dicom_folder import write_dicom
 
-_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _FILE_NAME = re.compile(r"[^/\\]*[^./\\][^/\\]*")  # of something in the same folder
 
 
 def result_name(source: str | Path) -> str:
     """The name of a result: the input's file or folder name without its extension."""
-    name = os.path.basename(os.path.abspath(source))  # links keep their own name: some datasets store by checksum
-    for extension in _EXTENSIONS:
-        if name.lower().endswith(extension):
-            return name[: -len(extension)]
-    return name
+    # links keep their own name: some datasets store by checksum
+    return volume_stem(os.path.basename(os.path.abspath(source)))
 
 
 def result_paths(

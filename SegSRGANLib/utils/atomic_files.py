@@ -36,9 +36,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             if path.is_dir():
                 raise IsADirectoryError(0, "a folder has this name")
             yield temporary
-            _flush(temporary)
+            flush(temporary)
             os.replace(temporary, path)
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -67,9 +67,9 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.mkdir(parents=True)
             yield temporary
             for inside in temporary.rglob("*"):
-                (_flush_folder if inside.is_dir() else _flush)(inside)
+                (flush_folder if inside.is_dir() else flush)(inside)
             _replace_folder(temporary, path, former)
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
     finally:
         for leftover in (temporary, former):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -102,14 +102,15 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Have the system put a file's content on the disk, so that a power cut cannot leave a renamed, empty file."""
     with path.open("r+b") as stream:
         os.fsync(stream.fileno())
 
 
-def _flush_folder(folder: Path) -> None:
-    """The same for the new name; only POSIX systems open folders, and some network shares refuse: not fatal."""
+def flush_folder(folder: Path) -> None:
+    """Have the system put a folder's new names on the disk; only POSIX systems open folders, and some network shares
+    refuse: not fatal."""
     if os.name != "posix":
         return
     with suppress(OSError):

@@ -108,6 +108,12 @@ def keep_freed_memory() -> None:
         _keep(library, 256 << 20)
 
 
+def return_freed_memory() -> None:
+    """Give freed memory back to the system; on other systems than Linux with glibc, nothing."""
+    if (library := _glibc()) is not None:
+        library.malloc_trim(0)
+
+
 def _glibc() -> ctypes.CDLL | None:
     """The C library when it can be told how to treat freed memory."""
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
