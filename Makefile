@@ -1,5 +1,5 @@
 # make demo   a phantom brain goes through the whole of SegSRGAN; pictures and files land in demo-output/
-# make test   ruff, the layers and the tests
+# make test   ruff, the layers, the types and the tests
 # Each makes .venv, installs what it needs and runs; a second call reuses what is there.
 # Another interpreter:  make demo PYTHON=python3.12
 
@@ -22,6 +22,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
+	$(BIN)/ty check --python $(VENV)
 
 # The stamps are made last, so that an interrupted installation is taken up again.
 $(VENV)/venv.stamp:

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Claim:
         self.lock = self.staging.with_suffix(".lock")
 
     @contextmanager
-    def held(self) -> Iterator[bool]:
+    def held(self) -> Generator[bool]:
         """Try to take the claim, without waiting; what an earlier owner left in the staging folder is removed.
 
         Yields:

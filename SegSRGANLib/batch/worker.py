@@ -51,7 +51,7 @@ class BatchOptions:
     @property
     def layout(self) -> Layout:
         """Where files go."""
-        return Layout(self.outdir, float(self.enhance.spacing))  # type: ignore[arg-type]
+        return Layout(self.outdir, float(self.enhance.spacing))  # ty: ignore[invalid-argument-type]  # one number in a batch
 
 
 def process(

@@ -14,7 +14,7 @@ from ..batch.slurm.allocation import Allocation
 from ..batch.slurm.submit import run_on_slurm
 from ..batch.worker import BatchOptions
 from ..inference.brain_choice import AUTO, NONE
-from ..inference.options import EnhanceOptions
+from ..inference.options import DEFAULT_SPACING, EnhanceOptions
 from ..inference.predictor import PredictionOptions
 from ..models.registry import DEFAULT_MODEL
 from ..utils.optional import require
@@ -51,7 +51,7 @@ def batch(
     participant: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="Of a BIDS dataset only this one; may be repeated.")
     ] = None,
-    spacing: Spacing = EnhanceOptions.spacing,
+    spacing: Spacing = DEFAULT_SPACING,
     model: ModelName = DEFAULT_MODEL,
     workers: Annotated[int, typer.Option(help="Processes at a time; with several GPUs, one each.")] = 1,
     mask: Mask = AUTO,

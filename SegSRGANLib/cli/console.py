@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ _SECONDS_BETWEEN_LINES = 30.0  # in a log file, which cannot show a moving bar
 
 
 @contextmanager
-def reported(mode: str, cancel_file: Path | None = None) -> Iterator[tuple[Progress, ShouldStop]]:
+def reported(mode: str, cancel_file: Path | None = None) -> Generator[tuple[Progress, ShouldStop]]:
     """Callbacks for long work: show its progress, and stop it on Ctrl-C or when the cancel file appears.
 
     Args:
@@ -88,7 +88,7 @@ def _sentence(error: BaseException) -> str:
 
 
 @contextmanager
-def _bar() -> Iterator[Progress]:
+def _bar() -> Generator[Progress]:
     rich = require("rich.progress", extra="cli")
     console = require("rich.console", extra="cli").Console(stderr=True)
     if not console.is_terminal:
@@ -121,7 +121,7 @@ def _log_lines() -> Progress:
 
 
 @contextmanager
-def _json_lines() -> Iterator[Progress]:
+def _json_lines() -> Generator[Progress]:
     started = time.monotonic()
 
     def progress(fraction: float, message: str) -> None:
@@ -137,5 +137,5 @@ def _remaining(elapsed: float, fraction: float) -> float | None:
 
 
 @contextmanager
-def _silent() -> Iterator[Progress]:
+def _silent() -> Generator[Progress]:
     yield lambda fraction, message: None

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ..inference.brain_choice import AUTO, NONE
-from ..inference.options import EnhanceOptions
+from ..inference.options import DEFAULT_SPACING, EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.predictor import PredictionOptions
 from ..io.dicom.study import read_source
@@ -51,7 +51,7 @@ from .options import (
 def predict(
     volume: Annotated[Path, typer.Argument(help="T2-weighted volume: NIfTI, NRRD, MetaImage or a DICOM folder.")],
     outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
-    spacing: Spacing = EnhanceOptions.spacing,
+    spacing: Spacing = DEFAULT_SPACING,
     model: ModelName = DEFAULT_MODEL,
     mask: Mask = AUTO,
     series: Annotated[str | None, typer.Option(help="Which DICOM series, when the folder holds several.")] = None,

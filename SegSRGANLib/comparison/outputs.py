@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -81,9 +82,9 @@ def machine() -> str:
     return f"{name or platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
 
 
-def _page(record: dict[str, object], tables: str, problems: Sequence[str]) -> str:
-    options: dict[str, object] = record["options"]  # type: ignore[assignment]
-    weights = ", ".join(f"{name} {sha256[:12]}" for name, sha256 in record["weights"].items())  # type: ignore[attr-defined]
+def _page(record: dict[str, Any], tables: str, problems: Sequence[str]) -> str:
+    options = record["options"]
+    weights = ", ".join(f"{name} {sha256[:12]}" for name, sha256 in record["weights"].items())
     lines = [
         f"# Comparison on {Path(str(options['data'])).stem}",
         "",

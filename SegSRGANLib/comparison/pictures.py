@@ -186,7 +186,7 @@ def _draw_outline(axis: Any, panel: _Panel, view: _View) -> None:
         (view.cortex, system_colour(HR), 0.9),
         (panel.planes[f"{_PLANE}_labels"], panel.colour, 1.2),
     ):
-        _contour(axis, labels[view.box], line, width)
+        _contour(axis, None if labels is None else labels[view.box], line, width)
     axis.set_title(panel.title, fontsize=8, pad=3)
 
 

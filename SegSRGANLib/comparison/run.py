@@ -101,7 +101,7 @@ def make_plan(systems: Systems, options: CompareOptions, tools: AtlasTools) -> t
         missing |= dict.fromkeys(segmenters, "It needs atlases; name a folder or table of them with --atlases.")
         segmenters = ()
     elif segmenters:
-        atlas_key = tools.key(tools.read(options.atlases))  # type: ignore[arg-type]
+        atlas_key = tools.key(tools.read(options.atlases))  # ty: ignore[invalid-argument-type]  # checked by `CompareOptions`
     methods = tuple(method for method in systems.methods if method.name in weights)
     return Plan(options, replace(systems, methods=methods, segmenters=segmenters), weights, atlas_key, tools), missing
 

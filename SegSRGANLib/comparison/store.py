@@ -67,7 +67,7 @@ class Store:
     def write_planes(self, subject: str, row: Row, planes: dict[str, np.ndarray]) -> None:
         """Write cross-sections for the pictures; see `Cut.planes`."""
         with atomic_path(self._path(subject, row, "npz")) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **planes)  # type: ignore[arg-type]
+            np.savez_compressed(stream, **planes)  # ty: ignore[invalid-argument-type]  # names of arrays
 
     def read_planes(self, subject: str, row: Row) -> dict[str, Any] | None:
         """The cross-sections of a result; None for missing or broken ones."""

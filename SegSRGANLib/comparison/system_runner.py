@@ -55,7 +55,7 @@ class Tools:
     def atlases(self) -> list[Atlas]:
         """All atlases."""
         if self._atlases is None:
-            self._atlases = self.plan.tools.read(self.plan.options.atlases)  # type: ignore[arg-type]
+            self._atlases = self.plan.tools.read(self.plan.options.atlases)  # ty: ignore[invalid-argument-type]  # checked by `CompareOptions`
         return self._atlases
 
 

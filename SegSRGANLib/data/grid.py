@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from ..utils.triples import triple
+
 _TOLERANCE = 1e-3  # mm for positions, and fractions for direction cosines: scanners round their headers
 
 
@@ -111,10 +113,10 @@ def output_grid(grid: Grid, spacing: float | Sequence[float]) -> Grid:
     if np.any(wanted > np.array(grid.extent)):
         extent = " x ".join(f"{e:.1f}" for e in grid.extent)
         raise ValueError(f"The output spacing {spacing} mm is larger than the field of view of {extent} mm.")
-    size = tuple(max(1, round(e / s)) for e, s in zip(grid.extent, wanted, strict=True))
+    size = triple(max(1, round(e / s)) for e, s in zip(grid.extent, wanted, strict=True))
     axes = np.array(grid.direction).reshape(3, 3)
     origin = np.array(grid.origin) + axes @ (wanted - np.array(grid.spacing)) / 2
-    return Grid(size, tuple(map(float, wanted)), tuple(map(float, origin)), grid.direction)
+    return Grid(size, triple(map(float, wanted)), triple(map(float, origin)), grid.direction)
 
 
 def place_in_words(point: Sequence[float]) -> str:

@@ -13,6 +13,7 @@ from itertools import permutations
 import numpy as np
 import torch
 
+from ..utils.triples import triple
 from .grid import Grid
 
 
@@ -31,9 +32,9 @@ class CanonicalAxes:
         """The axes of a grid; the assignment of its axes to left, posterior and superior with the best agreement."""
         cosines = np.array(grid.direction).reshape(3, 3)  # rows L, P, S; columns x, y, z
         best = max(permutations(range(3)), key=lambda axes: sum(abs(cosines[row, axes[row]]) for row in range(3)))
-        order = tuple(2 - best[row] for row in (2, 1, 0))
+        order = triple(2 - best[row] for row in (2, 1, 0))
         backwards = tuple(2 - row for row in (2, 1, 0) if cosines[row, best[row]] < 0)
-        return cls(order, backwards)  # type: ignore[arg-type]
+        return cls(order, backwards)
 
     def canonical(self, volume: torch.Tensor) -> torch.Tensor:
         """A volume (z, y, x) in canonical order, contiguous."""

@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..data.grid import Grid
+from ..utils.triples import triple
 from .implicit_shapes import Points, coverage, intersection, random_waves, smooth_noise, union
 from .phantom_anatomy import FAR, DeepStructures, anatomical_points, cerebrum, deep_structures
 
@@ -85,9 +86,9 @@ def neonatal_phantom(spacing: float = 0.8, seed: int = 0, noise: float = 0.0) ->
 
 def _centred_grid(spacing: float) -> Grid:
     """An LPS grid over `EXTENT` with the origin of space in its centre."""
-    size = tuple(round(extent / spacing) for extent in EXTENT)
-    origin = tuple(-spacing * (n - 1) / 2 for n in size)
-    return Grid(size, (spacing,) * 3, origin, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    size = triple(round(extent / spacing) for extent in EXTENT)
+    origin = triple(-spacing * (n - 1) / 2 for n in size)
+    return Grid(size, (spacing, spacing, spacing), origin, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _sulci(
     spacing = float(axes[0][1] - axes[0][0])
     image = sitk.GetImageFromArray(_distance_to(shell < 0, spacing))
     image.SetSpacing((spacing,) * 3)
-    distance = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(image, 1.2))
+    distance = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(image, [1.2] * 3))
     near = (distance > -17) & (distance < 3)
     normals = np.stack([slope[near] for slope in np.gradient(distance, spacing)], 1).astype(np.float32)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-3)
@@ -197,7 +198,7 @@ def _paint(brain: _Brain, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
     is_tissue = (canvas.labels != CSF) & (canvas.labels != VENTRICLES)
     t2w = canvas.t2w * np.where(is_tissue, texture(6, 0.03), 1) * texture(70, 0.03)
     # The point spread of an acquisition: without it, sheets about one voxel wide alias into dotted lines.
-    blurred = sitk.DiscreteGaussian(sitk.GetImageFromArray(t2w.astype(np.float32)), 0.25)
+    blurred = sitk.DiscreteGaussian(sitk.GetImageFromArray(t2w.astype(np.float32)), [0.25] * 3)
     return sitk.GetArrayFromImage(blurred).clip(0), canvas.labels
 
 

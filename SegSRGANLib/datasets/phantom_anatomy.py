@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..utils.triples import triple
 from .implicit_shapes import Points, ellipsoid, intersection, smooth_noise, tube, union
 
 FAR = np.float32(12.0)  # mm; a distance that stands for "not near"
@@ -96,7 +97,7 @@ def deep_structures(points: Points, axes: Sequence[np.ndarray]) -> DeepStructure
         axes: the same voxel positions along (z, y, x), mm.
     """
     box = tuple(slice(*np.searchsorted(axis, limits)) for axis, limits in zip(axes, _DEEP_BOX, strict=True))
-    near = tuple(p[box] for p in points)
+    near = triple(p[box] for p in points)
     grey, callosum, lateral = _deep_grey(near), _corpus_callosum(near), _lateral_ventricle(near)
     third = ellipsoid(near, (0, 3, -6), (1.4, 11, 8))
     cavum = ellipsoid(near, (0, 16, 3), (2, 9, 3.6))  # cavum septi pellucidi, open in the newborn

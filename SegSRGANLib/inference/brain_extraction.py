@@ -113,7 +113,7 @@ def _smoothed(probability: np.ndarray, inside: np.ndarray) -> np.ndarray:
     soft = np.where(near, probability, np.float32(0))
     soft[filled & ~(probability >= 0.5)] = 1
     image = sitk.GetImageFromArray(soft)
-    return sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(image, _SMOOTHING / SPACING))
+    return sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(image, [_SMOOTHING / SPACING] * 3))
 
 
 def _shows_nothing_else(scan: np.ndarray, mask: np.ndarray) -> bool:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..networks.image_network import ImageNetwork
 from ..networks.keras_segsrgan import KerasGenerator
 from ..networks.layers import ResidualBlock, UpsampleConv
 from ..networks.segsrgan import Generator
@@ -23,7 +24,7 @@ from ..networks.segsrgan import Generator
 _LAYOUT = torch.channels_last_3d
 
 
-class FastGenerator(nn.Module):
+class FastGenerator(ImageNetwork):
     """A `Generator` or `KerasGenerator`, computed for inference: (N, 1, D, H, W) -> (N, C, D, H, W), float32.
 
     It keeps a copy of the filters: build it again when the network's weights change.

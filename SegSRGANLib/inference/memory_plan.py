@@ -8,8 +8,8 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import nn
 
+from ..networks.image_network import ImageNetwork
 from ..utils.memory import available_memory
 
 _SMALLEST = 32  # voxels: smaller patches see too little
@@ -39,7 +39,7 @@ class Plan:
         return f"{patches}, on {self.device.type}, result on {self.accumulate.type}"
 
 
-def first_plan(network: nn.Module, shape: tuple[int, ...], patch: int, batch: int | None) -> Plan:
+def first_plan(network: ImageNetwork, shape: tuple[int, ...], patch: int, batch: int | None) -> Plan:
     """The fastest plan that should fit into the memory that is available now.
 
     Args:
@@ -57,7 +57,7 @@ def first_plan(network: nn.Module, shape: tuple[int, ...], patch: int, batch: in
     return plan  # nothing seems to fit: try anyway, and let the ladder go down
 
 
-def later_plans(plan: Plan, network: nn.Module) -> Iterator[Plan]:
+def later_plans(plan: Plan, network: ImageNetwork) -> Iterator[Plan]:
     """What to try when a plan runs out of memory: smaller batch, result on the CPU, smaller patch, CPU."""
     cpu = torch.device("cpu")
     while plan.batch > 1:
@@ -84,7 +84,7 @@ def _smaller(patch: int, network: Any) -> Iterator[int]:
         patch //= 2
 
 
-def peak_bytes(plan: Plan, network: nn.Module, shape: tuple[int, ...]) -> dict[torch.device, int]:
+def peak_bytes(plan: Plan, network: ImageNetwork, shape: tuple[int, ...]) -> dict[torch.device, int]:
     """The most memory that a plan takes on each of its devices, predicted.
 
     A network's `working_maps` are the maps of the patch's size that one patch takes, measured with `predict_volume`

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from .augmented_prediction import MOST_RUNS
 from .predictor import PredictionOptions
 
+DEFAULT_SPACING = 0.5  # mm
+
 
 @dataclass(frozen=True)
 class EnhanceOptions:
@@ -21,7 +23,7 @@ class EnhanceOptions:
     uncertainty: number of runs on mirrored and shifted copies, see `predict_augmented`; 0 for none.
     """
 
-    spacing: float | tuple[float, float, float] = 0.5
+    spacing: float | tuple[float, float, float] = DEFAULT_SPACING
     interpolator: str = "bspline"
     bias_correction: bool = False
     threshold: float = 0.5

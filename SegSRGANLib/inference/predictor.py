@@ -13,10 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..networks.image_network import ImageNetwork
 from ..networks.keras_segsrgan import KerasGenerator
 from ..networks.segsrgan import Generator
 from ..utils.memory import kept_heap
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
+from ..utils.triples import triple
 from .fast_forward import FastGenerator
 from .memory_plan import Plan, first_plan, later_plans, peak_bytes
 from .patches import PatchMerger, SlidingWindowSplitter, sliding_windows
@@ -50,7 +52,7 @@ class PredictionOptions:
 
 
 def predict_volume(
-    network: nn.Module,
+    network: ImageNetwork,
     volume: torch.Tensor,
     options: PredictionOptions = PredictionOptions(),
     progress: Progress | None = None,
@@ -102,7 +104,7 @@ def predict_volume(
 
 
 def _predict(
-    network: nn.Module,
+    network: ImageNetwork,
     volume: torch.Tensor,
     plan: Plan,
     options: PredictionOptions,
@@ -125,13 +127,13 @@ def _predict(
         return form(volume[None, None].to(plan.device))[0].float().cpu()
 
 
-def inference_form(network: nn.Module) -> nn.Module:
+def inference_form(network: ImageNetwork) -> nn.Module:
     """The fastest form of a network that gives its numbers on its device."""
     device = next(network.parameters()).device.type
     if device == "cpu" and isinstance(network, (Generator, KerasGenerator)):
         return FastGenerator(network)
     last = device == "cuda" or getattr(network, "channels_last", False)
-    return network.to(memory_format=torch.channels_last_3d) if last else network
+    return network.to(memory_format=torch.channels_last_3d) if last else network  # ty: ignore[no-matching-overload]
 
 
 def _predict_patches(
@@ -144,7 +146,7 @@ def _predict_patches(
 ) -> torch.Tensor:
     progress, should_stop = scaled(callbacks[0], 0, 1), callbacks[1]
     sides = [min(plan.patch, side) for side in volume.shape]
-    grid = sliding_windows(tuple(volume.shape), tuple(sides), overlap)  # type: ignore[arg-type]
+    grid = sliding_windows(triple(volume.shape), triple(sides), overlap)
     volume = volume.to(plan.accumulate)
     empty, wanted = _sorted_by_content(volume, grid)
     record.update(patches=len(grid), skipped=len(empty))
@@ -160,7 +162,7 @@ def _predict_patches(
             merger.add(prediction, place)
         done += len(chunk)
         progress(done / len(wanted), f"Predicting patch {done} of {len(wanted)}")
-    return merger.result()  # type: ignore[union-attr] (at least one patch is wanted)
+    return merger.result()  # ty: ignore[missing-union-attribute]  # at least one patch is wanted
 
 
 def _stacked(volume: torch.Tensor, places: list[tuple[slice, slice, slice]], device: torch.device) -> torch.Tensor:
@@ -199,7 +201,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _check_patch(network: nn.Module, patch: int) -> None:
+def _check_patch(network: ImageNetwork, patch: int) -> None:
     if patch and (patch < network.minimum or patch % network.multiple):
         raise ValueError(
             f"This network takes patches of at least {network.minimum} voxels, in multiples of {network.multiple}, "
@@ -207,7 +209,7 @@ def _check_patch(network: nn.Module, patch: int) -> None:
         )
 
 
-def _padded(volume: torch.Tensor, network: nn.Module) -> torch.Tensor:
+def _padded(volume: torch.Tensor, network: ImageNetwork) -> torch.Tensor:
     """The volume, its sides lengthened at the far end by repeating the border until the network can take them."""
     sides = [max(network.minimum, -(-n // network.multiple) * network.multiple) for n in volume.shape]
     missing = [wanted - n for wanted, n in zip(sides, volume.shape, strict=True)]

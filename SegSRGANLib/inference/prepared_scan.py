@@ -17,6 +17,7 @@ from ..transforms.bias_field import correct_bias
 from ..transforms.components import Box, bounding_box
 from ..transforms.data_consistency import DataConsistency, ForwardModel
 from ..transforms.resample import resample_labels, upsample
+from ..utils.triples import triple
 from .options import EnhanceOptions
 from .run_context import RunContext
 
@@ -129,7 +130,7 @@ def _region(scan: MaskedScan, interpolated: np.ndarray) -> Box:
     """
     content = interpolated > _AIR if scan.inside is None else scan.inside
     if not content.any():
-        return tuple(slice(0, length) for length in content.shape)  # type: ignore[return-value]
+        return triple(slice(0, length) for length in content.shape)
     return bounding_box(content, [int(np.ceil(_MARGIN / s)) for s in reversed(scan.output.spacing)])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,7 @@ def read_table(path: Path, required: Collection[str] = (IMAGE,), skip_labels_alo
 
 
 @contextmanager
-def open_table(path: Path) -> Iterator[TextIO]:
+def open_table(path: Path) -> Generator[TextIO]:
     """Open a table as text.
 
     Raises:

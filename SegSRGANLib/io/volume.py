@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -29,12 +30,12 @@ from .nrrd import check_nrrd
 
 __all__ = ["VolumeError", "read_labels", "read_volume", "write_volume"]
 
-_CHECKS: dict[str, Callable[[Path], object]] = {
+_CHECKS: dict[str, Callable[[Path], Any]] = {
     **dict.fromkeys((".nii", ".nii.gz"), check_nifti),
     **dict.fromkeys((".nrrd", ".nhdr"), check_nrrd),
     **dict.fromkeys((".mha", ".mhd"), check_metaimage),
 }
-_IMAGE_IO = {check_nrrd: "NrrdImageIO", check_metaimage: "MetaImageIO"}
+_IMAGE_IO: dict[Callable[[Path], Any], str] = {check_nrrd: "NrrdImageIO", check_metaimage: "MetaImageIO"}
 _SPACING_LIMITS = (0.01, 100.0)  # mm: beyond, the unit is wrong or the header damaged
 _FARTHEST_ORIGIN = 1e6  # mm
 _MAX_NIFTI_AXIS = 32767  # a NIfTI-1 header counts voxels in 16 bits

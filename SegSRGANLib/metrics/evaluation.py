@@ -54,7 +54,7 @@ def evaluate(
     if mask is not None:
         inside = sitk.GetArrayViewFromImage(mask)
         scores |= {"psnr_mask": psnr(reference, estimate, inside), "ssim_mask": mean_ssim(similarity, inside)}
-    if labels is not None:
+    if labels is not None and truth is not None:
         pair = _binary(truth, truth_label, "truth"), _binary(labels, None, "result")
         scores |= compare_segmentations(*pair, hr.GetSpacing())
     return scores

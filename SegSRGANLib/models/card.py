@@ -35,7 +35,7 @@ class Domain:
     def from_values(cls, values: Mapping[str, Any]) -> Domain:
         """From the JSON of a model's card."""
         ranges = {name: None if pair is None else _range(pair) for name, pair in values.items()}
-        return cls(**ranges)
+        return cls(**ranges)  # ty: ignore[invalid-argument-type]  # None is for the contrast alone
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
 
 from ..networks.factory import ARCHITECTURES, build_network
+from ..networks.image_network import ImageNetwork
 from ..utils.atomic_files import atomic_path
 from ..utils.devices import choose_device
 from ..utils.errors import CheckpointError
@@ -29,7 +30,7 @@ from .registry import DEFAULT_MODEL, find_model
 class Model:
     """A network ready to predict, with its card. sha256 is the file's; name is what the user picked it by."""
 
-    network: nn.Module
+    network: ImageNetwork
     card: ModelCard
     sha256: str = ""
     name: str = ""
@@ -45,7 +46,7 @@ class Model:
         return next(self.network.parameters()).device
 
 
-def save_checkpoint(path: str | Path, network: nn.Module, card: ModelCard, half: bool = False) -> None:
+def save_checkpoint(path: str | Path, network: Any, card: ModelCard, half: bool = False) -> None:
     """Write a network and its card, atomically.
 
     Args:
@@ -95,26 +96,26 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Mod
     return Model(network.eval().to(device), card, digest, path.stem)
 
 
-def _described(path: Path, header: Header) -> tuple[nn.Module, ModelCard]:
+def _described(path: Path, header: Header) -> tuple[ImageNetwork, ModelCard]:
     """The network, still without weights, and the card that the metadata describe."""
     description = header.description
     try:
         card = ModelCard.from_values(description["card"])
-        network = build_network(description["architecture"], description["config"])
+        network = cast(ImageNetwork, build_network(description["architecture"], description["config"]))
         _check_classes(network, card)
     except UNUSABLE as error:
         raise cannot_build(path, error) from error
     return network, card
 
 
-def _check_classes(network: nn.Module, card: ModelCard) -> None:
+def _check_classes(network: ImageNetwork, card: ModelCard) -> None:
     """Raise ValueError unless the card names as many classes as the network has probability channels."""
     count = getattr(network, "classes", 1)
     if len(card.classes) != count:
         raise ValueError(f"The network segments {count} classes, but its card names {', '.join(card.classes)}.")
 
 
-def _fill(path: Path, network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+def _fill(path: Path, network: ImageNetwork, tensors: dict[str, torch.Tensor]) -> None:
     expected = network.state_dict()
     for key in expected.keys() | tensors.keys():
         if key not in tensors:

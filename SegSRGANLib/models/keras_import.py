@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
+from ..networks.image_network import ImageNetwork
 from ..networks.keras_segsrgan import KerasGenerator, KerasGeneratorConfig
 from ..transforms.normalization import Normalization
 from ..utils.errors import CheckpointError
@@ -169,7 +169,7 @@ def _weight_names(path: Path, group: Any) -> Iterator[str]:
             yield name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
-def _keras_names(network: nn.Module) -> Iterator[tuple[str, tuple[str, str]]]:
+def _keras_names(network: ImageNetwork) -> Iterator[tuple[str, tuple[str, str]]]:
     """For each of our weights, the original's layer and kind of weight."""
     for key in network.state_dict():
         *parents, layer, kind = key.split(".")
@@ -178,7 +178,7 @@ def _keras_names(network: nn.Module) -> Iterator[tuple[str, tuple[str, str]]]:
         yield key, (original, names[kind])
 
 
-def _block_name(network: nn.Module, parents: list[str]) -> str:
+def _block_name(network: ImageNetwork, parents: list[str]) -> str:
     """The original numbers its blocks 1 to 6; in a U-Net they are "", 1 and 2, from the finest level down."""
     if parents[0] != "blocks":
         return {"block_full": "block", "block_half": "block1"}[parents[0]]

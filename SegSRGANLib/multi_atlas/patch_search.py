@@ -82,5 +82,5 @@ def _box_sum(volume: torch.Tensor, width: int) -> torch.Tensor:
     """Sum over a cube of `width` voxels, where it lies inside."""
     for axis in range(3):
         length = volume.shape[axis] - width + 1
-        volume = sum(volume.narrow(axis, k, length) for k in range(width))
+        volume = sum((volume.narrow(axis, k, length) for k in range(1, width)), volume.narrow(axis, 0, length))
     return volume

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..data.classes import MOST_CLASSES
+from .image_network import ImageNetwork
 from .layers import InstanceNorm, UpsampleConv
 
 _SLOPE = 0.1  # of the leaky activations
@@ -105,7 +106,7 @@ class SegmentingUNet(nn.Module):
         )
         self.decoders = nn.ModuleList(NormalizedBlock(width) for width in widths[:-1])
         self.head = nn.Conv3d(filters, _CELL * classes, 3, padding=1)
-        nn.init.constant_(self.head.bias, -2.0)  # most voxels are not cortex, nor any other single class
+        nn.init.constant_(self.head.bias, -2.0)  # ty: ignore[invalid-argument-type]   # most voxels are not cortex, nor any other single class
 
     def forward(self, cells: torch.Tensor) -> torch.Tensor:
         """Down, up, and back to the cells."""
@@ -120,7 +121,7 @@ class SegmentingUNet(nn.Module):
         return self.head(y)
 
 
-class Cascade(nn.Module):
+class Cascade(ImageNetwork):
     """Interpolated intensity in, super-resolved intensity and probability of each class out.
 
     multiple: every side of the input must be a multiple of this. minimum: and at least this long.

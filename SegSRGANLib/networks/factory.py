@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
 
 from .cascade import Cascade, CascadeConfig
 from .keras_segsrgan import KerasGenerator, KerasGeneratorConfig
 from .segsrgan import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from .srrecnn import SRReCNN, SRReCNNConfig
 
-ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
+ARCHITECTURES: dict[str, tuple[Any, Any]] = {
     "generator": (GeneratorConfig, Generator),
     "original": (KerasGeneratorConfig, KerasGenerator),
     "cascade": (CascadeConfig, Cascade),
@@ -22,7 +21,7 @@ ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
 }
 
 
-def build_network(architecture: str, config: Mapping[str, Any]) -> nn.Module:
+def build_network(architecture: str, config: Mapping[str, Any]) -> Any:
     """A network whose weights have shapes and no memory yet (torch's meta device).
 
     Args:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .image_network import ImageNetwork
 from .layers import KerasInstanceNorm, OutputConv, ReflectConv, ResidualBlock, UpsampleConv
 
 _BLOCKS = 6
@@ -42,7 +43,7 @@ class KerasGeneratorConfig:
             raise ValueError(f"A generator has 0 to 16 mask channels, not {self.mask_channels}.")
 
 
-class KerasGenerator(nn.Module):
+class KerasGenerator(ImageNetwork):
     """One of the original project's generators; the layers are named as in `segsrgan.Generator`."""
 
     multiple = 4  # two strides of 2: every side of the input must be a multiple of this

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..data.classes import MOST_CLASSES
+from .image_network import ImageNetwork
 from .layers import InstanceNorm, OutputConv, ReflectConv, ResidualBlock, UpsampleConv
 
 
@@ -42,7 +43,7 @@ class GeneratorConfig:
             raise ValueError(f"The calibration of a generator lies between -10 and 10, not at {self.calibration}.")
 
 
-class Generator(nn.Module):
+class Generator(ImageNetwork):
     """The paper's generator: interpolated intensity in, super-resolved intensity and probability of each class out."""
 
     multiple = 4  # two strides of 2: every side of the input must be a multiple of this

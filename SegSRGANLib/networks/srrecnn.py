@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from .image_network import ImageNetwork
+
 _NOISE = 0.1  # variance of what a filter adds to a rotation of the channels, before the training
 
 
@@ -31,7 +33,7 @@ class SRReCNNConfig:
             raise ValueError(f"An SRReCNN has 1 to 256 filters, not {self.filters}.")
 
 
-class SRReCNN(nn.Module):
+class SRReCNN(ImageNetwork):
     """Interpolated intensity in, super-resolved intensity out: the input plus what the convolutions find missing."""
 
     segments = False
@@ -71,7 +73,7 @@ def start_linear(convolution: nn.Conv3d) -> None:
     """
     filters, inputs = convolution.weight.shape[:2]
     nn.init.kaiming_normal_(convolution.weight, nonlinearity="linear")
-    nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+    nn.init.zeros_(_bias(convolution))
     half, before = filters // 2, inputs // 2
     if inputs == 1:
         convolution.weight[half : 2 * half] = -convolution.weight[:half]
@@ -107,14 +109,21 @@ def grow(small: SRReCNN, config: SRReCNNConfig, noise: float = 0.0) -> SRReCNN:
     trained = [layer for layer in small.layers if isinstance(layer, nn.Conv3d)]
     for index, layer in enumerate(layer for layer in large.layers if isinstance(layer, nn.Conv3d)):
         if index < len(trained):
-            weight, bias = trained[index].weight, trained[index].bias
+            weight, bias = trained[index].weight, _bias(trained[index])
             weight = weight if index == 0 else weight[:, repeated] * share
             layer.weight.copy_(weight[repeated])
-            layer.bias.copy_(bias[repeated])  # type: ignore[index, union-attr]
+            _bias(layer).copy_(bias[repeated])
         else:
             nn.init.dirac_(layer.weight)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(_bias(layer))
         layer.weight.add_(torch.randn_like(layer.weight) * layer.weight.std() * noise)
     large.output.weight.copy_(small.output.weight[:, repeated] * share)
-    large.output.bias.copy_(small.output.bias)  # type: ignore[union-attr]
+    _bias(large.output).copy_(_bias(small.output))
     return large
+
+
+def _bias(layer: nn.Conv3d) -> torch.Tensor:
+    """The bias of a convolution that has one."""
+    if layer.bias is None:
+        raise ValueError("The convolution has no bias.")
+    return layer.bias

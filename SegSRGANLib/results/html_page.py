@@ -54,7 +54,10 @@ def write_subject_report(result: Enhancement, image: sitk.Image, path: str | Pat
     worst = np.array(record["quality"]["consistency"]["z_max_position_lps"])
     sections = [
         ("Through the middle", draw_cross_sections(result, image, middle_of(result))),
-        (f"Where result and scan differ most: {place_in_words(worst)}", draw_cross_sections(result, image, worst)),
+        (
+            f"Where result and scan differ most: {place_in_words(worst.tolist())}",
+            draw_cross_sections(result, image, worst),
+        ),
     ]
     layers = sections[0][1][0].layers
     titles = _OVERLAYS | {"outline": ", ".join(result.probabilities)}

@@ -232,9 +232,11 @@ def parse_setting(text: str) -> dict[str, Any]:
         parsed: Any = json.loads(value)
     except ValueError:
         parsed = value
-    for name in reversed(key.strip().split(".")):
-        parsed = {name: parsed}
-    return parsed
+    *outer, last = key.strip().split(".")
+    setting: dict[str, Any] = {last: parsed}
+    for name in reversed(outer):
+        setting = {name: setting}
+    return setting
 
 
 def _parsed(path: Path) -> Any:

@@ -24,7 +24,7 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     Raises:
         ValueError: an unknown key, or a value of another type, by name.
     """
-    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    known = {item.name for item in fields(kind)}  # ty: ignore[invalid-argument-type]  # a dataclass
     for key in values:
         if key not in known:
             close = difflib.get_close_matches(str(key), known, n=1)
@@ -55,7 +55,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise ValueError(f"{where} holds a group of keys, not {value!r}.")
-        return build(kind, value, f"{where}.")  # type: ignore[arg-type]
+        return build(kind, value, f"{where}.")
     if origin is tuple:
         return _convert_tuple(get_args(kind), value, where)
     if origin is dict:
@@ -77,7 +77,7 @@ def _convert_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any,
 
 
 def _convert_scalar(kind: type, value: Any, where: str) -> Any:
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    names: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
     if kind is float and isinstance(value, str):  # YAML reads 1e-4 (without a dot) as a text
         with suppress(ValueError):
             value = float(value)

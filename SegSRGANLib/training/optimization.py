@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+
+from ..networks.image_network import ImageNetwork
 
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("auto", "32", "bf16")
@@ -101,7 +103,7 @@ def output_rates(network: nn.Module, config: OptimizerConfig) -> tuple[float, fl
 
 
 @contextmanager
-def slower_output(network: nn.Module, factors: tuple[float, float]) -> Iterator[None]:
+def slower_output(network: nn.Module, factors: tuple[float, float]) -> Generator[None]:
     """Shorten what a step inside the block does to the last convolution, filter by filter.
 
     Args:
@@ -152,7 +154,7 @@ def freeze(network: nn.Module, prefixes: Sequence[str]) -> None:
 class ExponentialMovingAverage:
     """The exponential moving average of a network's weights; young averages forget faster."""
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: ImageNetwork, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._decay = decay
 
@@ -161,4 +163,5 @@ class ExponentialMovingAverage:
         """Move towards the weights after `step` steps."""
         decay = min(self._decay, (1 + step) / (10 + step)) if self._decay > 0 else 0.0
         own = list(self.network.parameters())
-        torch._foreach_lerp_(own, [p.detach() for p in network.parameters()], 1 - decay)
+        others = [p.detach() for p in network.parameters()]
+        torch._foreach_lerp_(own, others, 1 - decay)  # ty: ignore[no-matching-overload]

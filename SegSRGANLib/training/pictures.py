@@ -44,7 +44,11 @@ def draw_example(path: Path, case: ValidationCase, predicted: np.ndarray) -> Non
     low, truth = case.interpolated.numpy() * case.scale, case.reference
     wanted = case.subject.class_table[case.subject.labels]
     labels = predicted_labels(case.subject, predicted)
-    columns = [("spline", low, None), ("network", predicted[0] * case.scale, None), ("truth", truth, None)]
+    columns: list[tuple[str, np.ndarray, np.ndarray | None]] = [
+        ("spline", low, None),
+        ("network", predicted[0] * case.scale, None),
+        ("truth", truth, None),
+    ]
     if labels is not None:
         columns += [("segmentation", truth, labels), ("true segmentation", truth, wanted)]
     colours = class_colours(tuple(case.subject.wanted))

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from torch import nn
 
 from .. import __version__
 from ..models.card import ModelCard
 from ..models.checkpoint import Model, save_checkpoint
+from ..networks.image_network import ImageNetwork
 from ..transforms.normalization import Normalization
 from ..utils.atomic_files import atomic_path
 from ..utils.errors import MissingPackage, TrainingError
@@ -58,7 +58,7 @@ def make_card(config: TrainingConfig, subjects: list[Subject], parent: Model | N
     )
 
 
-def save_model(path: Path, network: nn.Module, card: ModelCard) -> None:
+def save_model(path: Path, network: ImageNetwork, card: ModelCard) -> None:
     """Write a model file; a full disk leaves the file of before.
 
     Raises:

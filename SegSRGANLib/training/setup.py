@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..models.checkpoint import Model
 from ..networks.factory import ARCHITECTURES
+from ..networks.image_network import ImageNetwork
 from ..transforms.normalization import Normalization
 from ..utils.progress import Progress, ShouldStop
 from .config import TrainingConfig
@@ -41,7 +41,7 @@ def with_architecture(config: TrainingConfig, parent: Model | None) -> TrainingC
         return config
     _check_parent(config, parent)
     name = next(key for key, (_, kind) in ARCHITECTURES.items() if type(parent.network) is kind)
-    options = asdict(parent.network.config)  # type: ignore[call-overload]
+    options = asdict(parent.network.config)
     options.pop(_CLASSES, None)
     simulation = config.simulation
     if simulation.consistent_input is None:
@@ -61,7 +61,7 @@ def _check_parent(config: TrainingConfig, parent: Model) -> None:
         raise ValueError(f"The model {parent.name} has its classes in the order {', '.join(known)}; give them so.")
 
 
-def make_network(config: TrainingConfig, parent: Model | None) -> nn.Module:
+def make_network(config: TrainingConfig, parent: Model | None) -> ImageNetwork:
     """The network to train: the parent's, or a new one that starts as interpolation.
 
     Raises:
@@ -73,7 +73,7 @@ def make_network(config: TrainingConfig, parent: Model | None) -> nn.Module:
     multiple, patch = network.multiple, config.simulation.patch
     if getattr(network.config, "conditional", False):
         raise ValueError("A network that is told the slice spacing cannot be trained here; choose another one.")
-    if patch % multiple or patch < network.minimum:  # type: ignore[operator]
+    if patch % multiple or patch < network.minimum:
         raise ValueError(f"This network needs patches in multiples of {multiple} voxels, not {patch}.")
     if config.loss.adversarial > 0 and not getattr(network, "segments", True):
         raise ValueError("The critic judges intensity and segmentation together; this network does not segment.")
@@ -81,7 +81,7 @@ def make_network(config: TrainingConfig, parent: Model | None) -> nn.Module:
     return network.train()
 
 
-def _new_network(config: TrainingConfig) -> nn.Module:
+def _new_network(config: TrainingConfig) -> ImageNetwork:
     names = [name for name in ARCHITECTURES if name != "discriminator"]
     if config.network.architecture not in names:
         raise ValueError(f"Unknown architecture {config.network.architecture!r}; choose one of {', '.join(names)}.")
@@ -91,7 +91,7 @@ def _new_network(config: TrainingConfig) -> nn.Module:
     return network
 
 
-def _options(config: TrainingConfig, config_type: type) -> dict[str, Any]:
+def _options(config: TrainingConfig, config_type: Any) -> dict[str, Any]:
     """The network's options, with the number of classes."""
     options, count = config.network.options, len(config.tissues)
     if _CLASSES not in {item.name for item in fields(config_type)}:

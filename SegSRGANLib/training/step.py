@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..networks.image_network import ImageNetwork
 from ..networks.segsrgan import Discriminator, DiscriminatorConfig
 from ..utils.devices import choose_device
 from ..utils.errors import TrainingError
@@ -77,10 +78,10 @@ def _mixed(config: TrainingConfig, device: torch.device) -> bool:
 class Engine:
     """The networks, their optimizers and the step that trains them."""
 
-    def __init__(self, config: TrainingConfig, network: nn.Module, fabric: Any) -> None:
+    def __init__(self, config: TrainingConfig, network: ImageNetwork, fabric: Any) -> None:
         self.config, self.network, self._fabric = config, network, fabric
         if config.compute.channels_last:
-            network.to(memory_format=torch.channels_last_3d)
+            network.to(memory_format=torch.channels_last_3d)  # ty: ignore[no-matching-overload]
         self.average = ExponentialMovingAverage(network, config.optimizer.average)
         self.average.network.to(fabric.device)
         self._optimizer = make_adam(network, config.optimizer)
@@ -149,7 +150,7 @@ class Engine:
             loss = self._objective(target, fake, self._mix(step, turn))
             self._wrapped_critic_optimizer.zero_grad()
             self._fabric.backward(loss)
-            self._checked_step(list(self.critic.parameters()), loss, self._wrapped_critic_optimizer, step)  # type: ignore[union-attr]
+            self._checked_step(list(self.critic.parameters()), loss, self._wrapped_critic_optimizer, step)  # ty: ignore[missing-union-attribute]
             total += loss.item()
         return total / self.config.loss.critic_steps
 

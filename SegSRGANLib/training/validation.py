@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 import numpy as np
 import SimpleITK as sitk
 import torch
-from torch import nn
 
 from ..data.classes import label_map
 from ..data.grid import Grid
 from ..inference.predictor import PredictionOptions, predict_volume
 from ..metrics.image import psnr, ssim
 from ..metrics.segmentation import dice
+from ..networks.image_network import ImageNetwork
 from ..transforms.acquisition import acquire
 from ..transforms.data_consistency import enforce_data_consistency
 from ..transforms.normalization import Normalization
 from ..transforms.resample import upsample
 from ..utils.progress import Progress, ShouldStop, scaled
+from ..utils.triples import triple
 from .config import ValidationConfig
 from .data.subject import Subject
 
@@ -80,7 +81,7 @@ def prepare_case(
         consistent_input: what the network gets, see `card.ModelCard`.
     """
     size = tuple(reversed(subject.intensity.shape))
-    grid = Grid(size, (subject.spacing,) * 3, (0.0,) * 3, _IDENTITY)  # type: ignore[arg-type]
+    grid = Grid(size, triple([subject.spacing] * 3), (0.0, 0.0, 0.0), _IDENTITY)
     low = acquire(grid.image(subject.intensity), (subject.spacing, subject.spacing, max(thickness, subject.spacing)))
     scale = normalization.scale(sitk.GetArrayFromImage(low))
     interpolated = upsample(low, grid)
@@ -94,7 +95,7 @@ def prepare_case(
 
 
 def validate(
-    network: nn.Module,
+    network: ImageNetwork,
     validation_cases: list[ValidationCase],
     config: ValidationConfig,
     progress: Progress | None = None,
@@ -128,14 +129,14 @@ def _overlaps(subject: Subject, predicted: np.ndarray) -> dict[str, float]:
 
 
 def predict_case(
-    network: nn.Module,
+    network: ImageNetwork,
     case: ValidationCase,
     config: ValidationConfig,
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> np.ndarray:
     """The network's output (C, z, y, x) on one test volume, on the network's scale."""
-    patch = max(network.minimum, config.patch // network.multiple * network.multiple)  # type: ignore[operator]
+    patch = max(network.minimum, config.patch // network.multiple * network.multiple)
     options = PredictionOptions(patch=int(patch), overlap=config.overlap)
     return predict_volume(network, case.given, options, progress, should_stop).numpy()
 

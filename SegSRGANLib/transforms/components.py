@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import SimpleITK as sitk
 
+from ..utils.triples import triple
+
 Box = tuple[slice, slice, slice]
 
 
@@ -26,7 +28,7 @@ def bounding_box(inside: np.ndarray, margin: int | Sequence[int] = 0) -> Box:
     for axis, (length, around) in enumerate(zip(inside.shape, margins, strict=True)):
         hits = np.flatnonzero(inside.any(axis=tuple(k for k in range(3) if k != axis)))
         box.append(slice(max(int(hits[0]) - around, 0), min(int(hits[-1]) + 1 + around, length)))
-    return tuple(box)
+    return triple(box)
 
 
 def component_sizes(inside: sitk.Image) -> list[int]:

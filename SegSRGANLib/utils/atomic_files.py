@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from .errors import VolumeError
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str]) -> Generator[Path]:
     """Give a temporary path to write to; it becomes `path` when the block ends well and is removed when it does not.
 
     The temporary path lies in the same folder (created when missing) and ends with the same suffixes, so that
@@ -45,7 +45,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_folder(path: str | os.PathLike[str]) -> Generator[Path]:
     """Give a temporary folder to fill; it becomes `path` when the block ends well and is removed when it does not.
 
     An existing folder `path` is replaced as a whole: it is renamed out of the way, and deleted when the new one stands
@@ -91,7 +91,7 @@ def _replace_folder(new: Path, path: Path, former: Path) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Path) -> Generator[None]:
     """Turn errors of the system into the sentence for the user."""
     try:
         yield

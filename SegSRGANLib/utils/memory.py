@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,12 +72,12 @@ def _available_on_windows() -> int:
         ]
 
     status = Status(length=ctypes.sizeof(Status))
-    ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined]
+    ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # ty: ignore[missing-attribute]  # on Windows
     return int(status.free) or _UNKNOWN
 
 
 @contextmanager
-def kept_heap() -> Iterator[None]:
+def kept_heap() -> Generator[None]:
     """Inside the block, freed memory stays with the process; afterwards the defaults hold again.
 
     Fetching it again costs a page fault every 4 kB, up to half of a large patch's time. Only glibc (Linux) can be

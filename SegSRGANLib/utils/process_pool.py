@@ -161,7 +161,9 @@ def _serve(connection: Connection, number: int, workers: int, prepare: Prepare, 
     do = _prepared(prepare, number, workers)
 
     def should_stop() -> bool:
-        return stop.is_set() or not parent.is_alive()  # after kill -9 of the parent nobody waits for the result
+        return stop.is_set() or (
+            parent is not None and not parent.is_alive()
+        )  # after kill -9 of the parent nobody waits for the result
 
     while True:
         try:

@@ -51,7 +51,12 @@ class Allocation:
 
     def as_submitit(self) -> dict[str, Any]:
         """The parameters of submitit's SlurmExecutor."""
-        names = {"partition": self.partition, "account": self.account, "qos": self.qos, "time": self.time}
+        names: dict[str, Any] = {
+            "partition": self.partition,
+            "account": self.account,
+            "qos": self.qos,
+            "time": self.time,
+        }
         names |= {"mem": self.mem, "cpus_per_task": self.cpus, "gpus_per_node": self.gpus}
         # inside a job, srun does not know the processors that sbatch was asked for (since SLURM 22.05)
         step = [] if self.cpus is None else [f"--cpus-per-task={self.cpus}"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...utils.triples import triple
 from .fields import (
     Shape,
     along_first,
@@ -166,7 +167,7 @@ def _outside(place: Place, in_mother: torch.Tensor) -> torch.Tensor:
 
 def _drawn(labels: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     """Brightness of labels (N, 1, D, H, W) by their tables (N, COUNT), with texture inside each tissue."""
-    batch, shape, device = len(labels), tuple(labels.shape[2:]), labels.device
+    batch, shape, device = len(labels), triple(labels.shape[2:]), labels.device
     flat = labels.flatten(1)
     mean = table.gather(1, flat).view(labels.shape)
     deviation = textures(batch, device).gather(1, flat).view(labels.shape)
@@ -190,7 +191,7 @@ def _stripped(
 
 def _measured(image: torch.Tensor, in_mother: torch.Tensor, options: HeadOptions) -> torch.Tensor:
     """What a scanner makes of it: coil sensitivity, blur, slices of a thickness along D, noise."""
-    batch, device, shape = len(image), image.device, tuple(image.shape[2:])
+    batch, device, shape = len(image), image.device, triple(image.shape[2:])
     outside = image == 0
     strength = per_item(uniform(batch, 0.0, 0.35, device))
     ramp = per_item(torch.randn(batch, 3, device=device) * torch.where(in_mother, 0.5, 0.15).view(-1, 1))

@@ -57,7 +57,9 @@ class Trainer:
     def __init__(self, device: torch.device, options: TrainingOptions, initial: Path | None = None) -> None:
         torch.manual_seed(options.seed)
         self.device, self.options = device, options
-        self.network = BrainExtractor().to(device, memory_format=torch.channels_last_3d)
+        self.network = BrainExtractor().to(  # ty: ignore[no-matching-overload]
+            device, memory_format=torch.channels_last_3d
+        )
         if initial is not None:
             self.network.load_state_dict({k: v.float() for k, v in load_file(initial, device=str(device)).items()})
         self.average = {key: value.detach().clone() for key, value in self.network.state_dict().items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -38,7 +39,8 @@ def write_pack(path: Path, sources: Iterable[Source]) -> None:
     mm from the brain's centre. has_image, newborn: bool. name: strings.
     """
     rows = [_row(source) for source in sources]
-    np.savez_compressed(path, **{key: np.stack([row[key] for row in rows]) for key in rows[0]})
+    arrays: dict[str, Any] = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    np.savez_compressed(path, **arrays)
 
 
 def inner_skull_mask(labels: sitk.Image) -> sitk.Image:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from ...utils.triples import triple
 from .fields import Shape, chance, per_item, smooth_noise, uniform
 from .tissues import Tissue
 
@@ -40,7 +41,7 @@ class Place:
     @property
     def shape(self) -> Shape:
         """Voxels (D, H, W)."""
-        return tuple(self.child.shape[2:])
+        return triple(self.child.shape[2:])
 
     @property
     def device(self) -> torch.device:

@@ -56,6 +56,8 @@ def load_subjects(
 
 def load_subject(case: Case, wanted: Mapping[str, tuple[int, ...]], normalization: Normalization) -> Subject:
     """Read one subject; see `load_subjects`."""
+    if case.labels is None:
+        raise DataError(f"{case.where}: {case.name} has no label map; add one, or leave the subject out.")
     image, labels = read_volume(case.image), read_labels(case.labels)
     _check_same_grid(image, labels, case, case.labels.name)
     values = sitk.GetArrayViewFromImage(labels)
@@ -65,8 +67,8 @@ def load_subject(case: Case, wanted: Mapping[str, tuple[int, ...]], normalizatio
             label = ", ".join(map(str, of))
             raise DataError(f"{case.where}: {case.labels.name} has no voxel of label {label}; it has {present}.")
     mask = read_labels(case.mask) if case.mask is not None else None
-    if mask is not None:
-        _check_same_grid(image, mask, case, case.mask.name)  # type: ignore[union-attr]
+    if case.mask is not None and mask is not None:
+        _check_same_grid(image, mask, case, case.mask.name)
     inside = None if mask is None else sitk.GetArrayFromImage(mask)
     image, labels = sitk.DICOMOrient(image, _ORDER), sitk.DICOMOrient(labels, _ORDER)
     mask = None if mask is None else sitk.DICOMOrient(mask, _ORDER)
@@ -114,7 +116,7 @@ def _tissues(
     """Labels as numbers 0 ... 254, themselves where they fit, and the wanted ones' numbers."""
     present = np.union1d([0], labels)
     if len(present) > 255 or present[0] < 0:
-        raise DataError(f"{case.where}: {case.labels.name} has negative labels or more than 254 of them.")
+        raise DataError(f"{case.where}: the label map has negative labels or more than 254 of them.")
     if present[-1] < 255:
         return labels.astype(np.uint8), dict(wanted)
     numbers = {int(label): number for number, label in enumerate(present)}

@@ -44,7 +44,7 @@ def run(training: TimedTraining, name: str, seconds: float, out: Path, most_step
                 _say(name, {"before the critic": training.judge(held_out)})
             current, simulator = index, training.simulator(stage)
             _say(name, {"stage": index, "prepared_s": round(clock.elapsed, 1)})
-        losses.append(training.update(simulator, stage, done))  # type: ignore[arg-type]
+        losses.append(training.update(simulator, stage, done))  # ty: ignore[invalid-argument-type]
         if clock.due("say", _SAY_SECONDS):
             facts = {"loss": round(float(torch.stack(losses).mean()), 4)}  # waits for the device
             rate = len(losses) / clock.since("said")

@@ -134,8 +134,8 @@ class TimedTraining:
         """Clip, and leave out a step whose gradient is not finite; a GPU is not asked whether it is."""
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), self.recipe.clip)
         if self.device.type == "cuda":  # the fused optimizer skips the step itself
-            optimizer.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
-            optimizer.grad_scale = None  # type: ignore[attr-defined]
+            optimizer.found_inf = (~torch.isfinite(norm)).float()  # ty: ignore[missing-attribute]
+            optimizer.grad_scale = None  # ty: ignore[missing-attribute]
             optimizer.step()
         elif math.isfinite(norm.item()):
             optimizer.step()
