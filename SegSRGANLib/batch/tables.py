@@ -67,23 +67,34 @@ VOLUME_COLUMNS: dict[str, dict[str, str]] = {
 def summary_row(outcome: Outcome) -> dict[str, Any]:
     """The values of one volume, by column; None where there is nothing to say."""
     record = outcome.record
-    quality = record.get("quality", {})
-    cortex, spread = quality.get("cortex", {}), quality.get("uncertainty", {})
-    consistency = quality.get("consistency", {})
-    low, high = spread.get("volume_interval_ml") or (None, None)
-    verdict = record.get("verdict") or {}
-    dice = verdict.get("predicted_dice") or {}
     return {
         "name": outcome.job.key,
         "input": str(outcome.job.source),
         "status": outcome.status,
         "reason": outcome.reason or None,
+        **_verdict_values(record.get("verdict") or {}),
+        "seconds": record.get("seconds", {}).get("total", round(outcome.seconds, 3)),
+        **_quality_values(record.get("quality", {})),
+        "warnings": " ".join(record.get("warnings", [])) or None,
+    }
+
+
+def _verdict_values(verdict: dict[str, Any]) -> dict[str, Any]:
+    dice = verdict.get("predicted_dice") or {}
+    return {
         "verdict": verdict.get("word"),
         "verdict_reasons": " ".join(verdict.get("reasons", [])) or None,
         "predicted_dice": dice.get("value"),
         "predicted_dice_low": dice.get("low"),
         "predicted_dice_high": dice.get("high"),
-        "seconds": record.get("seconds", {}).get("total", round(outcome.seconds, 3)),
+    }
+
+
+def _quality_values(quality: dict[str, Any]) -> dict[str, Any]:
+    cortex, spread = quality.get("cortex", {}), quality.get("uncertainty", {})
+    consistency = quality.get("consistency", {})
+    low, high = spread.get("volume_interval_ml") or (None, None)
+    return {
         "cortex_ml": cortex.get("volume_ml"),
         "cortex_low_ml": low,
         "cortex_high_ml": high,
@@ -95,7 +106,6 @@ def summary_row(outcome: Outcome) -> dict[str, Any]:
         "slice_z": consistency.get("slice_z_max"),
         "deviation_percent": spread.get("deviation_percent"),
         "outside_training": _outside(quality.get("domain")),
-        "warnings": " ".join(record.get("warnings", [])) or None,
     }
 
 

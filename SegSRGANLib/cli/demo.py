@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import SimpleITK as sitk
 import typer
 
 from ..data.grid import Grid
-from ..datasets.phantom import CORTEX, neonatal_phantom
+from ..datasets.phantom import CORTEX, Phantom, neonatal_phantom
+from ..inference.enhancement import Enhancement
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.predictor import PredictionOptions
@@ -112,8 +114,22 @@ def run_demo(
     model = load_model(model_name, device)
     options = EnhanceOptions(spacing=spacing, prediction=PredictionOptions(device=device))
     result = enhance(thick, model, options, progress=scaled(progress, 0.1, 0.8), should_stop=should_stop)
-
     report(0.85, "Comparing with the truth")
+    columns, figures = _compare(result, phantom, thick, f"scan, {slice_thickness:g} mm slices")
+    report(0.92, "Writing")
+    save_enhancement(result, thick, outdir, _NAME, overwrite)
+    for role, volume in zip(inputs, (phantom.t2w, phantom.labels, thick), strict=True):
+        write_volume(volume, inputs[role])
+    with atomic_path(picture) as temporary:
+        draw_planes(columns, temporary, "A procedural phantom: the cortex as found, and as it is")
+    report(1.0, "Done")
+    return DemoResult(picture, figures)
+
+
+def _compare(
+    result: Enhancement, phantom: Phantom, thick: sitk.Image, title: str
+) -> tuple[list[Column], dict[str, dict[str, float]]]:
+    """What the picture shows, from left to right, and the figures of interpolation and model."""
     spline = onto(upsample(thick, Grid.of(result.sr)), phantom.t2w)
     sr, cortex = onto(result.sr, phantom.t2w), None if result.labels is None else onto(result.labels, phantom.t2w)
     truth = phantom.labels == CORTEX
@@ -121,17 +137,10 @@ def run_demo(
         "spline": evaluate(spline, phantom.t2w, mask=phantom.mask),
         "model": evaluate(sr, phantom.t2w, cortex, None if cortex is None else truth, phantom.mask),
     }
-    report(0.92, "Writing")
-    save_enhancement(result, thick, outdir, _NAME, overwrite)
-    for role, volume in zip(inputs, (phantom.t2w, phantom.labels, thick), strict=True):
-        write_volume(volume, inputs[role])
     columns = [
-        Column(f"scan, {slice_thickness:g} mm slices", thick),
+        Column(title, thick),
         Column("spline", spline),
         Column("SegSRGAN", sr, cortex),
         Column("truth", phantom.t2w, truth),
     ]
-    with atomic_path(picture) as temporary:
-        draw_planes(columns, temporary, "A procedural phantom: the cortex as found, and as it is")
-    report(1.0, "Done")
-    return DemoResult(picture, figures)
+    return columns, figures

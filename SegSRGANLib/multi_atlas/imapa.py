@@ -16,7 +16,7 @@ tissue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,8 +101,8 @@ def segment(
             stop_if(should_stop)
             report((step + start / len(region)) / len(options.alphas), "IMAPA")
             slices = slice(start, min(start + _SLAB, len(region)))
-            if region[slices].any():
-                _update(search, estimate, updated, region, slices, alpha, options)
+            for voxels, values in _updates(search, estimate, region[slices], slices, alpha, options):
+                updated.view(-1)[voxels] = values
         estimate = updated
     report(1.0, "IMAPA done")
     return evidence.whole(_inner(estimate, search.margin).numpy() > 0.5)
@@ -130,25 +130,24 @@ def _votes(search: PatchSearch) -> tuple[torch.Tensor, torch.Tensor]:
     return votes, _inner((pooled[0] > 0) & (pooled[1] > -1), search.margin)
 
 
-def _update(
+def _updates(
     search: PatchSearch,
     estimate: torch.Tensor,
-    updated: torch.Tensor,
-    region: torch.Tensor,
+    wanted: torch.Tensor,
     slices: slice,
     alpha: float,
     options: ImapaOptions,
-) -> None:
-    """One iteration on some slices: from `estimate` into `updated`."""
-    wanted = region[slices]
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """One iteration on the wanted voxels of some slices: their flat indices and new values, piece by piece."""
+    if not wanted.any():
+        return
     distances = search.distances(estimate, alpha, slices, wanted)
     count = min(options.neighbours, distances.shape[1])
     nearest = torch.topk(distances, count, largest=False, sorted=False).indices
     voxels = _flat_index(wanted, slices.start, search)
     examples = voxels[:, None] + search.offsets()[nearest]
-    flat = updated.view(-1)
     for part, own in zip(examples.split(_CHUNK), voxels.split(_CHUNK), strict=True):
-        flat[own] = _fuse(search, estimate, own, part, alpha, options.ridge)
+        yield own, _fuse(search, estimate, own, part, alpha, options.ridge)
 
 
 def _fuse(

@@ -14,8 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = sorted((ROOT / "SegSRGANLib").rglob("*.py"))
 PACKAGES = sorted(".".join(path.parts[len(ROOT.parts) + 1 : -1]) for path in LIBRARY if path.name == "__init__.py")[1:]
 MODULE = sorted((ROOT / "SegSRGAN").rglob("*.py"))
-LONGEST_FILE = 400
-LARGEST_FILE = 10 * 2**20  # the weights of a model
 
 
 def _complaints(paths: list[Path], rule) -> list[str]:
@@ -74,11 +72,6 @@ def test_library_never_pickles():
 
 def test_library_is_documented_and_typed():
     _none(_complaints(LIBRARY, rules.undocumented))
-
-
-def test_library_files_are_short():
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in LIBRARY}
-    _none([f"{path.relative_to(ROOT)}: {lines} lines" for path, lines in lengths.items() if lines > LONGEST_FILE])
 
 
 @pytest.mark.parametrize("name", ["SegSRGANLib", "SegSRGANLib.cli.main", *(f"SegSRGANLib.{name}" for name in PACKAGES)])
@@ -151,11 +144,6 @@ def test_no_image_or_pickle_is_tracked():
             reason = rules.image_or_pickle(path.name, file.read(400))
         found += [f"{path.relative_to(ROOT)}: {reason}"] if reason else []
     _none(found)
-
-
-def test_tracked_files_are_small():
-    sizes = {path: path.stat().st_size for path in _tracked()}
-    _none([f"{path.relative_to(ROOT)}: {size} bytes" for path, size in sizes.items() if size > LARGEST_FILE])
 
 
 # ------------------------------------------------------------------------------------------- the rules do bite
