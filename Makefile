@@ -16,7 +16,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/segsrgan demo -o demo-output
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check
