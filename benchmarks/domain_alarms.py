@@ -43,7 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
     card = load_model(arguments.model, "cpu").card
     if card.domain is None:
-        parser.error(f"the card of {arguments.model} does not say what it learnt from; run benchmarks/release_model.py")
+        parser.error(f"the card of {arguments.model} names no training domain; run benchmarks/release_model.py")
     rows = []
     for kind, name, scan, mask in scans(Path(os.environ.get("SEGSRGAN_DATA", "../shared/data"))):
         items = compare(scan, mask, output_grid(Grid.of(scan), SPACING), card)

@@ -6,7 +6,7 @@
 
 Twenty layers of 64 filters at full resolution learn next to nothing in an hour of a CPU: 700 steps from the usual
 random weights came to 0.02 dB above the spline, and 2,000 steps at a rate of 5e-4 left half of the filters dead. The
-small network came to 1.4 dB in 700 steps, on patches like those that it learnt from.
+small network came to 1.4 dB in 700 steps, on patches like those that it was trained on.
 """
 
 from __future__ import annotations

@@ -53,18 +53,18 @@ def batch(
     ] = None,
     spacing: Spacing = DEFAULT_SPACING,
     model: ModelName = DEFAULT_MODEL,
-    workers: Annotated[int, typer.Option(help="Processes at a time; with several GPUs, one each.")] = 1,
+    workers: Annotated[int, typer.Option(help="Parallel processes; with several GPUs, one for each.")] = 1,
     mask: Mask = AUTO,
     masks: Annotated[
         Path | None, typer.Option(metavar="DERIVATIVE", help="BIDS derivative with the brain masks of the volumes.")
     ] = None,
     part: Annotated[
-        str | None, typer.Option("--shard", metavar="I/N", help="Do the I-th of N shares, on one of N machines.")
+        str | None, typer.Option("--shard", metavar="I/N", help="Process the I-th of N shares of the volumes.")
     ] = None,
     slurm: Annotated[
         str | None,
         typer.Option(
-            metavar="array=N,...", help="Do it in N SLURM jobs; also partition, time, mem, cpus, gpus, account, qos."
+            metavar="array=N,...", help="Run as N SLURM jobs; also partition, time, mem, cpus, gpus, account, qos."
         ),
     ] = None,
     device: Device = "auto",

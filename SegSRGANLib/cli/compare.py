@@ -33,7 +33,7 @@ def compare(
     ] = None,
     label: Annotated[int, typer.Option(help="Label of the cortex.")] = CompareOptions.label,
     reference: Annotated[str, typer.Option(help="Row that the others are compared with; the best model.")] = "",
-    workers: Annotated[int, typer.Option(help="Volumes at a time, each on one core.")] = 1,
+    workers: Annotated[int, typer.Option(help="Parallel processes, one volume and one core each.")] = 1,
     device: Device = CompareOptions.device,
     progress: ProgressMode = "bar",
     cancel_file: CancelFile = None,

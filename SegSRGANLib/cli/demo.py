@@ -42,9 +42,9 @@ _SHOWN = {
 def demo(
     outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")] = Path("demo-output"),
     model: ModelName = DEFAULT_MODEL,
-    slice_thickness: Annotated[float, typer.Option(help="Of the simulated acquisition, mm.")] = 3.0,
+    slice_thickness: Annotated[float, typer.Option(help="Slice thickness of the simulated acquisition, mm.")] = 3.0,
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(help="Of the phantom.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the phantom.")] = 0,
     overwrite: Overwrite = True,
     progress: ProgressMode = "bar",
     debug: Debug = False,

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 Overwrite = Annotated[bool, typer.Option(help="Replace results that are already there.")]
-Debug = Annotated[bool, typer.Option(help="Show the whole trace of an error.")]
+Debug = Annotated[bool, typer.Option(help="Show the traceback of an error.")]
 ProgressMode = Annotated[str, typer.Option("--progress", metavar="bar|json|none", help="How to show the progress.")]
 CancelFile = Annotated[Path | None, typer.Option(hidden=True, help="Stop when this file appears.")]
 ModelName = Annotated[str, typer.Option("--model", "-m", help="Name of a listed model, or a .safetensors file.")]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")]
 Patch = Annotated[int, typer.Option(help="Side of a patch, voxels; 0: the whole volume at once.")]
 Overlap = Annotated[float, typer.Option(help="Share of a patch in common with the next one.")]
 Spacing = Annotated[float, typer.Option(help="Isotropic output spacing, mm.")]

@@ -62,7 +62,9 @@ def predict(
         str | None,
         typer.Option(metavar="PATCH:STEP,...", help="Several runs, voxels; each into a folder patch-PATCH_step-STEP."),
     ] = None,
-    interpolator: Annotated[str, typer.Option(metavar="|".join(INTERPOLATORS), help="Of the upsampling.")] = "bspline",
+    interpolator: Annotated[
+        str, typer.Option(metavar="|".join(INTERPOLATORS), help="First interpolation.")
+    ] = "bspline",
     threshold: Threshold = EnhanceOptions.threshold,
     bias_correction: BiasCorrection = False,
     consistency: Consistency = True,

@@ -31,15 +31,15 @@ def train(
     ] = None,
     init: Annotated[str | None, typer.Option(help="Model to fine-tune: a listed name or a .safetensors file.")] = None,
     preset: Annotated[str | None, typer.Option(help="Starting point: content, paper or fine-tune.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="How long to train.")] = None,
-    hours: Annotated[float | None, typer.Option(help="How long to train, by the clock.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs.")] = None,
+    hours: Annotated[float | None, typer.Option(help="Training time, hours.")] = None,
     slice_thickness: Annotated[
-        tuple[float, float] | None, typer.Option(metavar="MIN MAX", help="Slice spacings to learn, mm.")
+        tuple[float, float] | None, typer.Option(metavar="MIN MAX", help="Range of slice thickness to train on, mm.")
     ] = None,
-    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")] = None,
-    title: Annotated[str | None, typer.Option(help="Of the model.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything that is drawn by chance.")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on where the training in the folder stopped.")] = False,
+    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the model.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
+    resume: Annotated[bool, typer.Option(help="Resume the training in the folder.")] = False,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any other value: optimizer.rate=1e-4, classes.cortex=5 ..."),

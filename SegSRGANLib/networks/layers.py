@@ -37,7 +37,7 @@ class InstanceNorm(nn.GroupNorm):
         super().__init__(channels, channels, eps=1e-5)
 
     def without_gradient(self, x: torch.Tensor) -> torch.Tensor:
-        """The same."""
+        """Normalize as `forward` does; `KerasInstanceNorm` has a faster form here."""
         return self(x)
 
     def scale_and_shift(self, mean: torch.Tensor, variance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

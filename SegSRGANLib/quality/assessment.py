@@ -1,4 +1,4 @@
-"""Whether to believe a result: the measures that go into every record, and what they mean in words."""
+"""Whether to believe a result: the measures that go into every record, and the warnings that follow from them."""
 
 from __future__ import annotations
 

@@ -24,8 +24,9 @@ from ..transforms.resample import resample_labels, upsample
 from ..transforms.separable import apply_along, as_tensor
 
 _WINDOW = 4.0  # mm, FWHM over which residuals are averaged: noise averages out, anatomy does not
-# Of the local contrast: a result that agrees nearly everywhere is not accused of trifles. Sound results on Fidon et al.
-# (2021) reach 9 times this beside the rim of a mask, where what lies outside is not brought to agreement.
+# Floor on the local deviation, as a share of the local contrast: avoids false alarms when residuals are uniformly
+# small. Sound results on Fidon et al. (2021) reach 9 times this beside the rim of a mask, where what lies outside is
+# not brought to agreement.
 _LEAST_DEVIATION = 0.17
 
 

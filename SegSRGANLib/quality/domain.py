@@ -1,4 +1,4 @@
-"""Whether a scan is like those that a model learnt from: resolution, brain and contrast, as numbers and in words.
+"""Whether a scan is like those that a model was trained on: resolution, brain and contrast, as numbers and in words.
 
 A network answers whatever it is shown. Outside of what it was trained on, its answer looks as good and is worth less.
 Needs no torch.
@@ -144,17 +144,17 @@ def geometry_items(
     fine, middle, thick = sorted(grid.spacing)
     wanted = output.spacing
     if thick > 1.2 * max(wanted):
-        sentence = f"The slices are {thick:.3g} mm thick; the model learnt from {_words(training_slices)} mm."
+        sentence = f"The slices are {thick:.3g} mm thick; the model was trained on {_words(training_slices)} mm."
         items["slices_mm"] = Item(thick, training_slices, 0.0, sentence)
     made = max(wanted) if max(wanted) > training_spacing[1] else min(wanted)
     text = " x ".join(f"{s:.3g}" for s in wanted)
-    sentence = f"The result has voxels of {text} mm; the model learnt to make {_words(training_spacing)} mm."
+    sentence = f"The result has voxels of {text} mm; the model was trained to make {_words(training_spacing)} mm."
     items["spacing_mm"] = Item(made, training_spacing, 0.0, sentence)
     if domain is not None:
         factor = max(1.0, middle / min(wanted))  # finer ones are averaged, which is no new situation
         sentence = (
             f"Inside the slices the voxels measure {middle:.3g} mm, {factor:.2g} times those of the result; the model "
-            f"learnt from at most {domain.inplane_factor[1]:.2g} times: an output spacing of "
+            f"trained on at most {domain.inplane_factor[1]:.2g} times: an output spacing of "
             f"{middle / domain.inplane_factor[1]:.3g} mm fits."
         )
         items["inplane_factor"] = Item(factor, domain.inplane_factor, _SLACK_FACTOR, sentence)
@@ -164,14 +164,15 @@ def geometry_items(
 def brain_items(brain: Brain, domain: Domain) -> dict[str, Item]:
     """Judge the brain; its size and shape only when all of it is there."""
     where = "at the edge of the volume" if brain.at_edge else "in a plane"
-    sentence = f"The brain ends {where} with {brain.cut:.0%} of its cross-section; the model learnt from whole brains."
+    cut = f"The brain ends {where} with {brain.cut:.0%} of its cross-section"
+    sentence = f"{cut}; the model was trained on whole brains."
     items = {"cut": Item(brain.cut, (0.0, _MOST_CUT), 0.0, sentence)}
     if not items["cut"].warns:
-        sentence = f"The brain measures {brain.ml:.0f} mL; the model learnt from {_words(domain.brain_ml)} mL."
+        sentence = f"The brain measures {brain.ml:.0f} mL; the model was trained on {_words(domain.brain_ml)} mL."
         slack = _SLACK_ML * (domain.brain_ml[0] if brain.ml < domain.brain_ml[0] else domain.brain_ml[1])
         items["brain_ml"] = Item(brain.ml, domain.brain_ml, slack, sentence)
         sentence = (
-            f"The brain's shortest axis is {brain.shape:.2f} of its longest one; the model learnt from "
+            f"The brain's shortest axis is {brain.shape:.2f} of its longest one; the model was trained on "
             f"{_words(domain.shape)}: check that the mask holds the whole brain."
         )
         items["shape"] = Item(brain.shape, domain.shape, _SLACK_SHAPE, sentence)

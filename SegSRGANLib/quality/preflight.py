@@ -1,4 +1,4 @@
-"""What a run will do and what speaks against it, in words, before it starts. Needs no torch."""
+"""What a run will do and what speaks against it, before it starts. Needs no torch."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def contrast_warnings(name: str, low: float, high: float) -> list[str]:
 
 
 def compare(scan: sitk.Image, mask: sitk.Image | None, output: Grid, card: ModelCard) -> dict[str, Item]:
-    """Compare a scan with what a model learnt from.
+    """Compare a scan with what a model was trained on.
 
     The brain is looked at inside the mask, or in a volume without a skull; elsewhere it cannot be told from what is
     around it, and only the resolution is compared. So it is for a model whose card does not say more.
@@ -83,7 +83,7 @@ def judge(scan: sitk.Image, mask: sitk.Image | None, output: Grid, card: ModelCa
 
 
 def _geometry_warnings(grid: Grid, output: Grid) -> list[str]:
-    """What no model can help."""
+    """Warnings that hold for every model."""
     found = []
     thickness = max(grid.spacing)
     if thickness <= THICK * max(output.spacing):

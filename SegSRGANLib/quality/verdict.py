@@ -113,13 +113,13 @@ def _domain_checks(record: Mapping[str, Any]) -> list[Check]:
     if "cut" not in domain:
         return [*checks, _missing("brain", "Size, shape and completeness of the brain")]
     if domain["cut"]["outside"] > 0:
-        return [*checks, Check("brain", LOOK, "The brain is cut off; the model learnt from whole brains.")]
+        return [*checks, Check("brain", LOOK, "The brain is cut off; the model was trained on whole brains.")]
     return [*checks, _size_check(domain), _shape_check(domain)]
 
 
 def _size_check(domain: Mapping[str, Any]) -> Check:
     volume, (low, high) = domain["brain_ml"]["value"], domain["brain_ml"]["training"]
-    reason = f"The brain measures {volume:.0f} mL; the model learnt from {low:.0f} to {high:.0f} mL."
+    reason = f"The brain measures {volume:.0f} mL; the model was trained on {low:.0f} to {high:.0f} mL."
     if volume > _FAR_SIZE * high or volume < low / 2:
         return Check("brain size", REFUSE, reason)
     inside = 0.85 * low <= volume <= 1.15 * high

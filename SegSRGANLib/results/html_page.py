@@ -1,4 +1,4 @@
-"""One result as a page: planes to swipe between scan, interpolation and result, maps, figures, warnings in words."""
+"""One result as a page: planes to swipe between scan, interpolation and result, maps, figures, warnings."""
 
 from __future__ import annotations
 

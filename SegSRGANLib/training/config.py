@@ -49,7 +49,7 @@ class ValidationConfig:
 
 @dataclass(frozen=True)
 class ComputeConfig:
-    """What the training runs on; none of it changes what is learnt.
+    """What the training runs on; none of it changes what is trained.
 
     workers: processes that simulate patches; None chooses. threads: of the CPU; None leaves PyTorch's choice.
     processes: training processes on one machine (GPUs, or CPU processes). nodes: machines.
@@ -82,7 +82,7 @@ class TrainingConfig:
     """One training.
 
     output: folder for everything that is written. csv or bids: where the volumes are.
-    init: name or file of the model to start from; None starts from chance.
+    init: name or file of the model to start from; None: random initialisation.
     preset: where the defaults came from (for the record; the values below count).
     label: label of the cortex, one or several that count as one. classes: instead of `label`, the labels of each class
     to segment by its name, such as {"cortex": (5,), "white matter": (1, 2)}; the first is the one that measures of

@@ -44,7 +44,7 @@ class LossConfig:
         loss is a mean over the classes.
     intensity_weight, segmentation_weight: of these; one half each is the paper's mean over both channels.
     dice, cross_entropy: weights of the soft Dice loss and the binary cross-entropy of the segmentation.
-    adversarial: weight of the critic's opinion (the paper's lambda_adv); 0 trains without a critic.
+    adversarial: weight of the adversarial loss (the paper's lambda_adv); 0 trains without a critic.
     gradient_penalty: lambda_gp of the critic. critic_steps: critic updates before each generator update.
     critic_filters: channels of the critic's first convolution.
     """

@@ -72,7 +72,7 @@ def make_network(config: TrainingConfig, parent: Model | None) -> ImageNetwork:
     network = _new_network(config) if parent is None else parent.network
     multiple, patch = network.multiple, config.simulation.patch
     if getattr(network.config, "conditional", False):
-        raise ValueError("A network that is told the slice spacing cannot be trained here; choose another one.")
+        raise ValueError("Training a network conditioned on slice spacing is not supported; choose another one.")
     if patch % multiple or patch < network.minimum:
         raise ValueError(f"This network needs patches in multiples of {multiple} voxels, not {patch}.")
     if config.loss.adversarial > 0 and not getattr(network, "segments", True):

@@ -153,7 +153,7 @@ def _prepared(prepare: Prepare, number: int, workers: int) -> Do:
 
 
 def _serve(connection: Connection, number: int, workers: int, prepare: Prepare, stop: Any) -> None:
-    """A worker's life: get ready, do jobs until the connection ends."""
+    """Worker main loop: prepare once, then process jobs until the pipe closes."""
     for name in ("SIGINT", "SIGTERM", "SIGUSR2"):  # Ctrl-C, and SLURM's, reach all processes; the parent decides
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -147,7 +147,7 @@ def test_without_slurm_one_sentence_says_so(run, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     write_scan(tmp_path / "scans" / "a.nii.gz")
     status, _, error = run(tmp_path / "scans", tmp_path / "out", "--slurm", "array=2")
-    assert status == 1 and error.count("\n") == 1 and "SLURM is not here" in error
+    assert status == 1 and error.count("\n") == 1 and "SLURM is not available" in error
 
 
 def test_an_allocation_is_its_text():

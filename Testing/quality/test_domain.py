@@ -103,7 +103,7 @@ def test_thick_slices(phantom, card):
     assert _warned(image, mask, card) == {"slices_mm"}
     figures, warnings = judge(image, mask, output_grid(Grid.of(image), SPACING), card)
     assert figures["slices_mm"]["outside"] == pytest.approx(3.1)
-    assert warnings == ["The slices are 9.6 mm thick; the model learnt from 1 to 6.5 mm."]
+    assert warnings == ["The slices are 9.6 mm thick; the model was trained on 1 to 6.5 mm."]
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -201,7 +201,7 @@ def test_it_reaches_record_table_and_report(phantom, card, tmp_path):
     model = Model(Generator(GeneratorConfig(2, 1)), card)
     options = EnhanceOptions(spacing=2.4, prediction=PredictionOptions(patch=0, device="cpu"))
     result = enhance(image, model, options, mask=mask)
-    sentence = "The slices are 9.6 mm thick; the model learnt from 1 to 6.5 mm."
+    sentence = "The slices are 9.6 mm thick; the model was trained on 1 to 6.5 mm."
     assert sentence in result.record["warnings"]
     assert result.record["quality"]["domain"]["slices_mm"]["outside"] == pytest.approx(3.1)
     cells = summary_row(Outcome(Job(Path("a.nii"), "a"), DONE, record=json.loads(json.dumps(result.record))))

@@ -155,7 +155,7 @@ def test_preflight_says_what_will_happen(panel):  # noqa: F811
         ("T1w", None, "T1w"),
         ("T2w", "isotropic", "already about as fine"),
         ("T2w", "transform", "under the transform Shift"),
-        ("T2w", "thick", "learnt from 1 to 6 mm"),
+        ("T2w", "thick", "trained on 1 to 6 mm"),
         ("CT", None, "T2-weighted MRI only"),
         ("T2w", "negative", "negative values"),
         ("T2w", "constant", "same value"),

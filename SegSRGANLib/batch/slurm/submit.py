@@ -50,7 +50,10 @@ def run_on_slurm(
         MissingPackage: submitit is not installed.
     """
     if absent := [name for name in ("sbatch", "srun", "squeue", "scancel") if shutil.which(name) is None]:
-        raise ValueError(f"SLURM is not here ({absent[0]} was not found): log in to the cluster, or leave out --slurm.")
+        raise ValueError(
+            f"SLURM is not available on this machine ({absent[0]} not found): log in to the cluster, or leave out "
+            "--slurm."
+        )
     require("submitit", extra="cluster")
 
     def fill(model: Model, outcomes: dict[Job, Outcome]) -> None:

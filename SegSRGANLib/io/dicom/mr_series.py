@@ -17,7 +17,7 @@ from .study import DicomSource
 
 MANUFACTURER = "SegSRGAN"
 _LEVELS = 65535  # of a 16-bit pixel: quantization is off by 1/131070 of the range at most
-_MANY = 99_999  # series numbers above make no bigger ones
+_MAX_SERIES_NUMBER = 99_999  # keeps derived numbers within DICOM's IS (12 characters)
 _SPATIAL_RESAMPLING = ("113085", "DCM", "Spatial resampling")
 _SOURCE_IMAGE = ("121322", "DCM", "Source image for image processing operation")
 _ACQUISITION, _PROCESSING = ("109101", "DCM", "Acquisition Equipment"), ("109102", "DCM", "Processing Equipment")
@@ -46,7 +46,7 @@ def make_mr_series(image: sitk.Image, source: DicomSource, maker: Maker) -> list
     Args:
         image: 3D, finite, on any grid; the source's frame of reference is its space.
         source: the scan that it was made from.
-        maker: see there.
+        maker: what computed it, see `Maker`.
 
     Returns:
         Complete pydicom datasets, in the order of the third axis. Each says its own place, so the slices of a
@@ -67,7 +67,7 @@ def make_mr_series(image: sitk.Image, source: DicomSource, maker: Maker) -> list
 
 def derived_series_number(source: DicomSource, place: int) -> int:
     """A number that sorts the derived series behind its source: 5 becomes 501, 502."""
-    return min(int(source.headers[0].get("SeriesNumber") or 0), _MANY) * 100 + place
+    return min(int(source.headers[0].get("SeriesNumber") or 0), _MAX_SERIES_NUMBER) * 100 + place
 
 
 def code(value: str, scheme: str, meaning: str) -> Any:

@@ -29,7 +29,7 @@ def make_segmentation(
         classes: their names. Known tissues have their SNOMED CT code, other classes one of our own with their name.
         series: from `mr_series.make_mr_series`; the segmentation refers to it, frame by frame, and has its geometry.
         source: of the series.
-        maker: see there.
+        maker: what computed it, see `Maker`.
 
     Returns:
         A complete pydicom dataset. Slices without a class have no frame of it; without any class all slices have one.

@@ -15,7 +15,7 @@ from .subject import Subject, brain_table
 
 _STEP = 2.4  # mm between the voxels that are looked at: enough for volume, shape and percentiles
 _DRAWS = 6  # contrasts of each volume
-_ANY_CONTRAST = 0.5  # share of synthetic contrasts from which a model has learnt them all
+_ANY_CONTRAST = 0.5  # share of synthetic contrasts from which a model was trained on them all
 _PERCENTILES = (5, 95)
 
 

@@ -49,7 +49,7 @@ def _of_table(path: Path, held_out_fold: str) -> list[Case]:
 
 
 def _split(cases: list[Case], share: float, seed: int) -> list[Case]:
-    """The cases, those without a Base divided by chance, all volumes of a subject alike."""
+    """The cases, those without a Base split at random (seeded), all volumes of a subject alike."""
     chosen = _test_subjects(sorted({case.name for case in cases if not case.base}), share, seed)
     return [replace(case, base=case.base or (TEST if case.name in chosen else TRAIN)) for case in cases]
 
