@@ -1,8 +1,8 @@
-"""NIfTI-1 headers, checked before anything of the size that they announce is allocated.
+"""NIfTI-1 and NIfTI-2 headers, checked before anything of the size that they announce is allocated.
 
 SimpleITK reads a truncated file, a zero or negative voxel size or a series of vectors without a word, and fills in what
 is missing. Here each of these is an error.
-Source of the layout and the rules: nifti1.h, https://nifti.nimh.nih.gov/nifti-1.
+Source of the layouts and the rules: nifti1.h, https://nifti.nimh.nih.gov/nifti-1, and nifti2.h, .../nifti-2.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import gzip
 import math
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +23,69 @@ from ..utils.errors import VolumeError
 from .nifti_affine import NiftiGeometry, nifti_grid
 from .payload import Payload, check_payload, count_voxels
 
-_HEADER_SIZE = 348
-_FIRST_VOXEL = 352  # header, and four bytes that announce extensions
-_NIFTI2_SIZE = 540
 _DTYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8"} | {256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _NOT_SCALAR = {32: "complex", 1792: "complex", 2048: "complex", 128: "RGB", 2304: "RGBA"}
 _MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # by spatial unit code: unknown, metre, millimetre, micrometre
 _GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where a version of the format keeps its fields: struct code and first byte of each.
+
+    size: of the header, bytes, which is also its first number. mark: of a file that holds header and voxels. pair: mark
+    of a header alone.
+    """
+
+    size: int
+    mark: bytes
+    pair: bytes
+    fields: Mapping[str, tuple[str, int]]
+
+    @property
+    def first_voxel(self) -> int:
+        """The least byte where voxels start: behind the header and four bytes that announce extensions."""
+        return self.size + 4
+
+
+_NIFTI1 = _Layout(
+    348,
+    b"n+1\0",
+    b"ni1\0",
+    {
+        "mark": ("4s", 344),
+        "dim": ("8h", 40),
+        "datatype": ("h", 70),
+        "pixdim": ("4f", 76),
+        "vox_offset": ("f", 108),
+        "scl": ("2f", 112),
+        "xyzt_units": ("B", 123),
+        "qform_code": ("h", 252),
+        "sform_code": ("h", 254),
+        "quatern": ("3f", 256),
+        "qoffset": ("3f", 268),
+        "srow": ("12f", 280),
+    },
+)
+_NIFTI2 = _Layout(
+    540,
+    b"n+2\0",
+    b"ni2\0",
+    {
+        "mark": ("4s", 4),
+        "datatype": ("h", 12),
+        "dim": ("8q", 16),
+        "pixdim": ("4d", 104),
+        "vox_offset": ("q", 168),
+        "scl": ("2d", 176),
+        "qform_code": ("i", 344),
+        "sform_code": ("i", 348),
+        "quatern": ("3d", 352),
+        "qoffset": ("3d", 376),
+        "srow": ("12d", 400),
+        "xyzt_units": ("i", 500),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -58,20 +114,18 @@ def check_nifti(path: Path) -> NiftiHeader:
     name = path.name
     compressed = name.lower().endswith(".gz")
     raw = _first_bytes(path, compressed)
-    order = _byte_order(raw, name)
+    layout, order = _layout_and_order(raw, name)
 
-    def field(code: str, offset: int) -> tuple:
-        return struct.unpack_from(order + code, raw, offset)
+    def field(key: str) -> tuple:
+        code, place = layout.fields[key]
+        return struct.unpack_from(order + code, raw, place)
 
-    if raw[344:348] == b"ni1\0":
-        raise VolumeError(f"{name} is the header of a .hdr/.img pair: convert the pair to one .nii.gz file.")
-    if raw[344:348] != b"n+1\0":
-        raise VolumeError(f"{name} lacks the mark of a NIfTI-1 file ('n+1'): convert it to .nii.gz.")
-    size = _size(field("8h", 40), name)
+    _check_mark(field("mark")[0], raw, layout, name)
+    size = _size(field("dim"), name)
     voxels = count_voxels(size, name)
-    dtype = _dtype(field("h", 70)[0], order, name)
-    offset = _first_voxel(field("f", 108)[0], name)
-    slope, intercept = _scaling(*field("2f", 112), name)
+    dtype = _dtype(field("datatype")[0], order, name)
+    offset = _first_voxel(field("vox_offset")[0], layout, name)
+    slope, intercept = _scaling(*field("scl"), name)
     grid = nifti_grid(_geometry(field, size, name), name)
     check_payload(Payload(path, 0, offset + voxels * dtype.itemsize, compressed), name)
     return NiftiHeader(grid, dtype, offset, slope, intercept, compressed)
@@ -87,26 +141,36 @@ def _first_bytes(path: Path, compressed: bool) -> bytes:
         if start[:2] != _GZIP:
             raise VolumeError(f"{path.name} is not compressed with gzip: if it is a NIfTI file, rename it to .nii.")
         try:
-            start = zlib.decompressobj(wbits=31).decompress(start, _FIRST_VOXEL)
+            start = zlib.decompressobj(wbits=31).decompress(start, _NIFTI2.first_voxel)
         except zlib.error as error:
             raise VolumeError(f"{path.name} has damaged compressed data ({error}): copy it again.") from error
-    return start[:_FIRST_VOXEL]
+    return start[: _NIFTI2.first_voxel]
 
 
-def _byte_order(raw: bytes, name: str) -> str:
-    """'<' or '>', told from the header's first number, its own size."""
-    if len(raw) < _FIRST_VOXEL:
+def _layout_and_order(raw: bytes, name: str) -> tuple[_Layout, str]:
+    """The version, and '<' or '>', told from the header's first number, its own size."""
+    versions = [(layout, order) for layout in (_NIFTI1, _NIFTI2) for order in "<>"]
+    version = next(((v, order) for v, order in versions if raw[:4] == struct.pack(order + "i", v.size)), None)
+    least = (_NIFTI1 if version is None else version[0]).first_voxel
+    if len(raw) < least:
         raise VolumeError(
-            f"{name} is too short for a NIfTI file ({len(raw)} bytes of {_FIRST_VOXEL}): it is truncated or "
-            "something else; copy or export it again."
+            f"{name} is too short for a NIfTI file ({len(raw)} bytes of {least}): it is truncated or something else; "
+            "copy or export it again."
         )
-    for order in "<>":
-        (declared,) = struct.unpack_from(order + "i", raw)
-        if declared == _HEADER_SIZE:
-            return order
-        if declared == _NIFTI2_SIZE:
-            raise VolumeError(f"{name} is a NIfTI-2 file, which is not read: convert it to NIfTI-1.")
-    raise VolumeError(f"{name} is not a NIfTI file, in spite of its name: export the volume again as .nii.gz.")
+    if version is None:
+        raise VolumeError(f"{name} is not a NIfTI file, in spite of its name: export the volume again as .nii.gz.")
+    return version
+
+
+def _check_mark(mark: bytes, raw: bytes, layout: _Layout, name: str) -> None:
+    """A file of header and voxels; NIfTI-2 has line ends behind its mark, which show whether it came through whole."""
+    if mark == layout.pair:
+        raise VolumeError(f"{name} is the header of a .hdr/.img pair: convert the pair to one .nii.gz file.")
+    if mark != layout.mark:
+        wanted = layout.mark[:3].decode()
+        raise VolumeError(f"{name} lacks the mark of a NIfTI file ('{wanted}'): convert it to .nii.gz.")
+    if layout is _NIFTI2 and raw[8:12] != b"\r\n\x1a\n":
+        raise VolumeError(f"{name} was changed on its way, as text is: copy it again, as a binary file.")
 
 
 def _size(dim: Sequence[int], name: str) -> tuple[int, int, int]:
@@ -137,9 +201,9 @@ def _dtype(code: int, order: str, name: str) -> np.dtype:
     return np.dtype(order + _DTYPES[code])
 
 
-def _first_voxel(offset: float, name: str) -> int:
+def _first_voxel(offset: float, layout: _Layout, name: str) -> int:
     """The byte where the voxels start."""
-    if not (math.isfinite(offset) and offset >= _FIRST_VOXEL and offset == int(offset)):
+    if not (math.isfinite(offset) and offset >= layout.first_voxel and offset == int(offset)):
         raise VolumeError(
             f"{name} says that its voxels start at byte {offset:g}, inside its own header: export it again."
         )
@@ -155,21 +219,21 @@ def _scaling(slope: float, intercept: float, name: str) -> tuple[float, float]:
     return slope, intercept
 
 
-def _geometry(field: Callable[[str, int], tuple], size: tuple[int, int, int], name: str) -> NiftiGeometry:
+def _geometry(field: Callable[[str], tuple], size: tuple[int, int, int], name: str) -> NiftiGeometry:
     """The header's numbers about space."""
-    units = field("B", 123)[0] & 7
+    units = field("xyzt_units")[0] & 7
     if units not in _MILLIMETRES:
         raise VolumeError(f"{name} has an unknown unit of length (code {units}): export it again in millimetres.")
-    pixdim = field("4f", 76)
+    pixdim = field("pixdim")
     return NiftiGeometry(
         size=size,
         spacing=pixdim[1:],
         handedness=-1.0 if pixdim[0] < 0 else 1.0,
-        qform_code=field("h", 252)[0],
-        sform_code=field("h", 254)[0],
-        quaternion=field("3f", 256),
-        offset=field("3f", 268),
-        rows=field("12f", 280),
+        qform_code=field("qform_code")[0],
+        sform_code=field("sform_code")[0],
+        quaternion=field("quatern"),
+        offset=field("qoffset"),
+        rows=field("srow"),
         millimetres=_MILLIMETRES[units],
     )
 

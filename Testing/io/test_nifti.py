@@ -193,7 +193,7 @@ HEADER_PATCHES = {
     "pair": (344, "4s", (b"ni1\0",), ".hdr/.img pair"),
     "Analyze": (344, "4s", (b"\0\0\0\0",), "lacks the mark"),
     "header size": (0, "i", (349,), "not a NIfTI file"),
-    "NIfTI-2": (0, "i", (540,), "NIfTI-2"),
+    "NIfTI-2": (0, "i", (540,), "lacks the mark"),
 }
 
 
@@ -225,6 +225,47 @@ def test_more_voxels_than_the_header_says(tmp_path):
     assert "more data" in complaint(tmp_path / "v.nii.gz")
 
 
-def test_nifti2(tmp_path):
-    nibabel.save(nibabel.Nifti2Image(np.ones((4, 4, 4)), np.eye(4)), tmp_path / "v.nii")
-    assert "NIfTI-2" in complaint(tmp_path / "v.nii")
+# ------------------------------------------------------------------------------------------------ NIfTI-2
+
+
+@pytest.mark.parametrize("codes", [(1, 1), (1, 0), (0, 1)])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_nifti2_is_read_as_nibabel_reads_it(tmp_path, codes, suffix):
+    _agrees_with_nibabel(save_nifti(tmp_path / f"v{suffix}", codes=codes, version=2))
+
+
+def test_nifti2_big_endian_and_scaled(tmp_path):
+    data = np.random.default_rng(0).integers(0, 1000, (7, 6, 5)).astype(">i2")
+    image = nibabel.Nifti2Image(data, None, nibabel.Nifti2Header(endianness=">"))
+    image.header.set_sform(scanner_affine(), 1)
+    image.header["pixdim"][1:4] = 1.0, 1.5, 3.0
+    image.header.set_slope_inter(0.5, -3.0)
+    nibabel.save(image, tmp_path / "v.nii")
+    assert (tmp_path / "v.nii").read_bytes()[:4] == b"\0\0\x02\x1c"
+    _agrees_with_nibabel(tmp_path / "v.nii")
+
+
+@pytest.mark.parametrize(
+    ("offset", "code", "values", "message"),
+    [
+        (4, "4s", (b"ni2\0",), ".hdr/.img pair"),
+        (8, "4s", (b"\n\n\n\n",), "as text is"),
+        (12, "h", (128,), "RGB"),
+        (16, "8q", (3, 7, 6, -5, 1, 1, 1, 1), "impossible size"),
+        (16, "8q", (3, 2**40, 2**40, 2**40, 1, 1, 1, 1), "more than"),
+        (104, "4d", (1, 0, 1, 1), "impossible voxel size"),
+        (168, "q", (352,), "inside its own header"),
+        (168, "q", (2**62,), "truncated"),
+        (400, "d", (np.nan,), "not finite"),
+        (500, "i", (5,), "unknown unit"),
+    ],
+)
+def test_impossible_nifti2_headers(tmp_path, offset, code, values, message):
+    assert message in complaint(patch(save_nifti(tmp_path / "v.nii", version=2), offset, code, *values))
+
+
+@pytest.mark.parametrize("kept", [300, 543, 600])
+def test_a_nifti2_file_that_ends_early(tmp_path, kept):
+    path = save_nifti(tmp_path / "v.nii", version=2)
+    path.write_bytes(path.read_bytes()[:kept])
+    assert "truncated" in complaint(path)

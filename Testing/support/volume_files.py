@@ -46,11 +46,13 @@ def scanner_affine() -> np.ndarray:
     return affine
 
 
-def save_nifti(path: Path, data: np.ndarray | None = None, qform=None, sform=None, codes=(1, 1), unit="mm") -> Path:
+def save_nifti(
+    path: Path, data: np.ndarray | None = None, qform=None, sform=None, codes=(1, 1), unit="mm", version=1
+) -> Path:
     """Write a NIfTI file with nibabel, independently of the library; by default both forms are `scanner_affine`."""
     if data is None:
         data = np.random.default_rng(0).integers(0, 1000, (7, 6, 5)).astype(np.int16)
-    image = nibabel.Nifti1Image(data, None)
+    image = {1: nibabel.Nifti1Image, 2: nibabel.Nifti2Image}[version](data, None)
     image.header.set_xyzt_units(unit)
     image.header.set_qform(scanner_affine() if qform is None else qform, codes[0])  # also sets the voxel sizes
     image.header.set_sform(scanner_affine() if sform is None else sform, codes[1])
