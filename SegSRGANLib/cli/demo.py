@@ -23,7 +23,7 @@ from ..transforms.acquisition import acquire
 from ..transforms.resample import onto, upsample
 from ..utils.atomic_files import atomic_path
 from ..utils.progress import Progress, ShouldStop, scaled
-from ..visualization.qc_picture import Column, draw_planes
+from ..visualization.comparison_picture import Column, draw_planes
 from .console import reported, run_guarded
 from .options import Debug, Device, ModelName, Overwrite, ProgressMode
 from .predict import DEFAULT_MODEL

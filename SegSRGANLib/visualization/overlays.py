@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,11 +13,12 @@ from ..data.grid import Grid
 from ..inference.enhancement import Enhancement
 from ..transforms.resample import resample_labels, upsample
 from ..utils.optional import require
+from .mosaic import JPEG_QUALITY, encoded
 from .palette import TOO_BRIGHT, TOO_DARK, UNSURE
-from .planes import Plane, cut_plane, extent, grey_window, upright
+from .planes import Plane, cut_plane, edge, extent, grey_window, upright
 
 _LARGEST = 512  # pixels of a side
-_JPEG_QUALITY = 85
+_MARGIN = 10.0  # mm around the brain
 _SHOWN_FROM, _FULL_AT = 3.0, 8.0  # robust standard deviations of the consistency map
 _MOST_DEVIATION = 0.1  # of the intensity range: shown with the full colour
 
@@ -48,9 +47,11 @@ def draw_cross_sections(result: Enhancement, image: sitk.Image, point: np.ndarra
     Raises:
         MissingPackage: Pillow, which matplotlib brings, is not installed.
     """
-    grid = Grid.of(result.sr)
-    index = np.round(result.sr.TransformPhysicalPointToContinuousIndex([float(p) for p in point])).astype(int)
-    index = np.clip(index, 0, np.array(grid.size) - 1)
+    grid = _around_brain(result)
+    position = grid.image(np.zeros(grid.shape, np.uint8)).TransformPhysicalPointToContinuousIndex(
+        list(map(float, point))
+    )
+    index = np.clip(np.round(position).astype(int), 0, np.array(grid.size) - 1)
     windows = grey_window(image), grey_window(result.sr)
     return [_draw(result, image, _slab(grid, axis, int(index[axis])), windows) for axis in (2, 1, 0)]
 
@@ -62,6 +63,19 @@ def middle_of(result: Enhancement) -> np.ndarray:
         corners = extent(result.labels)
         index = index if corners is None else corners.mean(axis=0)
     return np.array(result.sr.TransformContinuousIndexToPhysicalPoint(index.tolist()))
+
+
+def _around_brain(result: Enhancement) -> Grid:
+    """The part of the result's grid around its brain mask; all of it without one."""
+    grid = Grid.of(result.sr)
+    corners = None if result.mask is None else extent(resample_labels(result.mask, grid))
+    if corners is None:
+        return grid
+    margin = _MARGIN / np.array(grid.spacing)
+    start = np.maximum(np.floor(corners[0] - margin), 0).astype(int)
+    stop = np.minimum(np.ceil(corners[1] + margin) + 1, grid.size).astype(int)
+    origin = np.array(grid.origin) + np.array(grid.direction).reshape(3, 3) @ (start * grid.spacing)
+    return replace(grid, size=tuple(map(int, stop - start)), origin=tuple(map(float, origin)))
 
 
 def _slab(grid: Grid, axis: int, index: int) -> Grid:
@@ -108,21 +122,14 @@ def _outlines(labels: np.ndarray, classes: tuple[str, ...]) -> str:
     """The border of each class in its colour."""
     pixels = np.zeros((*labels.shape, 4), np.uint8)
     for number, colour in enumerate(display_colours(classes), start=1):
-        pixels[_edge(labels == number)] = (*colour, 255)
+        pixels[edge(labels == number)] = (*colour, 255)
     return _encoded(require("PIL.Image", extra="report").fromarray(pixels), "PNG", optimize=True)
-
-
-def _edge(inside: np.ndarray) -> np.ndarray:
-    """Pixels inside with a neighbour outside."""
-    padded = np.pad(inside, 1)
-    neighbours = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return inside & ~neighbours
 
 
 def _grey(pixels: np.ndarray, window: tuple[float, float]) -> str:
     low, high = window
     values = np.clip((pixels - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
-    return _encoded(require("PIL.Image", extra="report").fromarray(values), "JPEG", quality=_JPEG_QUALITY)
+    return _encoded(require("PIL.Image", extra="report").fromarray(values), "JPEG", quality=JPEG_QUALITY)
 
 
 def _overlay(
@@ -143,6 +150,4 @@ def _overlay(
 def _encoded(picture: Any, kind: str, **options: Any) -> str:
     if max(picture.size) > _LARGEST:
         picture.thumbnail((_LARGEST, _LARGEST))
-    stream = io.BytesIO()
-    picture.save(stream, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+    return encoded(picture, kind, **options)

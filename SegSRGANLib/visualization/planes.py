@@ -55,6 +55,13 @@ def extent(labels: sitk.Image) -> np.ndarray | None:
     return np.array([np.percentile(v, (_STRAY, 100 - _STRAY)) for v in reversed(voxels)]).T
 
 
+def edge(inside: np.ndarray) -> np.ndarray:
+    """Pixels inside with a neighbour outside."""
+    padded = np.pad(inside, 1)
+    neighbours = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return inside & ~neighbours
+
+
 @dataclass(frozen=True)
 class Cut:
     """Where to cut volumes in LPS order: a point in voxels (x, y, z), a box around the brain. peak: largest value."""

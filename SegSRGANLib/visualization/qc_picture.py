@@ -1,127 +1,141 @@
-"""Pictures of results: three planes through the brain, one column a volume, the cortex or all classes as outlines."""
+"""The quality-control picture of one result: mosaics of scan and result in three planes, with outlines and verdict."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from ..data.classes import CORTEX
+from ..data.classes import TISSUES, Colour, display_colours
 from ..inference.enhancement import Enhancement
 from ..utils.notice import RESEARCH_USE_ONLY
 from ..utils.optional import require
-from .palette import BRAIN_MASK, class_colours
-from .planes import PLANES, cut_plane, extent, grey_window, upright
+from .mosaic import Layer, Outline, Window, box_around, draw_rows, draw_tile, encoded, greys_in, joined, write
+from .palette import BRAIN_MASK
+from .planes import PLANES, upright
+from .verdict_style import shown_verdict
 
-_CORTEX_ALONE = class_colours([CORTEX])
-_MARGIN = 12.0  # mm shown around the outline
+THUMBNAIL = "Thumbnail"  # text in the PNG: a small picture of the result as a data URI, for tables of many results
 
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a picture: a volume, its title, and optionally a label map to outline.
-
-    colours: of the outlines of label 1, 2 ...; then again.
-    """
-
-    title: str
-    image: sitk.Image
-    outline: sitk.Image | None = None
-    colours: tuple[str, ...] = _CORTEX_ALONE
+_WIDTH = 1640  # pixels
+_THUMBNAIL_SIDE = 110  # pixels
+_DATA_URI = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/=]+")
+_EDGE, _LINE = 14, 24
+_WHITE, _GREY = (235, 235, 235), (154, 160, 168)
 
 
 def draw_enhancement(image: sitk.Image, result: Enhancement, path: str | Path, name: str) -> None:
-    """The quality-control picture of one result: input with the brain mask, super-resolution, labels outlined on it.
+    """Draw axial, coronal and sagittal slices of the scan with the brain mask, and of the result with all outlines.
 
     Args:
         image: the input. result: what `enhance` made of it.
         path: a .png file. name: of the result.
-    """
-    title = "input" if result.mask is None else "input, brain"
-    columns = [Column(title, image, result.mask, (BRAIN_MASK,)), Column("super-resolved", result.sr)]
-    if result.labels is not None:
-        classes = tuple(result.probabilities)
-        title = classes[0] if len(classes) == 1 else "segmentation"
-        columns.append(Column(title, result.sr, result.labels, class_colours(classes)))
-    draw_planes(columns, path, name)
-
-
-def draw_planes(columns: Sequence[Column], path: str | Path, title: str) -> None:
-    """Draw axial, coronal and sagittal planes of volumes that share a field of view.
-
-    Anatomy as radiologists see it: the patient's right at the left, anterior and superior up. The planes go through
-    the middle of the first outline and show what is around it; without an outline, the whole field of view.
-
-    Args:
-        columns: one or more.
-        path: a .png file.
-        title: of the picture.
 
     Raises:
-        MissingPackage: matplotlib is not installed.
+        MissingPackage: Pillow, which matplotlib brings, is not installed.
     """
-    figure_type = require("matplotlib.figure", extra="report").Figure
-    oriented = [replace(c, image=upright(c.image), outline=c.outline and upright(c.outline)) for c in columns]
-    focus, box = _focus_and_box(oriented)
-    width, depth, height = box[1] - box[0]
-    ratios = [depth / width, height / width, height / depth]
-    figure = figure_type((3.1 * len(columns), 3.1 * sum(ratios) + 0.9), facecolor="black", layout="constrained")
-    axes = figure.subplots(3, len(columns), squeeze=False, gridspec_kw={"height_ratios": ratios})
-    for k, column in enumerate(oriented):
-        for row, axis in enumerate((2, 1, 0)):
-            _draw_plane(axes[row][k], column, axis, focus, box)
-        axes[0][k].set_title(column.title, color="white", fontsize=11)
-    for row, name in enumerate(reversed(PLANES)):
-        axes[row][0].set_ylabel(name, color="white", fontsize=10)
-    figure.suptitle(title, color="white", fontsize=12)
-    figure.text(0.5, -0.01, RESEARCH_USE_ONLY, color="gray", fontsize=7, ha="center", va="top")
-    figure.savefig(path, dpi=100, facecolor="black", bbox_inches="tight", format="png")
+    layers, box = layers_of(image, result)
+    with_greys = [(layer, greys_in(layer.image, box)) for layer in layers]
+    rows = [_header(result, name)]
+    for axis in (2, 1, 0):
+        rows += [_line(f"{PLANES[axis].capitalize()}: {' above, '.join(layer.title for layer in layers)} below")]
+        rows += [draw_rows(with_greys, axis, box, _WIDTH)]
+    notice = _line(RESEARCH_USE_ONLY, _GREY, 13)
+    whole = _framed(joined([[row] for row in (*rows, notice)]))
+    information = require("PIL.PngImagePlugin", extra="report").PngInfo()
+    information.add_text(THUMBNAIL, encoded(draw_thumbnail(*with_greys[-1], box)))
+    whole.save(path, "PNG", pnginfo=information)
 
 
-def _draw_plane(axes: Any, column: Column, axis: int, focus: np.ndarray, box: np.ndarray) -> None:
-    plane, place = _plane(column.image, axis, focus)
-    low, high = grey_window(column.image)
-    axes.imshow(plane, cmap="gray", vmin=low, vmax=high, extent=place, interpolation="nearest")
-    if column.outline is not None:
-        labels, place = _plane(column.outline, axis, focus)
-        for label in np.unique(labels[labels > 0]).astype(int):
-            colour, inside = column.colours[(label - 1) % len(column.colours)], labels == label
-            if not inside.all():
-                axes.contour(inside, levels=[0.5], colors=colour, linewidths=0.7, extent=place, origin="upper")
-    across, down = [k for k in range(3) if k != axis]
-    axes.set_xlim(box[0, across], box[1, across])
-    axes.set_ylim(*(box[:, down] if down == 2 else box[::-1, down]))
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.set_facecolor("black")
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+def layers_of(image: sitk.Image, result: Enhancement) -> tuple[list[Layer], np.ndarray]:
+    """Scan and result as rows of a mosaic, and the box around the brain that it shows; see `mosaic`."""
+    brain = result.mask if result.mask is not None else result.brain
+    mask = () if brain is None else (Outline(_binary(brain), (hex_colour(BRAIN_MASK),)),)
+    classes = tuple(result.probabilities)
+    labels = () if result.labels is None else (Outline(result.labels, display_colours(classes)),)
+    layers = [Layer("scan", image, mask).upright(), Layer("result", result.sr, (*mask, *labels)).upright()]
+    shown = brain if brain is not None else result.labels
+    return layers, box_around(None if shown is None else upright(_binary(shown)), layers[0].image)
 
 
-def _plane(image: sitk.Image, axis: int, focus: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
-    """The plane across `axis` (x, y, z) nearest to the focus, and its place (left, right, bottom, top) in mm."""
-    index = int(np.clip(np.floor(focus[axis] / image.GetSpacing()[axis]), 0, image.GetSize()[axis] - 1))
-    plane = cut_plane(image, axis, index)
-    height, width = np.array(plane.pixels.shape) * plane.spacing
-    return plane.pixels, (0, width, height, 0) if axis == 2 else (0, width, 0, height)
+def draw_thumbnail(layer: Layer, greys: tuple[float, float], box: np.ndarray) -> Any:
+    """The middle axial slice of an upright layer, small, as a Pillow image."""
+    scale = _THUMBNAIL_SIDE / float((box[1] - box[0])[:2].max())
+    window = Window(2, float(box[:, 2].mean()), box, scale)
+    return require("PIL.Image", extra="report").fromarray(draw_tile(layer, window, greys))
 
 
-def _focus_and_box(columns: Sequence[Column]) -> tuple[np.ndarray, np.ndarray]:
-    """Where to cut, and what to show, in mm from the near faces.
+def thumbnail_of(path: Path) -> str | None:
+    """The small picture in a quality-control picture as a data URI; None where there is none."""
+    image = require("PIL.Image", extra="report")
+    try:
+        with image.open(path) as picture:  # reads the texts, not the pixels
+            text = picture.info.get(THUMBNAIL)
+    except (OSError, SyntaxError, ValueError):  # no file, or no picture
+        return None
+    return text if isinstance(text, str) and _DATA_URI.fullmatch(text) else None
 
-    Returns:
-        A point (x, y, z), and the lower and upper corner of a box, (2, 3).
-    """
-    first = columns[0].image
-    whole = np.array([np.zeros(3), np.array(first.GetSize()) * first.GetSpacing()])
-    outline = next((c.outline for c in columns if c.outline is not None), None)
-    shown = None if outline is None else extent(outline)
-    if outline is None or shown is None:
-        return whole.mean(axis=0), whole
-    corners = shown * outline.GetSpacing()
-    focus = corners.mean(axis=0) + (0.06 * np.diff(corners[:, 0])[0], 0, 0)  # beside the midline, where the cortex is
-    return focus, np.clip(corners + np.array([[-_MARGIN], [_MARGIN]]), whole[0], whole[1])
+
+def legend_of(result: Enhancement) -> list[tuple[str, Colour]]:
+    """What the colours of a result's outlines mean."""
+    classes = tuple(result.probabilities) if result.labels is not None else ()
+    found = [
+        (TISSUES[c].title if c in TISSUES else c, rgb) for c, rgb in zip(classes, display_colours(classes), strict=True)
+    ]
+    brain = result.mask is not None or result.brain is not None
+    return [*found, *([("Brain mask", hex_colour(BRAIN_MASK))] if brain else [])]
+
+
+def hex_colour(text: str) -> Colour:
+    """RGB of "#rrggbb"."""
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def _binary(labels: sitk.Image) -> sitk.Image:
+    return sitk.Cast(labels != 0, sitk.sitkUInt8)
+
+
+def _header(result: Enhancement, name: str) -> Any:
+    """Name, verdict with its first reasons, and the legend."""
+    verdict = shown_verdict(result.record)
+    title = verdict.word.capitalize() + (f", predicted Dice {verdict.dice}" if verdict.dice else "")
+    lines = [_line(name, _WHITE, 20), _line(title, verdict.colour, 18)]
+    lines += [_line(_shortened(reason), _GREY, 14) for reason in verdict.reasons[:3]]
+    return joined([[line] for line in (*lines, _legend(legend_of(result)))])
+
+
+def _shortened(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def _legend(entries: Sequence[tuple[str, Colour]]) -> Any:
+    picture, draw = _canvas()
+    left = 0.0
+    font = require("PIL.ImageFont", extra="report").load_default(15)
+    for title, colour in entries:
+        draw.rectangle((left, 6, left + 14, 18), outline=colour, width=3)
+        write(draw, (left + 20, 3), title, 15, _WHITE)
+        left += 40 + draw.textlength(title, font=font)
+    return picture
+
+
+def _line(text: str, colour: Colour = _WHITE, size: int = 16) -> Any:
+    picture, draw = _canvas(size + 8)
+    write(draw, (0, 2), text, size, colour)
+    return picture
+
+
+def _canvas(height: int = _LINE) -> tuple[Any, Any]:
+    picture = require("PIL.Image", extra="report").new("RGB", (_WIDTH, height))
+    return picture, require("PIL.ImageDraw", extra="report").Draw(picture)
+
+
+def _framed(picture: Any) -> Any:
+    size = picture.width + 2 * _EDGE, picture.height + 2 * _EDGE
+    whole = require("PIL.Image", extra="report").new("RGB", size)
+    whole.paste(picture, (_EDGE, _EDGE))
+    return whole

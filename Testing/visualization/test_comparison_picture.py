@@ -7,8 +7,7 @@ from support.grids import awkward_grids
 
 from SegSRGANLib.data.classes import TISSUES
 from SegSRGANLib.data.grid import Grid
-from SegSRGANLib.inference.enhancement import Enhancement
-from SegSRGANLib.visualization.qc_picture import Column, _focus_and_box, _plane, draw_enhancement, draw_planes
+from SegSRGANLib.visualization.comparison_picture import Column, _focus_and_box, _plane, draw_planes
 
 
 def _marked(grid: Grid) -> sitk.Image:
@@ -43,8 +42,7 @@ def test_planes_are_radiological(marked, axis, focus, rows, columns):
 @pytest.mark.parametrize("grid", awkward_grids().values(), ids=awkward_grids())
 def test_any_grid_can_be_drawn(grid, tmp_path):
     image = _marked(grid)
-    labels = sitk.Cast(image > 0.5, sitk.sitkUInt8)
-    draw_enhancement(image, Enhancement(image, {"cortex": image}, labels, {}), tmp_path / "qc.png", "marked")
+    draw_planes([Column("marked", image, sitk.Cast(image > 0.5, sitk.sitkUInt8))], tmp_path / "qc.png", "marked")
     picture = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "qc.png")))
     assert picture.shape[0] > 300
     cortex = np.abs(picture[..., :3].astype(int) - TISSUES["cortex"].colour).max(axis=-1) < 60
