@@ -41,7 +41,13 @@ def describe_run(
         "device": device_name(device),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "input": {"grid": asdict(Grid.of(image)), "sha256": image_hash(image)},
-        "model": {"name": model.name, "sha256": model.sha256, "title": model.card.title},
+        "model": {
+            "name": model.name,
+            "sha256": model.sha256,
+            "title": model.card.title,
+            "training_data": model.card.training_data,
+            "citation": model.card.citation,
+        },
         "warnings": warnings,
         "seconds": {name: round(value, 3) for name, value in timings.items()},
     }

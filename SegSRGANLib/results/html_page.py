@@ -1,41 +1,32 @@
-"""One result as a page: planes to swipe between scan, interpolation and result, maps, figures, warnings."""
+"""One result as a page: the verdict, slices with outlines, the places to look at, a swipe, figures, and the methods."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 
-from ..data.grid import place_in_words
 from ..inference.enhancement import Enhancement
-from ..quality.domain import TITLES
 from ..utils.atomic_files import atomic_path
 from ..utils.optional import require
+from ..visualization.mosaic import Layer, draw_rows, encoded, greys_in
 from ..visualization.overlays import draw_cross_sections, middle_of
+from ..visualization.planes import PLANES
+from ..visualization.qc_picture import layers_of, legend_of
+from ..visualization.verdict_style import shown_verdict
+from .methods_text import methods_of
+from .page_facts import missing_checks, numbers_of, origin_of, training_of
+from .worst_places import LOOKED_FROM, Place, draw_place, find_places
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_WIDTH = 1480  # pixels of a mosaic
 _VOLUMES = {"scan": "scan", "spline": "interpolation", "result": "super-resolution"}
 _OVERLAYS = {
-    "outline": "cortex",
     "consistency": "disagreement with the scan (red: too bright, blue: too dark)",
     "deviation": "unsure intensity",
-    "entropy": "unsure cortex",
-}
-_NUMBERS = {
-    ("cortex", "volume_ml"): "volume of the cortex, mL",
-    ("uncertainty", "volume_interval_ml"): "over mirrored and shifted runs, mL",
-    ("cortex", "expected_volume_ml"): "sum of the probability of cortex, mL",
-    ("cortex", "surface_cm2"): "surface of the cortex, cm²",
-    ("cortex", "euler_number"): "Euler number of the cortex (pieces - tunnels + cavities)",
-    ("cortex", "components"): "pieces of the cortex",
-    ("consistency", "psnr"): "agreement with the scan, PSNR in dB",
-    ("consistency", "bias_percent"): "mean difference to the scan, % of its range",
-    ("consistency", "z_max"): "largest local disagreement, robust standard deviations",
-    ("consistency", "slice_z_max"): "largest disagreement of a slice, robust standard deviations",
-    ("uncertainty", "deviation_percent"): "spread of the intensity over the runs, %",
-    ("uncertainty", "entropy_bits"): "entropy in the cortex, bits",
+    "entropy": "unsure segmentation",
 }
 
 
@@ -50,27 +41,28 @@ def write_subject_report(result: Enhancement, image: sitk.Image, path: str | Pat
         MissingPackage: jinja2 or Pillow is not installed.
         VolumeError: the file cannot be written.
     """
-    record = result.record
-    worst = np.array(record["quality"]["consistency"]["z_max_position_lps"])
-    sections = [
-        ("Through the middle", draw_cross_sections(result, image, middle_of(result))),
-        (
-            f"Where result and scan differ most: {place_in_words(worst.tolist())}",
-            draw_cross_sections(result, image, worst),
-        ),
-    ]
-    layers = sections[0][1][0].layers
-    titles = _OVERLAYS | {"outline": ", ".join(result.probabilities)}
+    record, verdict = result.record, shown_verdict(result.record)
+    layers, box = layers_of(image, result)
+    planes = draw_cross_sections(result, image, middle_of(result))
+    titles = {"outline": ", ".join(result.probabilities), **_OVERLAYS}
     text = render(
         "subject.html.j2",
         name=name,
         notice=record["notice"],
-        warnings=record["warnings"],
+        verdict=verdict,
+        warnings=[text for text in record["warnings"] if text not in verdict.reasons],
+        unchecked=missing_checks(record),
+        legend=[(title, "#{:02x}{:02x}{:02x}".format(*colour)) for title, colour in legend_of(result)],
+        mosaics=_mosaics(layers, box),
+        places=_drawn_places(result, layers),
+        looked_from=LOOKED_FROM,
         volumes=_VOLUMES,
-        overlays={key: title for key, title in titles.items() if key in layers},
-        sections=sections,
-        numbers=_numbers(record["quality"]),
-        origin=_origin(record),
+        overlays={key: title for key, title in titles.items() if key in planes[0].layers},
+        planes=planes,
+        numbers=numbers_of(record),
+        training=training_of(record),
+        origin=origin_of(record),
+        methods=methods_of(record),
     )
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -87,25 +79,13 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def _numbers(quality: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
-    for (group, key), label in _NUMBERS.items():
-        value = quality.get(group, {}).get(key)
-        if isinstance(value, list):
-            value = " to ".join(f"{v:.4g}" for v in value)
-        if value is not None:
-            found.append((label, f"{value:.4g}" if isinstance(value, float) else str(value)))
-    for name, item in quality.get("domain", {}).items():
-        low, high = item["training"]
-        found.append((f"{TITLES[name]} (training: {low:.3g} to {high:.3g})", f"{item['value']:.3g}"))
-    return found
+def _mosaics(layers: list[Layer], box: Any) -> list[tuple[str, str]]:
+    """Name and picture of each plane."""
+    with_greys = [(layer, greys_in(layer.image, box)) for layer in layers]
+    return [(PLANES[axis], encoded(draw_rows(with_greys, axis, box, _WIDTH))) for axis in (2, 1, 0)]
 
 
-def _origin(record: dict[str, Any]) -> list[tuple[str, str]]:
-    grid = record["input"]["grid"]
-    return [
-        ("scan", record["input"].get("file", "") + " " + " x ".join(f"{s:.3g}" for s in grid["spacing"]) + " mm"),
-        ("model", f"{record['model']['title']} ({record['model']['sha256'][:12]})"),
-        ("software", f"SegSRGAN {record['software']['segsrgan']}, torch {record['software']['torch']}"),
-        ("computed", f"{record['date']}, {record['seconds']['total']:.1f} s on {record['device']}"),
-    ]
+def _drawn_places(result: Enhancement, layers: list[Layer]) -> list[Place]:
+    """The places to look at, each with its picture: the scan without lines, the result with the outlines."""
+    shown = [Layer(layers[0].title, layers[0].image), layers[1]]
+    return [replace(place, picture=draw_place(shown, place.point)) for place in find_places(result)]
