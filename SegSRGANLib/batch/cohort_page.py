@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,13 +13,50 @@ from urllib.parse import quote
 from ..results.html_page import render
 from ..utils.atomic_files import atomic_path
 from ..utils.notice import RESEARCH_USE_ONLY
-from ..utils.process_pool import DONE, FAILED, SKIPPED, Outcome
-from .tables import SUMMARY_COLUMNS, summary_row
+from ..utils.process_pool import DONE, SKIPPED, Outcome
+from ..visualization.qc_picture import thumbnail_of
+from ..visualization.verdict_style import shown_verdict
+from .outliers import LEAST_VOLUMES, outliers_of
+from .tables import summary_row
 from .worker import BatchOptions
 
-_PLOTTED = ("cortex_ml", "consistency_db", "consistency_z", "deviation_percent")
-_WORDS = ("name", "status", "reason", "warnings")  # the first columns
-_LEFT, _RIGHT, _MIDDLE = 24.0, 536.0, 32.0  # pixels
+_LEFT, _RIGHT, _MIDDLE = 20.0, 360.0, 28.0  # pixels of a plot
+_WORST = {"do not use": 1, "look closely": 2, "no verdict": 3, "usable": 4}  # behind what failed
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of figures. title, unit: of its head. help: what it is. trifle: how far from the median a value may lie
+    without being an outlier, whatever the others are. sides: -1, low values are suspicious; 1, high ones; 0, both.
+    plotted: above the table."""
+
+    title: str
+    unit: str
+    help: str
+    trifle: float
+    sides: int = 0
+    plotted: bool = False
+
+
+_COLUMNS = {
+    "cortex_ml": Column("cortex", "mL", "volume of the cortex, or of the model's first class", 5.0, 0, True),
+    "brain_ml": Column("brain", "mL", "volume of the brain mask", 20.0, 0, True),
+    "consistency_db": Column("agreement", "dB", "agreement of result and scan (PSNR): more is better", 2.0, -1, True),
+    "consistency_z": Column(
+        "largest difference",
+        "",
+        "largest local difference to the scan, times the usual one: warning from 9",
+        3.0,
+        1,
+        True,
+    ),
+    "slice_z": Column(
+        "worst slice", "", "largest difference of a whole slice, times the usual one: warning from 4.5", 1.5, 1
+    ),
+    "deviation_percent": Column("unsure", "%", "spread of the intensity over mirrored and shifted runs", 0.5, 1),
+    "components": Column("pieces", "", "pieces of the cortex", 5.0, 1),
+    "seconds": Column("time", "s", "computing time", float("inf")),
+}
 
 
 def write_cohort_report(outcomes: list[Outcome], options: BatchOptions, path: Path, title: str) -> None:
@@ -27,51 +66,99 @@ def write_cohort_report(outcomes: list[Outcome], options: BatchOptions, path: Pa
         outcomes: of all volumes. options: of the batch. path: an .html file in the output folder. title: of the page.
 
     Raises:
-        MissingPackage: jinja2 is not installed.
+        MissingPackage: jinja2 or Pillow is not installed.
         VolumeError: the file cannot be written.
     """
+    figures = [_figures(outcome) for outcome in outcomes]
+    shown = [name for name in _COLUMNS if any(values[name] is not None for values in figures)]
+    odd = {name: _odd([values[name] for values in figures], _COLUMNS[name]) for name in shown}
     rows = [
-        summary_row(outcome) | {"page": _page(outcome, options, path)} for outcome in sorted(outcomes, key=_badness)
+        _row(outcome, options, path) | {"cells": [_cell(values[name], name, k in odd[name]) for name in shown]}
+        for k, (outcome, values) in enumerate(zip(outcomes, figures, strict=True))
     ]
-    counts = Counter(outcome.status for outcome in outcomes)
-    columns = [name for name in (*_WORDS, *SUMMARY_COLUMNS) if name != "input"]
-    shown = [name for name in columns if any(values[name] is not None for values in rows)]
+    names = [outcome.job.key for outcome in outcomes]
+    plotted = [name for name in shown if _COLUMNS[name].plotted]
+    plots = [_plot(names, [values[name] for values in figures], _COLUMNS[name], odd[name]) for name in plotted]
     text = render(
         "cohort.html.j2",
         title=title,
         notice=RESEARCH_USE_ONLY,
-        counts=", ".join(f"{count} {status}" for status, count in counts.items()),
-        plots=[plot for name in _PLOTTED if (plot := _plot(rows, name))],
-        columns={name: SUMMARY_COLUMNS[name] for name in shown},
-        rows=rows,
+        counts=_counts(outcomes),
+        plots=[plot for plot in plots if plot],
+        columns=[_COLUMNS[name] for name in shown],
+        rows=sorted(rows, key=lambda row: row["order"]),
+        least=LEAST_VOLUMES,
     )
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _badness(outcome: Outcome) -> tuple[Any, ...]:
-    """Sorts failures first, then by the number of warnings, then by the agreement with the scan."""
-    rank = [FAILED, DONE, SKIPPED].index(outcome.status) if outcome.status in (FAILED, DONE, SKIPPED) else 0
+def _figures(outcome: Outcome) -> dict[str, float | None]:
+    values = summary_row(outcome) | {"brain_ml": (outcome.record.get("mask") or {}).get("volume_ml")}
+    return {name: values.get(name) for name in _COLUMNS}
+
+
+def _odd(values: Sequence[float | None], column: Column) -> set[int]:
+    return outliers_of(values, column.trifle, column.sides)
+
+
+def _row(outcome: Outcome, options: BatchOptions, path: Path) -> dict[str, Any]:
+    """What a volume's row shows beside its figures. order: failures first, then by verdict, warnings and agreement."""
+    made = outcome.status in (DONE, SKIPPED)
+    verdict, warnings = shown_verdict(outcome.record), outcome.record.get("warnings", [])
     psnr = outcome.record.get("quality", {}).get("consistency", {}).get("psnr")
+    rank = _WORST[verdict.word] if made else 0
     agreement = float("inf") if psnr is None else psnr
-    return min(rank, 1), -len(outcome.record.get("warnings", [])), agreement, outcome.job.key
+    notes = list(dict.fromkeys((*verdict.reasons, *warnings))) if made else [outcome.reason]
+    return {
+        "name": outcome.job.key,
+        "page": _address(options.layout.path(outcome.job, "report"), path),
+        "picture": _address(options.layout.path(outcome.job, "qc"), path),
+        "thumbnail": thumbnail_of(options.layout.path(outcome.job, "qc")) if made else None,
+        "word": verdict.word if made else outcome.status,
+        "style": verdict.style if made else "refuse",
+        "dice": verdict.dice if made else "",
+        "rank": rank,
+        "notes": [note for note in notes if note],
+        "order": (rank, -len(warnings), agreement, outcome.job.key),
+    }
 
 
-def _page(outcome: Outcome, options: BatchOptions, path: Path) -> str | None:
-    """Relative address of the volume's own page, if it has one."""
-    page = options.layout.path(outcome.job, "report")
-    return quote(Path(os.path.relpath(page, path.parent)).as_posix()) if page.is_file() else None
+def _address(file: Path, path: Path) -> str | None:
+    """Relative address of a volume's own file, if it has one."""
+    return quote(Path(os.path.relpath(file, path.parent)).as_posix()) if file.is_file() else None
 
 
-def _plot(rows: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
+def _cell(value: float | None, name: str, odd: bool) -> dict[str, Any]:
+    text = "" if value is None else f"{value:d}" if isinstance(value, int) else f"{value:.3g}"
+    return {"value": value, "text": text, "odd": odd}
+
+
+def _counts(outcomes: list[Outcome]) -> str:
+    """For instance "5 volumes: 3 usable, 1 look closely, 1 failed"."""
+    made = [shown_verdict(o.record).word if o.status in (DONE, SKIPPED) else o.status for o in outcomes]
+    counts = ", ".join(f"{count} {word}" for word, count in Counter(made).items())
+    return f"{len(outcomes)} volume{'' if len(outcomes) == 1 else 's'}: {counts}"
+
+
+def _plot(names: list[str], values: Sequence[float | None], column: Column, odd: set[int]) -> dict[str, Any] | None:
     """A strip of points, one a volume, for the template; None with fewer than two values."""
-    found = [(float(r[name]), r["name"]) for r in rows if r[name] is not None]
+    found = sorted((float(value), k) for k, value in enumerate(values) if value is not None)
     if len(found) < 2:
         return None
-    low, high = min(found)[0], max(found)[0]
+    (low, first), (high, last) = found[0], found[-1]
     width = (_RIGHT - _LEFT) / max(high - low, 1e-9)
     points = [
-        (round(_LEFT + (value - low) * width, 1), _MIDDLE + 4 * (k % 4 - 1.5), f"{label}: {value:.4g}")
-        for k, (value, label) in enumerate(found)
+        (round(_LEFT + (value - low) * width, 1), _MIDDLE + 4 * (n % 4 - 1.5), f"{names[k]}: {value:.4g}", k in odd)
+        for n, (value, k) in enumerate(found)
     ]
-    return {"title": f"{name}: {SUMMARY_COLUMNS[name]}", "points": points, "low": f"{low:.4g}", "high": f"{high:.4g}"}
+    unit = f" {column.unit}" if column.unit else ""
+    return {
+        "title": column.title + (f", {column.unit}" if column.unit else ""),
+        "help": column.help,
+        "points": points,
+        "low": f"{low:.3g}{unit}, {names[first]}",
+        "high": f"{high:.3g}{unit}, {names[last]}",
+        "outliers": [f"{names[k]} ({value:.3g}{unit})" for value, k in found if k in odd],
+        "judged": len(found) >= LEAST_VOLUMES,
+    }
