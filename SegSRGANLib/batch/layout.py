@@ -29,10 +29,10 @@ _PROBABILITY = "-probability"  # behind the name of a class
 
 @dataclass(frozen=True)
 class Layout:
-    """Final paths of a job's files. outdir: of the batch. spacing: of the results, mm."""
+    """Final paths of a job's files. outdir: of the batch. spacing: of the results, mm; None for each scan's own."""
 
     outdir: Path
-    spacing: float
+    spacing: float | None
 
     def record(self, job: Job) -> Path:
         """Where the record is when the result is whole."""
@@ -63,8 +63,8 @@ class Layout:
     def _prefix(self, job: Job, extra: dict[str, str]) -> str:
         """All entities of the source, and ours, in the order of BIDS."""
         entities = dict(part.split("-", 1) for part in job.name.split("_"))
-        size = f"{self.spacing:g}".replace(".", "p")
-        ours = {"space": "orig", "res": f"{size}mm", "desc": "segsrgan"}
+        size = "inplane" if self.spacing is None else f"{self.spacing:g}mm".replace(".", "p")
+        ours = {"space": "orig", "res": size, "desc": "segsrgan"}
         # derived datasets (dHCP) have images that differ in nothing but what ours would replace
         if replaced := "".join(entities[name] for name in ours if name in entities):
             ours["desc"] = f"{replaced}Segsrgan"
@@ -83,7 +83,7 @@ def sidecars(job: Job, layout: Layout, roles: Iterable[str], record: dict[str, A
     common = {
         "Sources": [f"bids:raw:{source}"],
         "SpatialReference": "orig",
-        "Resolution": f"{layout.spacing:g} mm isotropic, in the field of view of the source",
+        "Resolution": f"{record['output']['spacing'][0]:g} mm isotropic, in the field of view of the source",
         "SkullStripped": False,
         "SoftwareVersion": __version__,
         "Model": record["model"]["name"],

@@ -179,7 +179,7 @@ def _volume_row(outcome: Outcome) -> dict[str, Any]:
         "cortex_volume_expected": _cubic(cortex["expected_volume_ml"]),
         "cortex_surface": round(100 * cortex["surface_cm2"], 1),
         **{name: cortex[name] for name in ("euler_number", "components", "largest_component")},
-        "spacing": record["options"]["spacing"],
+        "spacing": record.get("output", {}).get("spacing", [record["options"]["spacing"]])[0],
         "model": record["model"]["name"],
         "warnings": len(record.get("warnings", [])),
     }

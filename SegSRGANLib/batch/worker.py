@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data.grid import Grid
 from ..inference.brain_choice import AUTO, NONE
+from ..inference.estimate import estimate
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.record import image_hash
@@ -33,7 +35,7 @@ _SAME_RESULT = ("spacing", "interpolator", "bias_correction", "threshold", "cons
 class BatchOptions:
     """What holds for every volume of a batch.
 
-    outdir: folder of the results. model: name or file. enhance: see `EnhanceOptions`; its spacing is one number.
+    outdir: folder of the results. model: name or file. enhance: see `EnhanceOptions`; its spacing: one number or auto.
     overwrite: make results again that are there. maps: write the maps of quality. report: write an HTML page each.
     dicom: write DICOM into the studies of the scans, too. mask: for volumes without a mask of their own, "auto" to find
     the brain, "none" when they are brains already.
@@ -51,7 +53,8 @@ class BatchOptions:
     @property
     def layout(self) -> Layout:
         """Where files go."""
-        return Layout(self.outdir, float(self.enhance.spacing))  # ty: ignore[invalid-argument-type]  # one number in a batch
+        spacing = self.enhance.spacing
+        return Layout(self.outdir, None if isinstance(spacing, str) else float(spacing))  # ty: ignore[invalid-argument-type]  # one number in a batch
 
 
 def process(
@@ -138,9 +141,9 @@ def _enhance_into(
     source = read_source(job.source) if options.dicom else None
     image = read_volume(job.source)
     mask = options.mask if job.mask is None else read_labels(job.mask)
-    result = enhance(
-        image, model, options.enhance, mask=mask, progress=scaled(progress, 0, 0.95), should_stop=should_stop
-    )
+    share = estimate(Grid.of(image), model, mask, options.enhance).share(options.report)
+    report = scaled(progress, 0, share)
+    result = enhance(image, model, options.enhance, mask=mask, progress=report, should_stop=should_stop)
     result.record["input"] |= {"file": job.source.name, "mask_file": None if job.mask is None else job.mask.name}
     result.record["warnings"] += contrast_warnings(job.name, 0, 1)
     files = save_enhancement(result, image, staging, job.name, maps=options.maps, source=source)  # the picture's title

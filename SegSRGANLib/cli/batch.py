@@ -14,7 +14,7 @@ from ..batch.slurm.allocation import Allocation
 from ..batch.slurm.submit import run_on_slurm
 from ..batch.worker import BatchOptions
 from ..inference.brain_choice import AUTO, NONE
-from ..inference.options import DEFAULT_SPACING, EnhanceOptions
+from ..inference.options import EnhanceOptions
 from ..inference.predictor import PredictionOptions
 from ..models.registry import DEFAULT_MODEL
 from ..utils.optional import require
@@ -39,6 +39,7 @@ from .options import (
     Spacing,
     Threshold,
     Uncertainty,
+    parsed_spacing,
 )
 
 
@@ -51,7 +52,7 @@ def batch(
     participant: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="Of a BIDS dataset only this one; may be repeated.")
     ] = None,
-    spacing: Spacing = DEFAULT_SPACING,
+    spacing: Spacing = AUTO,
     model: ModelName = DEFAULT_MODEL,
     workers: Annotated[int, typer.Option(help="Parallel processes; with several GPUs, one for each.")] = 1,
     mask: Mask = AUTO,
@@ -92,7 +93,7 @@ def batch(
     def work() -> None:
         nonlocal cancelled
         enhance = EnhanceOptions(
-            spacing,
+            parsed_spacing(spacing),
             bias_correction=bias_correction,
             threshold=threshold,
             prediction=PredictionOptions(patch, overlap, device=device),

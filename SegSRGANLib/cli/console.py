@@ -17,11 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..utils.duration import in_words
 from ..utils.errors import Cancelled, MissingPackage
 from ..utils.optional import require
 from ..utils.progress import Progress, ShouldStop
 
 ERROR, CANCELLED = 1, 3  # exit statuses, beside 0 (success) and 2 (usage)
+_SOON = 5.0  # s: estimates of less say nothing
 _SECONDS_BETWEEN_LINES = 30.0  # in a log file, which cannot show a moving bar
 
 
@@ -113,9 +115,7 @@ def _log_lines() -> Progress:
         if time.monotonic() - said >= _SECONDS_BETWEEN_LINES:
             said = time.monotonic()
             left = _remaining(said - started, fraction)
-            print(
-                f"{fraction:4.0%} {message}" + ("" if left is None else f", {left / 60:.0f} min left"), file=sys.stderr
-            )
+            print(f"{fraction:4.0%} {message}" + ("" if left is None else f", {_left(left)}"), file=sys.stderr)
 
     return progress
 
@@ -134,6 +134,10 @@ def _json_lines() -> Generator[Progress]:
 def _remaining(elapsed: float, fraction: float) -> float | None:
     """Seconds, or None while too little is done to tell."""
     return round(elapsed * (1 - fraction) / fraction, 1) if fraction > 0.02 else None
+
+
+def _left(seconds: float) -> str:
+    return f"about {in_words(seconds)} left" if seconds >= _SOON else "nearly done"
 
 
 @contextmanager

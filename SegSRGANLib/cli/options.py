@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..inference.options import AUTO
+
 Overwrite = Annotated[bool, typer.Option(help="Replace results that are already there.")]
 Debug = Annotated[bool, typer.Option(help="Show the traceback of an error.")]
 ProgressMode = Annotated[str, typer.Option("--progress", metavar="bar|json|none", help="How to show the progress.")]
@@ -15,7 +17,13 @@ ModelName = Annotated[str, typer.Option("--model", "-m", help="Name of a listed 
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")]
 Patch = Annotated[int, typer.Option(help="Side of a patch, voxels; 0: the whole volume at once.")]
 Overlap = Annotated[float, typer.Option(help="Share of a patch in common with the next one.")]
-Spacing = Annotated[float, typer.Option(help="Isotropic output spacing, mm.")]
+Spacing = Annotated[
+    str,
+    typer.Option(
+        metavar="MM|auto",
+        help="Isotropic output spacing, mm; auto: the scan's inside its slices, within what the model was trained for.",
+    ),
+]
 Mask = Annotated[
     str,
     typer.Option(
@@ -35,3 +43,17 @@ Uncertainty = Annotated[
 Maps = Annotated[bool, typer.Option("--maps", help="Also write the maps of consistency and uncertainty.")]
 Report = Annotated[bool, typer.Option("--report", help="Also write pages for a browser.")]
 Dicom = Annotated[bool, typer.Option("--dicom", help="Also write DICOM into the scan's study: MR series and SEG.")]
+
+
+def parsed_spacing(text: str) -> float | str:
+    """The spacing that was asked for: a number in mm, or auto.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text == AUTO:
+        return AUTO
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"--spacing takes a number in mm or auto, not {text!r}.") from None

@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
+from ..data.grid import Grid
 from ..inference.brain_choice import AUTO, NONE
-from ..inference.options import DEFAULT_SPACING, EnhanceOptions
+from ..inference.estimate import estimate, plan_line
+from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.predictor import PredictionOptions
 from ..io.dicom.study import read_source
@@ -45,13 +47,14 @@ from .options import (
     Spacing,
     Threshold,
     Uncertainty,
+    parsed_spacing,
 )
 
 
 def predict(
     volume: Annotated[Path, typer.Argument(help="T2-weighted volume: NIfTI, NRRD, MetaImage or a DICOM folder.")],
     outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
-    spacing: Spacing = DEFAULT_SPACING,
+    spacing: Spacing = AUTO,
     model: ModelName = DEFAULT_MODEL,
     mask: Mask = AUTO,
     series: Annotated[str | None, typer.Option(help="Which DICOM series, when the folder holds several.")] = None,
@@ -85,7 +88,12 @@ def predict(
         if report:
             require("jinja2", extra="report")  # before the work, not after it
         common = EnhanceOptions(
-            spacing, interpolator, bias_correction, threshold, consistency=consistency, uncertainty=uncertainty
+            parsed_spacing(spacing),
+            interpolator,
+            bias_correction,
+            threshold,
+            consistency=consistency,
+            uncertainty=uncertainty,
         )
         runs = {
             outdir / folder: PredictionOptions(side, share, device=device, mixed_precision=mixed_precision)
@@ -105,17 +113,26 @@ def predict(
             image = read_volume(volume, series)
             given = mask not in (AUTO, NONE)
             brain = read_labels(Path(mask)) if given else mask
+            for prediction in runs.values():
+                options = replace(common, prediction=prediction)
+                line = plan_line(Grid.of(image), loaded, brain, options, report)
+                if progress != "json":  # the panel has shown it
+                    typer.echo(line, err=True)
             for index, (folder, prediction) in enumerate(runs.items()):
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
                 options = replace(common, prediction=prediction)
-                result = enhance(image, loaded, options, mask=brain, progress=part, should_stop=should_stop)
+                share = estimate(Grid.of(image), loaded, brain, options).share(report)
+                result = enhance(
+                    image, loaded, options, mask=brain, progress=scaled(part, 0, share), should_stop=should_stop
+                )
                 result.record["input"] |= {"file": os.path.basename(os.path.abspath(volume))}  # "." is no name
                 result.record["input"] |= {"mask_file": Path(mask).name if given else None}
                 result.record["warnings"] += contrast_warnings(name, 0, 1)
                 warnings |= dict.fromkeys(result.record["warnings"])
-                part(0.98, "Writing")
+                part(share, "Writing")
                 paths = save_enhancement(result, image, folder, name, overwrite, maps, source=source)
                 if report:
+                    part((1 + share) / 2, "Writing the page")
                     paths["report"] = folder / f"{name}_report.html"
                     write_subject_report(result, image, paths["report"], name)
                 files |= {

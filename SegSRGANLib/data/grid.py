@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..utils.triples import triple
 
+_MOST_FINER = 20.0  # times; the thickest slices that any model was trained on are 13 times the result's voxels
+_MOST_VOXELS = 1 << 30  # of a result: 4 GB for each of its images
 _TOLERANCE = 1e-3  # mm for positions, and fractions for direction cosines: scanners round their headers
 
 
@@ -89,6 +92,47 @@ class Grid:
             and bool(np.allclose(self.spacing, other.spacing, atol=1e-4))
             and bool(np.allclose(self.origin, other.origin, atol=_TOLERANCE))
             and self.same_direction(other)
+        )
+
+
+def auto_spacing(grid: Grid, trained: tuple[float, float]) -> float:
+    """The isotropic spacing that suits a scan: that of its voxels inside the slices, within what a model can make.
+
+    Args:
+        grid: of the scan. trained: mm, from and to, see `ModelCard.training_spacing`.
+
+    Returns:
+        mm. Of unequal sides inside the slices the larger one counts: nothing finer was measured.
+    """
+    inplane = sorted(grid.spacing)[1]
+    return round(min(max(inplane, trained[0]), trained[1]), 4)  # headers store float32
+
+
+def check_output(grid: Grid, output: Grid) -> None:
+    """Refuse a result that makes no sense of its scan, before anything of its size is allocated.
+
+    Args:
+        grid: of the scan. output: of the result.
+
+    Raises:
+        ValueError: voxels that are far finer than those of the scan, or coarser, or too many of them.
+    """
+    thick, fine = max(grid.spacing), min(output.spacing)
+    if thick > _MOST_FINER * fine:
+        raise ValueError(
+            f"Voxels of {fine:.3g} mm cannot be made from slices of {thick:.3g} mm, {thick / fine:.0f} times as thick "
+            f"(at most {_MOST_FINER:.0f} times); choose a coarser output spacing, or check the scan's header."
+        )
+    if fine > (1 + _TOLERANCE) * thick:
+        raise ValueError(
+            f"The output spacing of {fine:.3g} mm is coarser than the scan's slices of {thick:.3g} mm, and nothing is "
+            "left to super-resolve; choose a finer one."
+        )
+    if (voxels := prod(output.size)) > _MOST_VOXELS:
+        size = " x ".join(map(str, output.size))
+        raise ValueError(
+            f"A result of {size} voxels ({voxels / 1e9:.1f} billion) is too large; choose a coarser output spacing, or "
+            "crop the scan."
         )
 
 

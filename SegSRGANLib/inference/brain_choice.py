@@ -63,7 +63,8 @@ def choose_brain(
 def _extracted(image: sitk.Image, options: EnhanceOptions, run: RunContext) -> BrainExtraction:
     with run.step("mask"):
         run.report(0.0, "Looking for the brain")
-        return extract_brain(image, options.prediction.device, should_stop=run.should_stop)
+        device = options.prediction.device
+        return extract_brain(image, device, progress=run.report, should_stop=run.should_stop)
 
 
 def _found(extraction: BrainExtraction) -> BrainChoice:

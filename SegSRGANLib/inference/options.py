@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..data.grid import Grid, auto_spacing, check_output, output_grid
+from ..models.card import ModelCard
 from .augmented_prediction import MOST_RUNS
 from .predictor import PredictionOptions
 
-DEFAULT_SPACING = 0.5  # mm
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class EnhanceOptions:
     """What a user can choose; saved with every result.
 
-    spacing: of the output in mm, one number or (x, y, z).
+    spacing: of the output in mm, one number or (x, y, z); or "auto" for the scan's own inside its slices, within what
+        the model was trained to make, see `auto_spacing`.
     interpolator: of the first upsampling, see `resample.INTERPOLATORS`.
     bias_correction: N4 before anything else.
     threshold: probability from which a voxel is cortex, or another class of the model.
@@ -23,7 +26,7 @@ class EnhanceOptions:
     uncertainty: number of runs on mirrored and shifted copies, see `predict_augmented`; 0 for none.
     """
 
-    spacing: float | tuple[float, float, float] = DEFAULT_SPACING
+    spacing: float | tuple[float, float, float] | str = AUTO
     interpolator: str = "bspline"
     bias_correction: bool = False
     threshold: float = 0.5
@@ -32,7 +35,20 @@ class EnhanceOptions:
     uncertainty: int = 0
 
     def __post_init__(self) -> None:
+        if isinstance(self.spacing, str) and self.spacing != AUTO:
+            raise ValueError(f"The output spacing is a number in mm or auto, not {self.spacing!r}.")
         if self.uncertainty != 0 and not 2 <= self.uncertainty <= MOST_RUNS:
             raise ValueError(f"The uncertainty takes 2 to {MOST_RUNS} runs, or 0 for none, not {self.uncertainty}.")
         if not 0 < self.threshold < 1:
             raise ValueError(f"The threshold on the probability lies between 0 and 1, not at {self.threshold}.")
+
+    def output(self, grid: Grid, card: ModelCard) -> Grid:
+        """The grid of the result of a scan on `grid` by the model of `card`.
+
+        Raises:
+            ValueError: a spacing that cannot be, see `output_grid` and `check_output`.
+        """
+        spacing = auto_spacing(grid, card.training_spacing) if isinstance(self.spacing, str) else self.spacing
+        output = output_grid(grid, spacing)
+        check_output(grid, output)
+        return output

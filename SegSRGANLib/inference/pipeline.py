@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
+from ..data.grid import Grid
 from ..data.reorient import CanonicalAxes
 from ..models.checkpoint import Model
 from ..quality.assessment import Quality, assess
@@ -27,6 +28,7 @@ from ..utils.progress import Progress, ShouldStop, scaled
 from .augmented_prediction import predict_augmented
 from .brain_choice import choose_brain
 from .enhancement import Enhancement
+from .estimate import check_fits, estimate, prediction_seconds
 from .options import EnhanceOptions
 from .postprocessing import Composition, compose, whole_variance
 from .predictor import predict_volume
@@ -65,18 +67,22 @@ def enhance(
         ValueError: options, mask or image that cannot be used, or no brain was found.
         Cancelled: should_stop said so.
     """
-    run = RunContext(scaled(progress, 0, 1), should_stop)
+    check_fits(options.output(Grid.of(image), model.card), len(model.classes))  # before anything is done
     device = choose_device(options.prediction.device)
     model.network.to(device)
+    run = RunContext(progress, should_stop)
+    if progress is not None:  # without a bar nobody needs to know how long the steps take
+        run.expected = estimate(Grid.of(image), model, mask, options).seconds
     brain = choose_brain(image, mask, options, run)
     prepared = prepare(image, brain.mask, model.card, options, run)
     predicted, variance, how = _predict(prepared, model, options, run)
     composed = compose(prepared, predicted, model.classes, options, run)
     quality = _measure(prepared, composed, variance, run)
     run.finish()
-    run.report(0.97, "Finished the computation")
+    run.report(1.0, "Finished the computation")
     record = describe_run(image, model, device, brain.warnings + prepared.scan.warnings + quality.warnings, run.seconds)
     record |= {"options": asdict(options), "intensity_scale": prepared.scale, "prediction": how, "mask": brain.record}
+    record |= {"output": {"size": prepared.scan.output.size, "spacing": prepared.scan.output.spacing}}
     record |= {"classes": list(composed.probabilities), "quality": {"domain": prepared.scan.domain, **quality.figures}}
     record["thickness_ratio"] = round(max(image.GetSpacing()) / min(prepared.scan.output.spacing), 4)
     record["quality"]["slice_motion"] = _slice_motion(prepared)
@@ -94,11 +100,13 @@ def _predict(
     axes = CanonicalAxes.of(prepared.scan.output)
 
     def predict(volume: torch.Tensor, number: int) -> torch.Tensor:
-        part = scaled(scaled(run.report, 0.05, 0.95), number / runs, (number + 1) / runs)
+        part = scaled(run.report, number / runs, (number + 1) / runs)
         record = how if number == 0 else None
         upright = axes.canonical(volume)
         return axes.original(predict_volume(model.network, upright, options.prediction, part, run.should_stop, record))
 
+    if run.expected:
+        run.expected["prediction"] = prediction_seconds(model.network, tuple(prepared.given.shape), options)
     with run.step("prediction"):
         first, variance = predict_augmented(
             predict, prepared.given, runs, options.threshold, prepared.counted, len(model.classes)
@@ -121,7 +129,7 @@ def _measure(
 ) -> Quality:
     """Agreement with the scan, and figures of the first class."""
     with run.step("quality"):
-        run.report(0.95, "Measuring the quality")
+        run.report(0.0, "Measuring the quality")
         first = None
         if composed.labels is not None:
             name, probability = next(iter(composed.probabilities.items()))

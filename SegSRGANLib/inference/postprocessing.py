@@ -50,6 +50,7 @@ def compose(
         brain = _whole_brain(prepared, predicted[classes:])
     with run.step("consistency"):
         if options.consistency:
+            run.report(0.0, "Bringing the result to agreement with the scan")
             intensity = prepared.scan.consistency.enforce(intensity, prepared.scan.inside)
         return Composition(output.image(intensity), probabilities, labels, brain)
 

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..data.grid import Grid, output_grid
+from ..data.grid import Grid
 from ..models.card import ModelCard
 from ..quality.preflight import judge
 from ..transforms.bias_field import correct_bias
@@ -89,7 +89,7 @@ def prepare(
         ValueError: spacing, mask or image that cannot be used. Cancelled: the run was stopped.
     """
     grid = Grid.of(image)
-    output, inside = output_grid(grid, options.spacing), None if mask is None else _checked_mask(mask, grid)
+    output, inside = options.output(grid, card), None if mask is None else _checked_mask(mask, grid)
     with run.step("bias correction"):
         measured = sitk.Cast(image, sitk.sitkFloat32)
         if options.bias_correction:
@@ -97,7 +97,7 @@ def prepare(
             measured = correct_bias(measured, inside)
         scan = MaskedScan(measured, inside, output, *judge(measured, inside, output, card))
     with run.step("interpolation"):
-        run.report(0.02, "Interpolating")
+        run.report(0.0, "Interpolating")
         return _interpolated(scan, card, options.interpolator)
 
 

@@ -53,6 +53,28 @@ def test_predict_writes_five_files_and_equals_the_library(capfd, scan, tmp_path,
     assert record["input"]["file"] == scan.name and record["input"]["mask_file"] is None
 
 
+def test_predict_says_what_it_will_do_and_takes_the_spacing_of_the_scan(capfd, tmp_path, model):
+    grid = Grid((20, 24, 10), (0.8, 0.8, 2.4), (0.0, 0.0, 0.0), tuple(np.eye(3).ravel()))
+    scan = tmp_path / "a.nii.gz"
+    sitk.WriteImage(blob(grid, 4.0) * 100 + 1, str(scan))
+    fixed = ("-m", model, "--mask", "none", "--patch", 32, "--device", "cpu", "--progress", "none")
+    status, out, err = run(capfd, "predict", scan, "-o", tmp_path / "out", *fixed)
+    assert status == 0
+    assert "0.8 x 0.8 x 2.4 mm, 10 slices -> 0.8 x 0.8 x 0.8 mm, 20 x 24 x 30 voxels, no mask, 1 patch, about" in err
+    assert "GB of memory, on the CPU" in err and "GB" not in out
+    assert read_volume(tmp_path / "out" / "a_sr.nii.gz").GetSpacing() == pytest.approx((0.8, 0.8, 0.8))
+
+
+@pytest.mark.parametrize(
+    "spacing, words", [("fine", "a number in mm or auto"), ("0.001", "cannot be made from slices")]
+)
+def test_a_spacing_that_makes_no_sense_is_refused(capfd, scan, tmp_path, model, spacing, words):
+    fixed = ("-m", model, "--mask", "none", "--device", "cpu", "--progress", "none", "--spacing", spacing)
+    status, _, err = run(capfd, "predict", scan, "-o", tmp_path / "out", *fixed)
+    assert status == 1 and words in err and err.count("\n") == 1
+    assert not list((tmp_path / "out").glob("*"))
+
+
 def test_the_record_names_the_mask_and_a_batch_tells_it_from_none(capfd, scan, tmp_path, model):
     mask = tmp_path / "mask.nii.gz"
     sitk.WriteImage(sitk.Cast(sitk.ReadImage(str(scan)) > 20, sitk.sitkUInt8), str(mask))

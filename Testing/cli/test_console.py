@@ -24,7 +24,18 @@ def test_a_log_file_gets_a_line_now_and_then(clock, monkeypatch):
             progress(second / 100, f"Step {second}")
     lines = stderr.getvalue().splitlines()
     assert [re.match(r" *(\d+)% Step \1", line)[1] for line in lines] == ["30", "60", "90"]
-    assert lines[0].endswith("1 min left") and lines[2].endswith("0 min left")
+    assert [line.split(", ")[1] for line in lines] == ["about 70 s left", "about 40 s left", "about 10 s left"]
+
+
+def test_what_is_nearly_done_has_no_zero_left(clock, monkeypatch):
+    stderr = io.StringIO()
+    monkeypatch.setattr(console.sys, "stderr", stderr)
+    with console.reported("bar") as (progress, _):
+        for second in (1.0, 100.0, 140.0, 180.0):
+            clock[0] = second
+            progress(0.99, "Writing")
+    text = stderr.getvalue()
+    assert text.count("nearly done") == 3 and " 0 " not in text
 
 
 def test_no_remaining_time_is_guessed_from_nothing(clock, monkeypatch):

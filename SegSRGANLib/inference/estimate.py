@@ -1,0 +1,184 @@
+"""What a run will cost, before it starts: patches, seconds of each step, memory."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, prod
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import nn
+
+from ..data.grid import Grid
+from ..models.checkpoint import Model
+from ..quality import preflight
+from ..transforms.components import bounding_box
+from ..utils.devices import choose_device
+from ..utils.duration import in_words
+from ..utils.memory import available_memory
+from .memory_plan import Plan, first_plan, peak_bytes
+from .options import EnhanceOptions
+from .patches import sliding_windows
+from .predictor import inference_form
+
+# Seconds of one CPU core for a million voxels of the result (2.3 to 9.5 million voxels, simulated and real scans)
+_RATES = {"interpolation": 0.13, "composition": 0.006, "consistency": 0.024, "quality": 0.15}
+_BIAS, _SEARCH = 1.0, 2.0  # s for a million voxels of the result; s for finding the brain
+_WRITING, _PAGE = (0.5, 0.15), (0.6, 0.05)  # s, and s for a million voxels: files with picture, page
+_BRAIN = (116.0, 136.0, 106.0)  # mm: the box of a brain that is still to be found, with its margin
+_MARGIN = 8.0  # mm around a mask that the network sees, see `prepared_scan`
+_PROBE, _SMALL_PROBE, _LARGE = 64, 32, 1_000_000  # voxels: sides of a timed patch, and from where the large one pays
+_IMAGES = 4  # float32 on the whole output grid, beside the classes' probabilities: interpolated, result, temporary
+
+_measured: weakref.WeakKeyDictionary[nn.Module, dict[tuple[str, int], float]] = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will cost. patches: of one run of the network. seconds: by the steps of `enhance`, in their order.
+    writing, page: seconds for the files, and for the page where there is one. memory: bytes at the peak."""
+
+    patches: int
+    seconds: dict[str, float]
+    writing: float
+    page: float
+    memory: int
+
+    def share(self, page: bool) -> float:
+        """The share of `enhance` in the time for everything."""
+        computing = sum(self.seconds.values())
+        return computing / (computing + self.writing + (self.page if page else 0.0))
+
+    def words(self, page: bool) -> str:
+        """For instance "8 patches, about 2 min, 1.2 GB of memory"."""
+        total = sum(self.seconds.values()) + self.writing + (self.page if page else 0.0)
+        patches = f"{self.patches} patch" + ("es" if self.patches > 1 else "")
+        return f"{patches}, about {in_words(total)}, {max(self.memory / 1e9, 0.1):.1f} GB of memory"
+
+
+def estimate(grid: Grid, model: Model, mask: sitk.Image | str | None, options: EnhanceOptions) -> Estimate:
+    """Estimate a run on this machine; a patch is timed for it, once for each network and device.
+
+    Args:
+        grid: of the scan. model: see `load_model`; it is moved to the chosen device. mask, options: see `enhance`.
+
+    Raises:
+        ValueError: an output grid that makes no sense or does not fit, see `check_fits`.
+    """
+    output = options.output(grid, model.card)
+    check_fits(output, len(model.classes))
+    network = model.network.to(choose_device(options.prediction.device))
+    region = _region(grid, output, mask)
+    patches, voxels, plan = _patches(network, region, options)
+    rate = seconds_per_megavoxel(network, voxels)
+    millions, runs = prod(output.size) / 1e6, max(1, options.uncertainty)
+    seconds = {
+        "mask": 0.01 if mask is None or mask == "none" else _SEARCH,
+        "bias correction": _BIAS * millions if options.bias_correction else 0.0,
+        "interpolation": _RATES["interpolation"] * millions,
+        "prediction": runs * voxels / 1e6 * rate,
+        **{name: _RATES[name] * millions for name in ("composition", "consistency", "quality")},
+    }
+    network_bytes = sum(peak_bytes(plan, network, region).values())
+    return Estimate(
+        patches,
+        seconds,
+        _WRITING[0] + _WRITING[1] * millions,
+        _PAGE[0] + _PAGE[1] * millions,
+        network_bytes + _image_bytes(output, len(model.classes)),
+    )
+
+
+def plan_line(grid: Grid, model: Model, mask: sitk.Image | str | None, options: EnhanceOptions, page: bool) -> str:
+    """What a run will do, in one line: voxels in and out, mask, patches, time and memory.
+
+    Raises:
+        ValueError: see `estimate`.
+    """
+    words = {"auto": "mask found by the program", "none": "no mask", None: "no mask"}
+    masked = words[mask] if mask is None or isinstance(mask, str) else "mask given"
+    cost = estimate(grid, model, mask, options)
+    device = choose_device(options.prediction.device).type
+    place = {"cpu": "the CPU", "cuda": "the GPU", "mps": "the GPU"}.get(device, device)
+    line = preflight.describe(grid, options.output(grid, model.card))
+    return f"{line}, {masked}, {cost.words(page)}, on {place}"
+
+
+def check_fits(output: Grid, classes: int) -> None:
+    """Refuse a result whose images alone are larger than the memory.
+
+    Raises:
+        ValueError: they are.
+    """
+    needed, free = _image_bytes(output, classes), available_memory("cpu")
+    if needed > free:
+        size = " x ".join(map(str, output.size))
+        raise ValueError(
+            f"A result of {size} voxels needs {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; "
+            "choose a coarser output spacing, or crop the scan."
+        )
+
+
+def seconds_per_megavoxel(network: nn.Module, voxels: int) -> float:
+    """How long a network takes for a million voxels on its device, from one timed patch.
+
+    Args:
+        network: on its device. voxels: that it will predict; for few of them only a small patch is timed.
+    """
+    device = next(network.parameters()).device
+    wanted = _PROBE if voxels > _LARGE else _SMALL_PROBE
+    multiple = getattr(network, "multiple", 1)
+    side = ceil(max(wanted, getattr(network, "minimum", 1)) / multiple) * multiple
+    known = _measured.setdefault(network, {})
+    if (device.type, side) not in known:
+        known[device.type, side] = _timed(network, side, device) / side**3 * 1e6
+    return known[device.type, side]
+
+
+def prediction_seconds(network: nn.Module, shape: tuple[int, int, int], options: EnhanceOptions) -> float:
+    """How long all runs of the network over a region (z, y, x) take; see `seconds_per_megavoxel`."""
+    _, voxels, _ = _patches(network, shape, options)
+    return max(1, options.uncertainty) * voxels / 1e6 * seconds_per_megavoxel(network, voxels)
+
+
+@torch.inference_mode()
+def _timed(network: nn.Module, side: int, device: torch.device) -> float:
+    """Seconds for a patch; a GPU compiles its kernels at the first one."""
+    form, patch = inference_form(network), torch.rand((1, 1, side, side, side), device=device)
+    if device.type != "cpu":
+        form(patch).sum().item()
+    start = time.perf_counter()
+    form(patch).sum().item()  # waits for the device
+    return max(time.perf_counter() - start, 1e-6)
+
+
+def _patches(network: nn.Module, shape: tuple[int, ...], options: EnhanceOptions) -> tuple[int, int, Plan]:
+    """Number of patches of a region (z, y, x), their voxels together, and how they will be predicted."""
+    multiple, least = getattr(network, "multiple", 1), getattr(network, "minimum", 1)
+    padded = tuple(ceil(max(least, n) / multiple) * multiple for n in shape)
+    plan = first_plan(network, padded, options.prediction.patch, options.prediction.batch)
+    sides = tuple(min(plan.patch, n) if plan.patch else n for n in padded)
+    count = len(sliding_windows(padded, sides, options.prediction.overlap)) if plan.patch else 1  # type: ignore[arg-type]
+    return count, count * prod(sides), plan
+
+
+def _region(grid: Grid, output: Grid, mask: sitk.Image | str | None) -> tuple[int, int, int]:
+    """What the network will see, (z, y, x) voxels of the result: around a given mask, a brain to be found, or all."""
+    extent: Sequence[float] = output.extent
+    if mask == "auto":
+        extent = _BRAIN
+    elif isinstance(mask, sitk.Image):
+        array = sitk.GetArrayViewFromImage(mask) != 0
+        if array.any() and Grid.of(mask).same_direction(grid):
+            sides = [part.stop - part.start for part in bounding_box(np.asarray(array))][::-1]
+            extent = [n * s + 2 * _MARGIN for n, s in zip(sides, mask.GetSpacing(), strict=True)]
+    x, y, z = (min(size, max(1, ceil(e / s))) for size, e, s in zip(output.size, extent, output.spacing, strict=True))
+    return z, y, x
+
+
+def _image_bytes(output: Grid, classes: int) -> int:
+    return 4 * (_IMAGES + classes) * prod(output.size)
