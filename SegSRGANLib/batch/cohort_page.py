@@ -15,13 +15,13 @@ from ..utils.atomic_files import atomic_path
 from ..utils.notice import RESEARCH_USE_ONLY
 from ..utils.process_pool import DONE, SKIPPED, Outcome
 from ..visualization.qc_picture import thumbnail_of
-from ..visualization.verdict_style import shown_verdict
+from ..visualization.verdict_style import NO_VERDICT, shown_verdict
 from .outliers import LEAST_VOLUMES, outliers_of
 from .tables import summary_row
 from .worker import BatchOptions
 
 _LEFT, _RIGHT, _MIDDLE = 20.0, 360.0, 28.0  # pixels of a plot
-_WORST = {"do not use": 1, "look closely": 2, "no verdict": 3, "usable": 4}  # behind what failed
+_WORST = {"do not use": 1, "look closely": 2, NO_VERDICT: 3, "usable": 4}  # behind what failed
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,16 @@ from math import ceil, prod
 import numpy as np
 import SimpleITK as sitk
 import torch
-from torch import nn
 
 from ..data.grid import Grid
 from ..models.checkpoint import Model
+from ..networks.image_network import ImageNetwork
 from ..quality import preflight
 from ..transforms.components import bounding_box
 from ..utils.devices import choose_device
 from ..utils.duration import in_words
 from ..utils.memory import available_memory
+from ..utils.triples import triple
 from .memory_plan import Plan, first_plan, peak_bytes
 from .options import EnhanceOptions
 from .patches import sliding_windows
@@ -34,7 +35,7 @@ _MARGIN = 8.0  # mm around a mask that the network sees, see `prepared_scan`
 _PROBE, _SMALL_PROBE, _LARGE = 64, 32, 1_000_000  # voxels: sides of a timed patch, and from where the large one pays
 _IMAGES = 4  # float32 on the whole output grid, beside the classes' probabilities: interpolated, result, temporary
 
-_measured: weakref.WeakKeyDictionary[nn.Module, dict[tuple[str, int], float]] = weakref.WeakKeyDictionary()
+_measured: weakref.WeakKeyDictionary[ImageNetwork, dict[tuple[str, int], float]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def check_fits(output: Grid, classes: int) -> None:
         )
 
 
-def seconds_per_megavoxel(network: nn.Module, voxels: int) -> float:
+def seconds_per_megavoxel(network: ImageNetwork, voxels: int) -> float:
     """How long a network takes for a million voxels on its device, from one timed patch.
 
     Args:
@@ -131,22 +132,21 @@ def seconds_per_megavoxel(network: nn.Module, voxels: int) -> float:
     """
     device = next(network.parameters()).device
     wanted = _PROBE if voxels > _LARGE else _SMALL_PROBE
-    multiple = getattr(network, "multiple", 1)
-    side = ceil(max(wanted, getattr(network, "minimum", 1)) / multiple) * multiple
+    side = ceil(max(wanted, network.minimum) / network.multiple) * network.multiple
     known = _measured.setdefault(network, {})
     if (device.type, side) not in known:
         known[device.type, side] = _timed(network, side, device) / side**3 * 1e6
     return known[device.type, side]
 
 
-def prediction_seconds(network: nn.Module, shape: tuple[int, int, int], options: EnhanceOptions) -> float:
+def prediction_seconds(network: ImageNetwork, shape: tuple[int, int, int], options: EnhanceOptions) -> float:
     """How long all runs of the network over a region (z, y, x) take; see `seconds_per_megavoxel`."""
     _, voxels, _ = _patches(network, shape, options)
     return max(1, options.uncertainty) * voxels / 1e6 * seconds_per_megavoxel(network, voxels)
 
 
 @torch.inference_mode()
-def _timed(network: nn.Module, side: int, device: torch.device) -> float:
+def _timed(network: ImageNetwork, side: int, device: torch.device) -> float:
     """Seconds for a patch; a GPU compiles its kernels at the first one."""
     form, patch = inference_form(network), torch.rand((1, 1, side, side, side), device=device)
     if device.type != "cpu":
@@ -156,13 +156,12 @@ def _timed(network: nn.Module, side: int, device: torch.device) -> float:
     return max(time.perf_counter() - start, 1e-6)
 
 
-def _patches(network: nn.Module, shape: tuple[int, ...], options: EnhanceOptions) -> tuple[int, int, Plan]:
+def _patches(network: ImageNetwork, shape: tuple[int, ...], options: EnhanceOptions) -> tuple[int, int, Plan]:
     """Number of patches of a region (z, y, x), their voxels together, and how they will be predicted."""
-    multiple, least = getattr(network, "multiple", 1), getattr(network, "minimum", 1)
-    padded = tuple(ceil(max(least, n) / multiple) * multiple for n in shape)
+    padded = triple(ceil(max(network.minimum, n) / network.multiple) * network.multiple for n in shape)
     plan = first_plan(network, padded, options.prediction.patch, options.prediction.batch)
-    sides = tuple(min(plan.patch, n) if plan.patch else n for n in padded)
-    count = len(sliding_windows(padded, sides, options.prediction.overlap)) if plan.patch else 1  # type: ignore[arg-type]
+    sides = triple(min(plan.patch, n) if plan.patch else n for n in padded)
+    count = len(sliding_windows(padded, sides, options.prediction.overlap)) if plan.patch else 1
     return count, count * prod(sides), plan
 
 

@@ -25,6 +25,7 @@ from ..quality.uncertainty import PredictiveVariance
 from ..quality.verdict import give_verdict
 from ..utils.devices import choose_device
 from ..utils.progress import Progress, ShouldStop, scaled
+from ..utils.triples import triple
 from .augmented_prediction import predict_augmented
 from .brain_choice import choose_brain
 from .enhancement import Enhancement
@@ -106,7 +107,7 @@ def _predict(
         return axes.original(predict_volume(model.network, upright, options.prediction, part, run.should_stop, record))
 
     if run.expected:
-        run.expected["prediction"] = prediction_seconds(model.network, tuple(prepared.given.shape), options)
+        run.expected["prediction"] = prediction_seconds(model.network, triple(prepared.given.shape), options)
     with run.step("prediction"):
         first, variance = predict_augmented(
             predict, prepared.given, runs, options.threshold, prepared.counted, len(model.classes)

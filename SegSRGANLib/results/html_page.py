@@ -15,7 +15,7 @@ from ..visualization.mosaic import Layer, draw_rows, encoded, greys_in
 from ..visualization.overlays import draw_cross_sections, middle_of
 from ..visualization.planes import PLANES
 from ..visualization.qc_picture import layers_of, legend_of
-from ..visualization.verdict_style import shown_verdict
+from ..visualization.verdict_style import NO_VERDICT, shown_verdict
 from .methods_text import methods_of
 from .page_facts import missing_checks, numbers_of, origin_of, training_of
 from .worst_places import LOOKED_FROM, Place, draw_place, find_places
@@ -51,7 +51,7 @@ def write_subject_report(result: Enhancement, image: sitk.Image, path: str | Pat
         notice=record["notice"],
         verdict=verdict,
         warnings=[text for text in record["warnings"] if text not in verdict.reasons],
-        unchecked=missing_checks(record),
+        unchecked=missing_checks(record) if verdict.word == NO_VERDICT else [],  # else among its reasons
         legend=[(title, "#{:02x}{:02x}{:02x}".format(*colour)) for title, colour in legend_of(result)],
         mosaics=_mosaics(layers, box),
         places=_drawn_places(result, layers),

@@ -38,6 +38,8 @@ def numbers_of(record: Mapping[str, Any]) -> list[tuple[str, str]]:
             value = " to ".join(f"{v:.3g}" for v in value)
         if value is not None:
             found.append((label.format(name=name), f"{value:.4g}" if isinstance(value, float) else str(value)))
+    if bias := (record.get("verdict") or {}).get("volume_bias_percent"):
+        found.insert(1, ("usual error of this volume on sources left out of the training, %", _signed(bias)))
     return found
 
 
@@ -84,6 +86,10 @@ def origin_of(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("software", f"SegSRGAN {software['segsrgan']}, PyTorch {software['torch']}"),
         ("computed", f"{_date(record['date'])}, in {record['seconds']['total']:.0f} s, on {record['device']}"),
     ]
+
+
+def _signed(bounds: Any) -> str:
+    return " to ".join(f"{value:+.0f}" for value in bounds)
 
 
 def _date(text: str) -> str:

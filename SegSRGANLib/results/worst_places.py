@@ -46,7 +46,7 @@ def find_places(result: Enhancement) -> list[Place]:
             side = "brighter" if value > 0 else "darker"
             places.append(_place(f"{side} than the scan, {abs(value):.1f} times the usual difference", point))
     if (entropy := result.maps.get("cortex-entropy")) is not None:
-        smooth = sitk.SmoothingRecursiveGaussian(entropy, _SMOOTHING)
+        smooth = sitk.SmoothingRecursiveGaussian(entropy, [_SMOOTHING] * 3)
         places += [_place("the segmentation is unsure", point) for _, point in peaks(smooth, _LEAST_ENTROPY)]
     return places
 

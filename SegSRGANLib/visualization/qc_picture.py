@@ -102,7 +102,7 @@ def _binary(labels: sitk.Image) -> sitk.Image:
 def _header(result: Enhancement, name: str) -> Any:
     """Name, verdict with its first reasons, and the legend."""
     verdict = shown_verdict(result.record)
-    title = verdict.word.capitalize() + (f", predicted Dice {verdict.dice}" if verdict.dice else "")
+    title = verdict.word.capitalize() + (f", expected Dice {verdict.dice}" if verdict.dice else "")
     lines = [_line(name, _WHITE, 20), _line(title, verdict.colour, 18)]
     lines += [_line(_shortened(reason), _GREY, 14) for reason in verdict.reasons[:3]]
     return joined([[line] for line in (*lines, _legend(legend_of(result)))])

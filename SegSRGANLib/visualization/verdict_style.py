@@ -9,6 +9,8 @@ from typing import Any
 
 from ..data.classes import Colour
 
+NO_VERDICT = "no verdict"
+
 _GREEN, _AMBER, _RED, _GREY = (123, 216, 143), (255, 180, 84), (255, 122, 107), (154, 160, 168)
 _STYLES: dict[str, tuple[str, Colour]] = {  # class in style.css, RGB
     "usable": ("usable", _GREEN),
@@ -33,7 +35,7 @@ def shown_verdict(record: Mapping[str, Any]) -> ShownVerdict:
     """The verdict of a record, see DESIGN: {"word", "reasons", "predicted_dice"}; "no verdict" where there is none."""
     verdict = record.get("verdict")
     if not isinstance(verdict, Mapping) or verdict.get("word") not in _STYLES:
-        return ShownVerdict("no verdict", "", (), "none", _GREY)
+        return ShownVerdict(NO_VERDICT, "", (), "none", _GREY)
     reasons = tuple(str(reason) for reason in verdict.get("reasons") or ())
     return ShownVerdict(
         verdict["word"], dice_in_words(verdict.get("predicted_dice")), reasons, *_STYLES[verdict["word"]]

@@ -62,7 +62,7 @@ def _page(tmp_path, *arguments, **more):
 def test_the_verdict_comes_first_with_its_reasons(tmp_path):
     verdict = {"word": "look closely", "reasons": ["The brain is cut."], "predicted_dice": [0.8, 0.7, 0.9]}
     text = _page(tmp_path, verdict=verdict, warnings=["The brain is cut.", "Slices are thick."])
-    assert text.index("Look closely predicted Dice 0.80 (0.70 to 0.90)") < text.index("What to look at")
+    assert text.index("Look closely expected Dice 0.80 (0.70 to 0.90)") < text.index("What to look at")
     assert text.count("The brain is cut.") == 1 and text.count("Slices are thick.") == 1
 
 
@@ -113,6 +113,8 @@ def test_missing_checks_are_named():
 def test_figures_have_words_and_units():
     record = _record()
     assert ("volume of the cortex, mL", "20.5") in numbers_of(record)
+    biased = numbers_of(record | {"verdict": {"volume_bias_percent": [-12.3, 8.0]}})
+    assert ("usual error of this volume on sources left out of the training, %", "-12 to +8") in biased
     assert training_of(record) == [("asymmetry of the brain's intensities", "0.2", "0 to 0.5")]
     origin = dict(origin_of(record))
     assert origin["brain mask"] == "found by the program, 321 mL"
