@@ -17,10 +17,10 @@ if importlib.util.find_spec("SegSRGANLib") is None:
     sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from SegSRGANModule.Logic import SegSRGANLogic  # noqa: E402, F401
+from SegSRGANModule.Panel.Widget import SegSRGANWidget  # noqa: E402, F401
 from SegSRGANModule.ParameterNode import SegSRGANParameterNode  # noqa: E402, F401
-from SegSRGANModule.SampleData import registerSampleData  # noqa: E402
+from SegSRGANModule.Scene.SampleData import registerSampleData  # noqa: E402
 from SegSRGANModule.Test import SegSRGANTest  # noqa: E402, F401
-from SegSRGANModule.Widget import SegSRGANWidget  # noqa: E402, F401
 
 HELP = """
 <p>Turns one clinical T2-weighted MRI of a neonatal or fetal brain, sharp in the slice and coarse across it, into an

@@ -10,10 +10,10 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from . import Models, Packages
-from .ChildProcess import ChildProcess, Outcome
-from .EnhanceJob import EnhanceJob
+from .Jobs.ChildProcess import ChildProcess, Outcome
+from .Jobs.EnhanceJob import EnhanceJob
 from .ParameterNode import SegSRGANParameterNode
-from .Results import Nodes
+from .Scene.ResultNodes import Nodes
 from .Settings import EnhanceSettings
 
 _VOLUME_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")

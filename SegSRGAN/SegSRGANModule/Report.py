@@ -9,8 +9,8 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
-from .Results import folderOf, recordOf
-from .Volumes import volumesOf
+from .Scene.ResultNodes import folderOf, recordOf
+from .Scene.SegmentVolumes import volumesOf
 
 _STYLE = "body{font-family:sans-serif;max-width:60em;margin:2em auto}td{padding:.1em 1em .1em 0}img{max-width:100%}"
 

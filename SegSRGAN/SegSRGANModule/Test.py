@@ -5,8 +5,9 @@ from __future__ import annotations
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-from . import Models, Packages, Preflight, Results, Terminology, Volumes
+from . import Models, Packages, Preflight
 from .Logic import SegSRGANLogic
+from .Scene import ResultNodes, SegmentVolumes, Terminology
 from .Settings import EnhanceSettings
 
 _SETTINGS = EnhanceSettings(spacing=1.0, patch=32, overlap=0.25, device="cpu")
@@ -48,12 +49,12 @@ class SegSRGANTest(ScriptedLoadableModuleTest):
 
     def _checkOutputs(self, source, nodes):
         self.assertEqual(nodes.volume.GetImageData().GetDimensions(), (40, 36, 32))
-        self.assertEqual(Results.recordOf(nodes.volume)["input"]["grid"]["size"], [40, 36, 8])
+        self.assertEqual(ResultNodes.recordOf(nodes.volume)["input"]["grid"]["size"], [40, 36, 8])
         for node in nodes:
             self.assertEqual(node.GetTransformNodeID(), source.GetTransformNodeID())
         segment = nodes.segmentation.GetSegmentation().GetSegment(Terminology.SEGMENT_ID)
         self.assertEqual(segment.GetName(), Terminology.SEGMENT_NAME)
-        self.assertEqual(len(Volumes.volumesOf(nodes.segmentation)), 1)
+        self.assertEqual(len(SegmentVolumes.volumesOf(nodes.segmentation)), 1)
 
 
 def _volume():

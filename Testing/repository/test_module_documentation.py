@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from harness.fixtures import ROOT, cleanScene, logic, models, slicer, standIn  # noqa: F401
 
 import phantoms  # isort: skip
-from SegSRGANModule import SampleData  # isort: skip
+from SegSRGANModule.Scene import SampleData  # isort: skip
 
 
 @pytest.fixture

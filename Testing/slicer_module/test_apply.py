@@ -61,7 +61,7 @@ def test_a_model_that_does_not_segment_shows_no_other_segmentation_as_its_own(pa
 
 
 def test_the_options_reach_the_child(panel, standIn, monkeypatch):  # noqa: F811
-    from SegSRGANModule import EnhanceJob
+    from SegSRGANModule.Jobs import EnhanceJob
 
     seen = []
     real = EnhanceJob.ChildProcess
@@ -136,9 +136,9 @@ def test_a_child_that_dies_is_survived(panel, standIn):  # noqa: F811
 
 
 def test_results_that_cannot_be_read_are_an_error(panel, standIn, monkeypatch):  # noqa: F811
-    from SegSRGANModule import Results
+    from SegSRGANModule.Scene import ResultNodes
 
-    real = Results.ResultFiles.path
+    real = ResultNodes.ResultFiles.path
 
     def path(files, suffix):
         found = real(files, suffix)
@@ -146,7 +146,7 @@ def test_results_that_cannot_be_read_are_an_error(panel, standIn, monkeypatch): 
             found.write_bytes(b"the disk is gone")
         return found
 
-    monkeypatch.setattr(Results.ResultFiles, "path", path)
+    monkeypatch.setattr(ResultNodes.ResultFiles, "path", path)
     source = phantoms.node()
     panel.enter()
     applied(panel)
@@ -200,7 +200,7 @@ def test_deleting_input_and_output_during_a_run(panel, standIn):  # noqa: F811
 def test_brain_mask_reaches_the_child(panel, standIn):  # noqa: F811
     import numpy as np
     import SimpleITK as sitk
-    from SegSRGANModule import Nodes
+    from SegSRGANModule.Scene import VolumeNodes
 
     phantoms.node()
     half = phantoms.image()
@@ -209,7 +209,7 @@ def test_brain_mask_reaches_the_child(panel, standIn):  # noqa: F811
     mask = sitk.GetImageFromArray(values)
     mask.CopyInformation(half)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Mask")
-    Nodes.setVolumeFromImage(node, mask)
+    VolumeNodes.setVolumeFromImage(node, mask)
     panel.enter()
     parameters = panel.logic.getParameterNode()
     parameters.brainMask, parameters.spacing = node, 0.8
@@ -230,8 +230,8 @@ def test_closing_the_module_ends_the_child(panel, standIn):  # noqa: F811
 
 
 def test_a_panel_that_goes_away_during_a_run_leaves_nothing(models, standIn, monkeypatch):  # noqa: F811
-    from SegSRGANModule.RunDisplay import RunDisplay
-    from SegSRGANModule.Widget import SegSRGANWidget
+    from SegSRGANModule.Panel.RunDisplay import RunDisplay
+    from SegSRGANModule.Panel.Widget import SegSRGANWidget
 
     standIn("stubborn")
     before = set(os.listdir(slicer.app.temporaryPath))

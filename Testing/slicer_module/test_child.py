@@ -9,9 +9,9 @@ import pytest
 from harness.fixtures import HARNESS, cleanScene, logic, models, slicer, standIn, waitFor  # noqa: F401
 
 import phantoms  # isort: skip
-from SegSRGANModule import ChildProcess  # isort: skip
-from SegSRGANModule.ChildProcess import Outcome  # isort: skip
-from SegSRGANModule.Results import Nodes  # isort: skip
+from SegSRGANModule.Jobs import ChildProcess  # isort: skip
+from SegSRGANModule.Jobs.ChildProcess import Outcome  # isort: skip
+from SegSRGANModule.Scene.ResultNodes import Nodes  # isort: skip
 from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
 
 

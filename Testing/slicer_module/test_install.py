@@ -87,7 +87,8 @@ import application
 slicer = application.boot()
 module, instance, widget = application.loadModule(stage / "SegSRGAN.py")
 import SegSRGANLib
-from SegSRGANModule import ChildProcess, Models
+from SegSRGANModule import Models
+from SegSRGANModule.Jobs import ChildProcess
 assert pathlib.Path(SegSRGANLib.__file__).is_relative_to(stage), SegSRGANLib.__file__
 assert Models.modelsFolder() == stage / "SegSRGANLib" / "models" / "bundled", Models.modelsFolder()
 assert widget.ui.modelSelector.count == len(Models.listed()) > 0
@@ -103,7 +104,7 @@ def test_staged_tree_works_without_the_source(trees, tree, tmp_path):
     command = [sys.executable, "-c", _LOOK, str(stage), str(HARNESS)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.endswith("works\n"), done.stderr[-2000:]
-    launcher = stage / "SegSRGANModule" / "ChildLauncher.py"
+    launcher = stage / "SegSRGANModule" / "Jobs" / "ChildLauncher.py"
     done = subprocess.run([sys.executable, str(launcher), "--help"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and "predict" in done.stdout, done.stderr[-2000:]
     assert all((stage / "SegSRGANLib" / name).is_file() for name in _listed("SegSRGANLib", "MODULE_PYTHON_SCRIPTS"))

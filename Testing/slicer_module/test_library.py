@@ -12,7 +12,8 @@ import SimpleITK as sitk
 from harness.fixtures import ROOT, cleanScene, logic, panel, slicer, waitFor  # noqa: F401
 
 import phantoms  # isort: skip
-from SegSRGANModule import Models, Results  # isort: skip
+from SegSRGANModule import Models  # isort: skip
+from SegSRGANModule.Scene import ResultNodes  # isort: skip
 from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
 
 if importlib.util.find_spec("torch") is None:
@@ -54,7 +55,7 @@ def _shell(volume: Path, output: Path, *options: str) -> None:
 
 
 def test_panel_and_shell_give_the_same_files(panel, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(Results.ResultFiles, "keepForQualityControl", lambda files: None)
+    monkeypatch.setattr(ResultNodes.ResultFiles, "keepForQualityControl", lambda files: None)
     file = tmp_path / "T2w.nii.gz"
     sitk.WriteImage(sitk.Cast(phantoms.image(), sitk.sitkInt16), str(file))
     _shell(file, tmp_path / "shell")
@@ -67,13 +68,13 @@ def test_panel_and_shell_give_the_same_files(panel, tmp_path, monkeypatch):  # n
     panel.ui.applyButton.click()
     waitFor(lambda: panel.enhanceTab.run is None, 120)
     assert "Done" in panel.ui.statusLabel.text, panel.ui.detailsText.toPlainText()
-    folder = Results.folderOf(parameters.outputVolume)
+    folder = ResultNodes.folderOf(parameters.outputVolume)
     for ending in ("sr", "cortex-probability", "cortex"):
         ours, theirs = (where / f"T2w_{ending}.nii.gz" for where in (folder, tmp_path / "shell"))
         assert ours.read_bytes() == theirs.read_bytes(), ending
     shown = slicer.util.arrayFromVolume(parameters.outputVolume)
     assert np.array_equal(shown, sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "shell" / "T2w_sr.nii.gz"))))
-    assert Results.recordOf(parameters.outputVolume)["model"]["title"] == "Tiny"
+    assert ResultNodes.recordOf(parameters.outputVolume)["model"]["title"] == "Tiny"
 
 
 def test_an_error_of_the_library_reaches_the_console(logic, models):  # noqa: F811
@@ -124,7 +125,8 @@ def test_a_tiny_training_in_the_panel(panel, models, tmp_path):  # noqa: F811
     if importlib.util.find_spec("lightning_fabric") is None:
         pytest.skip("needs lightning-fabric")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from SegSRGANModule import Nodes, TrainingPairs
+    from SegSRGANModule.Jobs import TrainingPairs
+    from SegSRGANModule.Scene import VolumeNodes
 
     from SegSRGANLib.datasets.phantom import neonatal_phantom
 
@@ -133,7 +135,7 @@ def test_a_tiny_training_in_the_panel(panel, models, tmp_path):  # noqa: F811
         nodes = []
         for image, kind in ((phantom.t2w, "ScalarVolume"), (phantom.labels, "LabelMapVolume")):
             nodes.append(slicer.mrmlScene.AddNewNodeByClass(f"vtkMRML{kind}Node", f"subject{seed}"))
-            Nodes.setVolumeFromImage(nodes[-1], image)
+            VolumeNodes.setVolumeFromImage(nodes[-1], image)
         TrainingPairs.add(panel.logic.getParameterNode().parameterNode, *nodes)
     parameters = panel.logic.getParameterNode()
     parameters.trainingFolder, parameters.trainingName, parameters.label = str(tmp_path), "tiny-2", 5

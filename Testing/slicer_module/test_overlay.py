@@ -6,7 +6,7 @@ from harness.fixtures import applied, cleanScene, logic, models, panel, slicer, 
 
 import phantoms  # isort: skip
 import vtk  # isort: skip
-from SegSRGANModule import SliceViews  # isort: skip
+from SegSRGANModule.Scene import SliceViews  # isort: skip
 from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
 
 SPACING = 0.8

@@ -16,7 +16,8 @@ from harness.fixtures import (  # noqa: F401
 
 import phantoms  # isort: skip
 import qt  # isort: skip
-from SegSRGANModule import Models, ParameterNode, Preflight, SliceViews  # isort: skip
+from SegSRGANModule import Models, ParameterNode, Preflight  # isort: skip
+from SegSRGANModule.Scene import SliceViews  # isort: skip
 
 OTHER_VALUES = {
     "spacing": 0.75,

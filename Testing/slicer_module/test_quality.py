@@ -8,7 +8,8 @@ import SimpleITK as sitk
 from harness.fixtures import applied, cleanScene, models, panel, slicer, standIn, waitFor  # noqa: F401
 
 import phantoms  # isort: skip
-from SegSRGANModule import ParameterNode, Results, SliceViews  # isort: skip
+from SegSRGANModule import ParameterNode  # isort: skip
+from SegSRGANModule.Scene import ResultNodes, SliceViews  # isort: skip
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def result(panel, standIn):  # noqa: F811
 def _makeMap(panel, value: float = 1.0) -> None:  # noqa: F811
     """What `--maps` leaves in the folder of the shown result."""
     image = sitk.GetImageFromArray(np.full((4, 5, 6), value, np.float32))
-    folder = Results.folderOf(panel.logic.getParameterNode().outputVolume)
+    folder = ResultNodes.folderOf(panel.logic.getParameterNode().outputVolume)
     sitk.WriteImage(image, str(folder / "T2w_consistency.nii.gz"))
     panel.qualityTab.update()
 
@@ -143,7 +144,7 @@ def test_report_is_one_page_with_everything(panel, result, tmp_path):  # noqa: F
 
 
 def test_report_of_another_session_has_no_picture(panel, result, tmp_path):  # noqa: F811
-    result.outputVolume.SetAttribute(Results.FOLDER_ATTRIBUTE, str(tmp_path / "gone"))
+    result.outputVolume.SetAttribute(ResultNodes.FOLDER_ATTRIBUTE, str(tmp_path / "gone"))
     panel.qualityTab.saveReport(tmp_path / "r.html")
     assert "data:image" not in (tmp_path / "r.html").read_text()
     panel.qualityTab.saveReport(tmp_path / "r.png")
@@ -151,7 +152,9 @@ def test_report_of_another_session_has_no_picture(panel, result, tmp_path):  # n
 
 
 def test_text_of_the_record_is_escaped(panel, result, tmp_path):  # noqa: F811
-    result.outputVolume.SetAttribute(Results.RECORD_ATTRIBUTE, json.dumps({"input": {"file": "<script>x</script>"}}))
+    result.outputVolume.SetAttribute(
+        ResultNodes.RECORD_ATTRIBUTE, json.dumps({"input": {"file": "<script>x</script>"}})
+    )
     panel.qualityTab.saveReport(tmp_path / "r.html")
     assert "<script>" not in (tmp_path / "r.html").read_text()
 

@@ -8,7 +8,7 @@ from harness.fixtures import applied, cleanScene, logic, models, panel, slicer, 
 
 import phantoms  # isort: skip
 import vtk  # isort: skip
-from SegSRGANModule import Results, Terminology, Volumes  # isort: skip
+from SegSRGANModule.Scene import ResultNodes, SegmentVolumes, Terminology  # isort: skip
 from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
 
 SPACING = 0.8  # mm; an exact divisor of the phantom's field of view along z
@@ -137,10 +137,10 @@ def test_shown_as_the_input_with_transform_and_hierarchy(logic, standIn):  # noq
 def test_record_goes_along(results):
     source, nodes = results
     for node in nodes:
-        assert Results.recordOf(node)["model"]["name"] == "stand-in"
-        assert node.GetNodeReference(Results.INPUT_ROLE) is source
-    assert Results.folderOf(nodes.volume).is_dir()
-    assert not (Results.folderOf(nodes.volume) / "input").exists()
+        assert ResultNodes.recordOf(node)["model"]["name"] == "stand-in"
+        assert node.GetNodeReference(ResultNodes.INPUT_ROLE) is source
+    assert ResultNodes.folderOf(nodes.volume).is_dir()
+    assert not (ResultNodes.folderOf(nodes.volume) / "input").exists()
 
 
 def test_rerun_fills_the_same_nodes(logic, standIn):  # noqa: F811
@@ -159,14 +159,14 @@ def test_rerun_fills_the_same_nodes(logic, standIn):  # noqa: F811
 
 
 def test_probability_only_when_wanted(logic, standIn):  # noqa: F811
-    nodes = logic.enhance(phantoms.node(), SETTINGS, outputs=Results.Nodes())
+    nodes = logic.enhance(phantoms.node(), SETTINGS, outputs=ResultNodes.Nodes())
     assert nodes.probability is None and nodes.segmentation is not None
 
 
 def test_volume_in_millilitres(results):
     _source, nodes = results
     voxels = slicer.util.arrayFromSegmentBinaryLabelmap(nodes.segmentation, Terminology.SEGMENT_ID, nodes.volume).sum()
-    ((name, milliliters),) = Volumes.volumesOf(nodes.segmentation)
+    ((name, milliliters),) = SegmentVolumes.volumesOf(nodes.segmentation)
     assert name == "Cerebral cortex"
     assert milliliters == pytest.approx(voxels * SPACING**3 / 1000, rel=1e-5)
     truth = (phantoms.ellipsoids() == phantoms.CORTEX_VALUE).sum() * np.prod(phantoms.SPACING) / 1000
@@ -175,16 +175,16 @@ def test_volume_in_millilitres(results):
 
 def test_results_survive_saving_the_scene(results, tmp_path):
     _source, nodes = results
-    record = Results.recordOf(nodes.volume)
+    record = ResultNodes.recordOf(nodes.volume)
     path = str(tmp_path / "scene.mrb")
     assert slicer.util.saveScene(path)
     slicer.mrmlScene.Clear(False)
     slicer.util.loadScene(path)
     volume, segmentation = slicer.util.getNode("T2w enhanced"), slicer.util.getNode("T2w cortex")
-    assert json.dumps(Results.recordOf(volume)) == json.dumps(record)
+    assert json.dumps(ResultNodes.recordOf(volume)) == json.dumps(record)
     assert segmentation.GetSegmentation().GetSegment(Terminology.SEGMENT_ID).GetName() == "Cerebral cortex"
     assert segmentation.GetNodeReferenceID("referenceImageGeometryRef") == volume.GetID()
-    assert volume.GetNodeReference(Results.INPUT_ROLE) is slicer.util.getNode("T2w")
+    assert volume.GetNodeReference(ResultNodes.INPUT_ROLE) is slicer.util.getNode("T2w")
 
 
 def test_a_run_is_one_step_of_undo(logic, standIn):  # noqa: F811
@@ -222,12 +222,12 @@ def _severalClasses(folder, source, classes):
         volume.CopyInformation(image)
         sitk.WriteImage(volume, str(folder / f"T2w_{ending}.nii.gz"))
     (folder / "T2w_record.json").write_text(json.dumps({"classes": classes}))
-    return Results.ResultFiles(folder, "T2w"), Results.InputTraits.of(source)
+    return ResultNodes.ResultFiles(folder, "T2w"), ResultNodes.InputTraits.of(source)
 
 
 def test_every_class_is_a_segment_with_its_name(tmp_path):
     source = phantoms.node()
-    nodes = Results.load(*_severalClasses(tmp_path, source, CLASSES), Results.Nodes(), True)
+    nodes = ResultNodes.load(*_severalClasses(tmp_path, source, CLASSES), ResultNodes.Nodes(), True)
     assert [node.GetName() for node in nodes] == ["T2w enhanced", "T2w segmentation", "T2w cortex probability"]
     segmentation, values = nodes.segmentation.GetSegmentation(), phantoms.ellipsoids()
     names = [segmentation.GetSegment(i).GetName() for i in segmentation.GetSegmentIDs()]
@@ -241,18 +241,18 @@ def test_every_class_is_a_segment_with_its_name(tmp_path):
         np.testing.assert_array_equal(drawn, values == value)
     probability = slicer.util.arrayFromVolume(nodes.probability)
     np.testing.assert_array_equal(probability > 0.5, values == phantoms.CORTEX_VALUE)
-    assert [name for name, _volume in Volumes.volumesOf(nodes.segmentation)] == names
+    assert [name for name, _volume in SegmentVolumes.volumesOf(nodes.segmentation)] == names
 
 
 def test_another_model_leaves_no_segments_of_the_one_before(tmp_path):
     source = phantoms.node()
-    first = Results.load(*_severalClasses(tmp_path, source, CLASSES), Results.Nodes(), False)
+    first = ResultNodes.load(*_severalClasses(tmp_path, source, CLASSES), ResultNodes.Nodes(), False)
     first.segmentation.GetSegmentation().AddEmptySegment("mine", "Mine")
-    second = Results.load(*_severalClasses(tmp_path, source, ["cortex"]), first, False)
+    second = ResultNodes.load(*_severalClasses(tmp_path, source, ["cortex"]), first, False)
     assert second.segmentation is first.segmentation
     assert list(second.segmentation.GetSegmentation().GetSegmentIDs()) == ["cortex", "mine"]
     own = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn by hand")
     own.GetSegmentation().AddEmptySegment("cortex", "My cortex")
     files = _severalClasses(tmp_path, source, ["white matter", "fluid"])
-    third = Results.load(*files, Results.Nodes(None, own, None), False)
+    third = ResultNodes.load(*files, ResultNodes.Nodes(None, own, None), False)
     assert list(third.segmentation.GetSegmentation().GetSegmentIDs()) == ["cortex", "white matter", "fluid"]

@@ -9,14 +9,15 @@ import SimpleITK as sitk
 from harness.fixtures import cleanScene, models, panel, slicer, standIn, waitFor, writeModelFile  # noqa: F401
 
 import phantoms  # isort: skip
-from SegSRGANModule import Curves, Nodes, TrainingJob, TrainingPairs  # isort: skip
+from SegSRGANModule.Jobs import TrainingJob, TrainingPairs  # isort: skip
+from SegSRGANModule.Scene import TrainingPlots, VolumeNodes  # isort: skip
 
 
 def _labels(name: str, values=None):
     image = sitk.GetImageFromArray((phantoms.ellipsoids() / 50).astype(np.uint8) if values is None else values)
     image.CopyInformation(phantoms.image())
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", name)
-    Nodes.setVolumeFromImage(node, image)
+    VolumeNodes.setVolumeFromImage(node, image)
     return node
 
 
@@ -133,7 +134,7 @@ def test_training_shows_live_curves_and_ends_with_numbers(panel, ready, standIn)
     table = series[0].GetTableNode().GetTable()
     column = table.GetColumnByName(series[0].GetYColumnName())
     assert [column.GetValue(row) for row in range(3)] == [26.0, 27.0, 28.0]
-    assert {name: slicer.util.getNode(name).GetYAxisTitle() for name in Curves.CHARTS} == {
+    assert {name: slicer.util.getNode(name).GetYAxisTitle() for name in TrainingPlots.CHARTS} == {
         "SegSRGAN loss": "loss",
         "SegSRGAN PSNR": "PSNR (dB)",
         "SegSRGAN Dice": "Dice",

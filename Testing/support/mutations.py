@@ -54,7 +54,7 @@ MUTATIONS = [
     ),
     Mutation(
         "lost reference geometry",
-        f"{MODULE}/Results.py",
+        f"{MODULE}/Scene/ResultNodes.py",
         "    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)\n",
         "",
         "slicer_module/test_results.py",
@@ -70,7 +70,7 @@ MUTATIONS = [
     ),
     Mutation(
         "mirrored labels",
-        f"{MODULE}/Results.py",
+        f"{MODULE}/Scene/ResultNodes.py",
         "labels = sitk.GetArrayFromImage(image)",
         "labels = sitk.GetArrayFromImage(image)[:, :, ::-1].copy()",
         "slicer_module/test_overlay.py",
@@ -78,7 +78,7 @@ MUTATIONS = [
     ),
     Mutation(
         "misspelt signal",
-        f"{MODULE}/EnhanceTab.py",
+        f"{MODULE}/Panel/EnhanceTab.py",
         'applyButton.connect("clicked(bool)"',
         'applyButton.connect("clickd(bool)"',
         "slicer_module/test_panel.py",
@@ -86,7 +86,7 @@ MUTATIONS = [
     ),
     Mutation(
         "misspelt signal of a node selector",
-        f"{MODULE}/EnhanceTab.py",
+        f"{MODULE}/Panel/EnhanceTab.py",
         '"currentNodeChanged(vtkMRMLNode*)"',
         '"currentNodeChange(vtkMRMLNode*)"',
         "slicer_module/test_panel.py",
@@ -110,7 +110,7 @@ MUTATIONS = [
     ),
     Mutation(
         "property called as a method",
-        f"{MODULE}/EnhanceTab.py",
+        f"{MODULE}/Panel/EnhanceTab.py",
         "index = self.ui.modelSelector.currentIndex\n",
         "index = self.ui.modelSelector.currentIndex()\n",
         "slicer_module/test_panel.py",
@@ -118,7 +118,7 @@ MUTATIONS = [
     ),
     Mutation(
         "misspelt property",
-        f"{MODULE}/RunDisplay.py",
+        f"{MODULE}/Panel/RunDisplay.py",
         "self._bar.visible = True",
         "self._bar.visibel = True",
         "slicer_module/test_panel.py",
@@ -126,7 +126,7 @@ MUTATIONS = [
     ),
     Mutation(
         "forgotten parent transform",
-        f"{MODULE}/Results.py",
+        f"{MODULE}/Scene/ResultNodes.py",
         "        node.SetAndObserveTransformNodeID(traits.transformId)\n",
         "        pass\n",
         "slicer_module/test_results.py",
@@ -134,7 +134,7 @@ MUTATIONS = [
     ),
     Mutation(
         "wrong code of the terminology",
-        f"{MODULE}/Terminology.py",
+        f"{MODULE}/Scene/Terminology.py",
         "SCT^40146001^",
         "SCT^40146000^",
         "slicer_module/test_results.py",
@@ -142,7 +142,7 @@ MUTATIONS = [
     ),
     Mutation(
         "only the launcher is killed",
-        f"{MODULE}/ChildProcess.py",
+        f"{MODULE}/Jobs/ChildProcess.py",
         "        if self._pid is not None:\n",
         "        if False:\n",
         "slicer_module/test_child.py",
@@ -151,7 +151,7 @@ MUTATIONS = [
     Mutation(
         "a file is not listed for the installation",
         "SegSRGAN/CMakeLists.txt",
-        "  SegSRGANModule/Volumes.py\n",
+        "  SegSRGANModule/Scene/SegmentVolumes.py\n",
         "",
         "slicer_module/test_install.py",
         "listed",

@@ -105,7 +105,7 @@ def models(monkeypatch, tmp_path):
 @pytest.fixture
 def standIn(monkeypatch):
     """Runs start `stand_in_child.py`; call it with a mode to make that misbehave."""
-    from SegSRGANModule import ChildProcess
+    from SegSRGANModule.Jobs import ChildProcess
 
     monkeypatch.setattr(ChildProcess, "command", lambda: [sys.executable, str(HARNESS / "stand_in_child.py")])
 

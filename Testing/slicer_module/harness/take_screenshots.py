@@ -26,7 +26,7 @@ def main(output: Path) -> None:
     slicer = application.boot()
     _module, _instance, panel = application.loadModule(ROOT / "SegSRGAN" / "SegSRGAN.py")
     import views
-    from SegSRGANModule import SampleData
+    from SegSRGANModule.Scene import SampleData
 
     output.mkdir(parents=True, exist_ok=True)
     slices = {
@@ -63,7 +63,7 @@ def _grab(panel, tab: int, width: int, path: Path) -> None:
 def _fillTraining(panel, volume, truth) -> None:
     """Two pairs in the list, as a user would have them; nothing is trained for a picture."""
     import slicer
-    from SegSRGANModule import TrainingPairs
+    from SegSRGANModule.Jobs import TrainingPairs
 
     parameterNode = panel.logic.getParameterNode().parameterNode
     panel.logic.getParameterNode().label = 5

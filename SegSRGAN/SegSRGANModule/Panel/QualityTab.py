@@ -9,10 +9,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from . import Report, Results, SliceViews
-from .Nodes import setVolumeFromImage
-from .ParameterNode import FADE, SIDE_BY_SIDE
-from .Volumes import stampOf, volumesOf
+from .. import Report
+from ..ParameterNode import FADE, SIDE_BY_SIDE
+from ..Scene import ResultNodes, SliceViews
+from ..Scene.SegmentVolumes import stampOf, volumesOf
+from ..Scene.VolumeNodes import setVolumeFromImage
 
 _FLICKER_MILLISECONDS = 500
 _CONSISTENCY_NAME = "consistency"
@@ -109,15 +110,15 @@ class QualityTab:
 
     def _input(self):
         """The volume that the shown result was made from; the selected input if the scene does not say."""
-        made = self._parameters.outputVolume.GetNodeReference(Results.INPUT_ROLE)
+        made = self._parameters.outputVolume.GetNodeReference(ResultNodes.INPUT_ROLE)
         return made or self._parameters.inputVolume
 
     def _showTexts(self, volume, segmentation) -> None:
-        record = Results.recordOf(volume)
+        record = ResultNodes.recordOf(volume)
         empty = _("No result yet: run Enhance first, or load a scene with a result.")
         self.ui.qualityLabel.text = _("Result: {name}").format(name=volume.GetName()) if volume else empty
         self.ui.recordLabel.text = Report.summary(record) if record else ""
-        folder = Results.folderOf(volume)
+        folder = ResultNodes.folderOf(volume)
         hasMap = bool(folder and _consistencyFile(folder))
         self.ui.consistencyCheckBox.enabled = hasMap
         self.ui.consistencyCheckBox.checked = hasMap and self.ui.consistencyCheckBox.checked
@@ -168,7 +169,7 @@ class QualityTab:
         """
         import SimpleITK as sitk
 
-        node, folder = volume.GetNodeReference(_CONSISTENCY_ROLE), Results.folderOf(volume)
+        node, folder = volume.GetNodeReference(_CONSISTENCY_ROLE), ResultNodes.folderOf(volume)
         if node is None:
             name = f"{volume.GetName()} {_CONSISTENCY_NAME}"
             node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
@@ -177,9 +178,9 @@ class QualityTab:
             node.GetDisplayNode().SetWindowLevelMinMax(-_SHOWN_DEVIATIONS, _SHOWN_DEVIATIONS)
             node.GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeRainbow")
             volume.SetNodeReferenceID(_CONSISTENCY_ROLE, node.GetID())
-        if node.GetAttribute(Results.FOLDER_ATTRIBUTE) != str(folder):
+        if node.GetAttribute(ResultNodes.FOLDER_ATTRIBUTE) != str(folder):
             setVolumeFromImage(node, sitk.ReadImage(str(_consistencyFile(folder))))
-            node.SetAttribute(Results.FOLDER_ATTRIBUTE, str(folder))
+            node.SetAttribute(ResultNodes.FOLDER_ATTRIBUTE, str(folder))
         node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
         return node
 

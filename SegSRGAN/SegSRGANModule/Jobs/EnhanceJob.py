@@ -13,11 +13,12 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
-from . import Preflight, Results
+from .. import Preflight
+from ..Scene import ResultNodes
+from ..Scene.ResultNodes import InputTraits, Nodes, ResultFiles
+from ..Scene.VolumeNodes import writeMask, writeVolume
+from ..Settings import EnhanceSettings
 from .ChildProcess import ChildProcess, Outcome
-from .Nodes import writeMask, writeVolume
-from .Results import InputTraits, Nodes, ResultFiles
-from .Settings import EnhanceSettings
 
 
 class EnhanceJob:
@@ -89,7 +90,7 @@ class EnhanceJob:
         self.outcome = outcome
         if outcome.succeeded:
             try:
-                self.nodes = Results.load(self._files, self._traits, self._outputs, self._wantProbability)
+                self.nodes = ResultNodes.load(self._files, self._traits, self._outputs, self._wantProbability)
                 self._learnSpeed()
                 self._files.keepForQualityControl()
             except (OSError, RuntimeError, ValueError, KeyError) as error:

@@ -10,13 +10,13 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from . import Models, Packages, Preflight
-from .ChildProcess import ChildProcess, Outcome
-from .EnhanceJob import EnhanceJob
-from .Links import Link
-from .Results import Nodes
+from .. import Models, Packages, Preflight
+from ..Jobs.ChildProcess import ChildProcess, Outcome
+from ..Jobs.EnhanceJob import EnhanceJob
+from ..Scene.ResultNodes import Nodes
+from ..Settings import EnhanceSettings
+from .ParameterLink import Link
 from .RunDisplay import RunDisplay, isRunning
-from .Settings import EnhanceSettings
 
 _MASK_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 

@@ -9,8 +9,8 @@ import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
+from ..Logic import SegSRGANLogic
 from .EnhanceTab import EnhanceTab
-from .Logic import SegSRGANLogic
 from .QualityTab import QualityTab
 from .TrainingTab import TrainingTab
 

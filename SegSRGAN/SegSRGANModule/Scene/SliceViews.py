@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import slicer
 
-from .ParameterNode import FOUR_UP, SIDE_BY_SIDE
+from ..ParameterNode import FOUR_UP, SIDE_BY_SIDE
 
 _SIDE_BY_SIDE_ID, _FADE_ID = 2019, 2020  # numbers of our own; Slicer's layouts are below 1000
 _SLICES = ("Red", "Yellow", "Green")

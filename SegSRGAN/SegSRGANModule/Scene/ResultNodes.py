@@ -15,7 +15,7 @@ from typing import NamedTuple
 import slicer
 
 from . import Terminology
-from .Nodes import setVolumeFromImage
+from .VolumeNodes import setVolumeFromImage
 
 RECORD_ATTRIBUTE = "SegSRGAN.Record"
 FOLDER_ATTRIBUTE = "SegSRGAN.Folder"

@@ -8,11 +8,13 @@ from collections.abc import Callable
 import qt
 from slicer.i18n import tr as _
 
-from . import Curves, Models, Packages, TrainingJob, TrainingPairs
-from .ChildProcess import ChildProcess, Outcome
-from .Links import Link
+from .. import Models, Packages
+from ..Jobs import TrainingJob, TrainingPairs
+from ..Jobs.ChildProcess import ChildProcess, Outcome
+from ..Jobs.TrainingPairs import TEST, TRAIN
+from ..Scene import TrainingPlots
+from .ParameterLink import Link
 from .RunDisplay import RunDisplay, isRunning
-from .TrainingPairs import TEST, TRAIN
 
 _LABEL_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 
@@ -217,15 +219,15 @@ class TrainingTab:
     def _showCurves(self) -> None:
         """Charts if they were asked for, the line before/after, and the buttons of the result."""
         rows = TrainingJob.readLog(self._folder)
-        if rows and Curves.areShown():
-            Curves.update(rows)
+        if rows and TrainingPlots.areShown():
+            TrainingPlots.update(rows)
         self.ui.beforeAfterLabel.text = TrainingJob.beforeAfter(rows)
         self.ui.showCurvesButton.enabled = bool(rows)
         self.ui.useModelButton.enabled = (self._folder / "model.safetensors").is_file()
 
     def _onShowCurves(self) -> None:
-        Curves.update(TrainingJob.readLog(self._folder))
-        Curves.show()
+        TrainingPlots.update(TrainingJob.readLog(self._folder))
+        TrainingPlots.show()
 
     def _onUseModel(self) -> None:
         """Put the trained model into the user's models, under the name of its folder, and choose it.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from .ChildProcess import ChildProcess, Outcome
-from .Preflight import words
+from ..Jobs.ChildProcess import ChildProcess, Outcome
+from ..Preflight import words
 
 _MAXIMUM = 1000
 

@@ -26,7 +26,7 @@ def registerSampleData() -> None:
         import SampleData
     except ImportError:  # a Slicer without that module
         return
-    icons = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
+    icons = Path(__file__).resolve().parents[2] / "Resources" / "Icons"
     register = SampleData.SampleDataLogic.registerCustomSampleDataSource
     common = {"category": CATEGORY, "thumbnailFileName": os.fspath(icons / "SegSRGAN.png")}
     register(
@@ -66,7 +66,7 @@ def loadThick(path: Path, name: str, thickness: float = THICK_SLICES) -> tuple:
 
 def thickSlices(volumeNode, name: str, thickness: float = THICK_SLICES):
     """A new volume node: `volumeNode` as acquired with slices of `thickness` mm along its third axis."""
-    from .Nodes import imageFromVolume
+    from .VolumeNodes import imageFromVolume
 
     return _addVolume(_thick(imageFromVolume(volumeNode), thickness), name)
 
@@ -93,7 +93,7 @@ def _thick(image, thickness: float):
 
 
 def _addVolume(image, name: str, className: str = "vtkMRMLScalarVolumeNode"):
-    from .Nodes import setVolumeFromImage
+    from .VolumeNodes import setVolumeFromImage
 
     node = slicer.mrmlScene.AddNewNodeByClass(className, slicer.mrmlScene.GenerateUniqueName(name))
     setVolumeFromImage(node, image)

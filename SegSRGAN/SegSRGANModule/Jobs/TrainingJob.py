@@ -9,8 +9,8 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
-from .Nodes import writeLabels, writeVolume
-from .Terminology import SEGMENT_ID
+from ..Scene.Terminology import SEGMENT_ID
+from ..Scene.VolumeNodes import writeLabels, writeVolume
 from .TrainingPairs import TEST, TRAIN, Pair
 
 _CORTEX = re.compile(r"cort(ex|ical)|grey matter|gray matter", re.IGNORECASE)

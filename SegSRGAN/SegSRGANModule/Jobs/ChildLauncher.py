@@ -13,8 +13,8 @@ from pathlib import Path
 
 if __name__ == "__main__":
     here = Path(__file__).resolve()
-    # installed: beside SegSRGANModule; from the source tree: one folder up
-    library = next(folder for folder in here.parents[1:3] if (folder / "SegSRGANLib").is_dir())
+    # installed: beside SegSRGANModule; from the source tree: one folder further up
+    library = next(folder for folder in here.parents[2:4] if (folder / "SegSRGANLib").is_dir())
     sys.path[0] = str(library)
     sys.stdout.write(json.dumps({"pid": os.getpid()}) + "\n")
     sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""Work in child processes: commands, their inputs and outcomes."""

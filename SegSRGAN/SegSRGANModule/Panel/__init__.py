@@ -1,0 +1,1 @@
+"""The tabs of the panel: widgets in, calls of the logic out."""

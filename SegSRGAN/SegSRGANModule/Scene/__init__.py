@@ -1,0 +1,1 @@
+"""MRML nodes: volumes, results, views, plots, sample data."""
