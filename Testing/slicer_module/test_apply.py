@@ -188,10 +188,11 @@ def test_deleting_input_and_output_during_a_run(panel, standIn):  # noqa: F811
     source = phantoms.node()
     panel.enter()
     parameters = panel.logic.getParameterNode()
-    parameters.outputVolume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "target")
+    target = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "target")
+    parameters.outputVolume = target
     panel.ui.applyButton.click()
     slicer.mrmlScene.RemoveNode(source)
-    slicer.mrmlScene.RemoveNode(parameters.outputVolume)
+    slicer.mrmlScene.RemoveNode(target)
     waitFor(lambda: panel.enhanceTab.run is None)
     assert "Done" in panel.ui.statusLabel.text
     assert parameters.outputVolume.GetName() == "T2w enhanced"

@@ -33,21 +33,21 @@ UI = "SegSRGAN/Resources/UI/SegSRGAN.ui"
 MUTATIONS = [
     Mutation(
         "forgotten LPS -> RAS on the way out",
-        f"{MODULE}/Nodes.py",
+        f"{MODULE}/Scene/VolumeNodes.py",
         "    ijkToRas[_FLIPPED_AXES, :] *= -1\n",
         "",
         "slicer_module/test_geometry.py",
     ),
     Mutation(
         "forgotten RAS -> LPS on the way in",
-        f"{MODULE}/Nodes.py",
+        f"{MODULE}/Scene/VolumeNodes.py",
         "    ijkToLps[_FLIPPED_AXES, :] *= -1\n",
         "",
         "slicer_module/test_geometry.py",
     ),
     Mutation(
         "only one of the two axes is flipped",
-        f"{MODULE}/Nodes.py",
+        f"{MODULE}/Scene/VolumeNodes.py",
         "_FLIPPED_AXES = (0, 1)",
         "_FLIPPED_AXES = (0,)",
         "slicer_module/test_geometry.py",
@@ -62,7 +62,7 @@ MUTATIONS = [
     ),
     Mutation(
         "swapped axes of the volume",
-        f"{MODULE}/Nodes.py",
+        f"{MODULE}/Scene/VolumeNodes.py",
         "updateVolumeFromArray(volumeNode, sitk.GetArrayFromImage(image))",
         "updateVolumeFromArray(volumeNode, sitk.GetArrayFromImage(image).swapaxes(1, 2).copy())",
         "slicer_module/test_results.py",

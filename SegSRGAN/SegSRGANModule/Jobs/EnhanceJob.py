@@ -14,7 +14,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .. import Preflight
-from ..Scene import ResultNodes
+from ..Scene import Ownership, ResultNodes, SegmentEdits
 from ..Scene.ResultNodes import InputTraits, Nodes, ResultFiles
 from ..Scene.VolumeNodes import writeMask, writeVolume
 from ..Settings import EnhanceSettings
@@ -25,18 +25,20 @@ class EnhanceJob:
     """Enhance one volume node; `completed` gets the outcome and the nodes (None unless it succeeded).
 
     outputs: nodes to fill. wantProbability: whether the probability map becomes a node.
+    replacesEdits: whether segments that a person has edited may be replaced.
     """
 
     def __init__(
         self,
         outputs: Nodes,
         wantProbability: bool,
+        replacesEdits: bool = False,
         completed: Callable[[Outcome, Nodes | None], None] = lambda outcome, nodes: None,
         progress: Callable[[dict], None] = lambda message: None,
     ) -> None:
         self.outcome: Outcome | None = None
         self.nodes: Nodes | None = None
-        self._outputs, self._wantProbability = outputs, wantProbability
+        self._outputs, self._wantProbability, self._replacesEdits = outputs, wantProbability, replacesEdits
         self._completed, self._progress = completed, progress
 
     def start(self, volumeNode, settings: EnhanceSettings, mask=None) -> ChildProcess:
@@ -47,8 +49,11 @@ class EnhanceJob:
         """
         if volumeNode is None:
             raise ValueError(_("Select a volume."))
-        if volumeNode in (self._outputs.volume, self._outputs.probability):
-            raise ValueError(_("The output must be another node than the input."))
+        checkOutputs(volumeNode, self._outputs)
+        edited = SegmentEdits.editedSegments(self._outputs.segmentation)
+        if edited and not self._replacesEdits:
+            raise ValueError(describeEdits(self._outputs.segmentation, edited))
+        self._contentBefore = SegmentEdits.contentOf(self._outputs.segmentation)
         self._traits = InputTraits.of(volumeNode)
         folder = Path(tempfile.mkdtemp(prefix="SegSRGAN-", dir=slicer.app.temporaryPath))
         self._files = ResultFiles(folder, re.sub(r"[^\w-]+", "_", self._traits.name) or "volume")
@@ -90,7 +95,7 @@ class EnhanceJob:
         self.outcome = outcome
         if outcome.succeeded:
             try:
-                self.nodes = ResultNodes.load(self._files, self._traits, self._outputs, self._wantProbability)
+                self.nodes = ResultNodes.load(self._files, self._traits, self._safeOutputs(), self._wantProbability)
                 self._learnSpeed()
                 self._files.keepForQualityControl()
             except (OSError, RuntimeError, ValueError, KeyError) as error:
@@ -101,6 +106,13 @@ class EnhanceJob:
             shutil.rmtree(self._files.folder, ignore_errors=True)
         self._completed(self.outcome, self.nodes)
 
+    def _safeOutputs(self) -> Nodes:
+        """The nodes to fill; a segmentation that was edited during the run stays, and a new one is made."""
+        outputs = self._outputs
+        if SegmentEdits.contentOf(outputs.segmentation) != self._contentBefore:
+            outputs = outputs._replace(segmentation=None)
+        return outputs
+
     def _learnSpeed(self) -> None:
         """Better estimates from now on."""
         record = self._files.record
@@ -108,3 +120,18 @@ class EnhanceJob:
         if seconds:
             size = self.nodes.volume.GetImageData().GetDimensions()
             Preflight.remember(size[0] * size[1] * size[2], float(seconds), str(record.get("device", "cpu")))
+
+
+def checkOutputs(volumeNode, outputs: Nodes) -> None:
+    """Raise ValueError when an output node cannot receive a result of this volume."""
+    if volumeNode in (outputs.volume, outputs.probability):
+        raise ValueError(_("The output must be another node than the input."))
+    for node in filter(None, outputs):
+        if problem := Ownership.problemOf(node, volumeNode):
+            raise ValueError(problem)
+
+
+def describeEdits(segmentationNode, names: list[str]) -> str:
+    """One sentence about what a run would replace."""
+    text = _("{name} was edited by hand ({segments}), and a new run would replace that.")
+    return text.format(name=segmentationNode.GetName(), segments=", ".join(names))

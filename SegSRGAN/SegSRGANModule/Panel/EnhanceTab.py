@@ -12,10 +12,12 @@ from slicer.i18n import tr as _
 
 from .. import Models, Packages, Preflight
 from ..Jobs.ChildProcess import ChildProcess, Outcome
-from ..Jobs.EnhanceJob import EnhanceJob
-from ..Scene.ResultNodes import Nodes
+from ..Jobs.EnhanceJob import EnhanceJob, checkOutputs, describeEdits
+from ..Scene import Ownership, SegmentEdits
+from ..Scene.ResultNodes import Nodes, isInScene
 from ..Settings import EnhanceSettings
 from .ParameterLink import Link
+from .Questions import Questions
 from .RunDisplay import RunDisplay, isRunning
 
 _MASK_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
@@ -24,11 +26,12 @@ _MASK_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 class EnhanceTab:
     """onResults: called after results were loaded. onModels: called after the list of models was read again."""
 
-    def __init__(self, ui, logic) -> None:
-        self.ui, self.logic = ui, logic
+    def __init__(self, ui, logic, questions: Questions) -> None:
+        self.ui, self.logic, self._questions = ui, logic, questions
         self.onResults: Callable[[], None] = lambda: None
         self.onModels: Callable[[], None] = lambda: None
         self.run = None
+        self._source = None  # the scan of the run
         self._parameters = None
         self._choices: list[Models.ModelChoice] = []
         self._defaultKey = ""
@@ -151,8 +154,10 @@ class EnhanceTab:
         return problem
 
     def _problem(self, volume) -> str:
-        if volume in (self._parameters.outputVolume, self._parameters.outputProbability):
-            return _("The output must be another node than the input.")
+        try:
+            checkOutputs(volume, self._outputs())
+        except ValueError as error:
+            return str(error)
         if self._parameters.outputVolume and self._parameters.outputVolume is self._parameters.outputProbability:
             return _("The enhanced volume and the probability map must be different nodes.")
         if self._parameters.model and self._parameters.model not in [choice.key for choice in self._choices]:
@@ -204,9 +209,13 @@ class EnhanceTab:
         self.update()
 
     def _onApply(self) -> None:
-        parameters = self._parameters
-        outputs = Nodes(parameters.outputVolume, parameters.outputSegmentation, parameters.outputProbability)
-        job = EnhanceJob(outputs, outputs.probability is not None, self._onCompleted, self._display.progress)
+        parameters, outputs = self._parameters, self._outputs()
+        if (edited := SegmentEdits.editedSegments(outputs.segmentation)) and not (
+            outputs := self._askAboutEdits(outputs, edited)
+        ):
+            return
+        self._source = parameters.inputVolume
+        job = EnhanceJob(outputs, outputs.probability is not None, True, self._onCompleted, self._display.progress)
         settings = self.logic.resolved(EnhanceSettings.fromParameters(parameters))
         self._launch(lambda: job.start(parameters.inputVolume, settings, parameters.brainMask))
 
@@ -220,10 +229,30 @@ class EnhanceTab:
         self.run = None
         self._display.ended(outcome, _("Done. The Quality control tab compares result and input."))
         if nodes:
-            parameters = self.logic.getParameterNode()
-            parameters.outputVolume = nodes.volume
-            parameters.outputSegmentation = nodes.segmentation
-            if nodes.probability:
-                parameters.outputProbability = nodes.probability
-            self.onResults()
+            self._keep(nodes)
         self.update()
+
+    def _keep(self, nodes: Nodes) -> None:
+        """The results belong to the scan of the run, which need not be the selected one any more."""
+        made = {"outputVolume": nodes.volume, "outputSegmentation": nodes.segmentation}
+        if nodes.probability:
+            made["outputProbability"] = nodes.probability
+        parameters = self.logic.getParameterNode()
+        source = self._source if isInScene(self._source) else None
+        for name, node in made.items():
+            if source:
+                Ownership.choose(source, name, node)
+            if parameters.inputVolume is source:
+                setattr(parameters, name, node)
+        if parameters.inputVolume is source:
+            self.onResults()
+
+    def _outputs(self) -> Nodes:
+        parameters = self._parameters
+        return Nodes(parameters.outputVolume, parameters.outputSegmentation, parameters.outputProbability)
+
+    def _askAboutEdits(self, outputs: Nodes, edited: list[str]) -> Nodes | None:
+        """Replace hand work only when told so; returns the nodes to fill, or None for no run."""
+        keep, replace = _("Keep it, make a new one"), _("Replace it")
+        answer = self._questions.choose(describeEdits(outputs.segmentation, edited), [keep, replace])
+        return {keep: outputs._replace(segmentation=None), replace: outputs}.get(answer)

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from .. import Report
 from ..ParameterNode import FADE, SIDE_BY_SIDE
-from ..Scene import ResultNodes, SliceViews
+from ..Scene import Ownership, ResultNodes, SliceViews
 from ..Scene.SegmentVolumes import stampOf, volumesOf
 from ..Scene.VolumeNodes import setVolumeFromImage
 
@@ -110,7 +110,7 @@ class QualityTab:
 
     def _input(self):
         """The volume that the shown result was made from; the selected input if the scene does not say."""
-        made = self._parameters.outputVolume.GetNodeReference(ResultNodes.INPUT_ROLE)
+        made = self._parameters.outputVolume.GetNodeReference(Ownership.INPUT_ROLE)
         return made or self._parameters.inputVolume
 
     def _showTexts(self, volume, segmentation) -> None:

@@ -10,8 +10,10 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from ..Logic import SegSRGANLogic
+from ..Scene import Ownership
 from .EnhanceTab import EnhanceTab
 from .QualityTab import QualityTab
+from .Questions import Questions
 from .TrainingTab import TrainingTab
 
 
@@ -23,6 +25,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.tabs = []
         self._parameterNode = None
         self._guiTag = None
+        self._follower = Ownership.Follower()
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
@@ -30,8 +33,8 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic = SegSRGANLogic()
-        self.enhanceTab = EnhanceTab(self.ui, self.logic)
+        self.logic, self.questions = SegSRGANLogic(), Questions()
+        self.enhanceTab = EnhanceTab(self.ui, self.logic, self.questions)
         self.qualityTab = QualityTab(self.ui)
         self.trainingTab = TrainingTab(self.ui, onNewModel=self.enhanceTab.refreshModels)
         self.enhanceTab.onResults = self._onResults
@@ -75,6 +78,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
         self._parameterNode = parameterNode
+        self._follower.adopt(parameterNode)
         if parameterNode:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
@@ -83,6 +87,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _onParametersModified(self, caller=None, event=None) -> None:
         if not slicer.mrmlScene.IsClosing() and self._parameterNode:
+            self._follower.update(self._parameterNode)
             for tab in self.tabs:
                 tab.update()
 
@@ -99,8 +104,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 def _offeredVolume():
-    """The volume in the slice views, else the first of the scene; label maps, which derive from volumes, are none."""
+    """The volume in the slice views, else the first of the scene; no label map, and no result."""
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     shown = [slicer.mrmlScene.GetNodeByID(composite.GetBackgroundVolumeID() or "") for composite in composites]
-    volumes = [*shown, *slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
-    return next((node for node in volumes if node and node.GetClassName() == "vtkMRMLScalarVolumeNode"), None)
+    return next(filter(Ownership.isOfferable, [*shown, *Ownership.scans()]), None)

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import slicer
 
-from . import Terminology
+from . import Ownership, SegmentEdits, Terminology
+from .Ownership import RECORD_ATTRIBUTE
 from .VolumeNodes import setVolumeFromImage
 
-RECORD_ATTRIBUTE = "SegSRGAN.Record"
 FOLDER_ATTRIBUTE = "SegSRGAN.Folder"
-INPUT_ROLE = "SegSRGAN.input"
+_FILL_OPACITY = 0.3
+_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
 
 class Nodes(NamedTuple):
@@ -97,16 +99,13 @@ def load(files: ResultFiles, traits: InputTraits, nodes: Nodes, wantProbability:
     record = files.record
     classes = classesOf(record)
     images = _images(files, classes, wantProbability)
-    slicer.mrmlScene.SaveStateForUndo()
     volume = _volume(nodes.volume, f"{traits.name} enhanced", images.volume, traits)
-    _showAs(volume, traits)
     segmentation = probability = None
     if images.segmentation is not None:
         segmentation = _segmentation(nodes.segmentation, traits, images.segmentation, volume, classes)
     if images.probability is not None:
         name = f"{traits.name} {classes[0]} probability"
-        probability = _volume(nodes.probability, name, images.probability, traits)
-        _showProbability(probability)
+        probability = _volume(nodes.probability, name, images.probability, traits, _showProbability)
     outputs = Nodes(volume, segmentation, probability)
     for node in filter(None, outputs):
         _annotate(node, record, files.folder, traits)
@@ -147,12 +146,16 @@ def _images(files: ResultFiles, classes: list[str], wantProbability: bool) -> No
     return Nodes(*(None if path is None else sitk.ReadImage(str(path)) for path in wanted))
 
 
-def _volume(node, name: str, image, traits: InputTraits):
+def _volume(node, name: str, image, traits: InputTraits, show: Callable | None = None):
+    """A new node is shown as the input is, or by `show`; in one that had voxels the display is the reader's."""
     node = _existingOrNew(node, "vtkMRMLScalarVolumeNode", name)
+    isNew = node.GetImageData() is None
     setVolumeFromImage(node, image)
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
-    _place(node, traits)
+    _place(node, traits, isNew)
+    if isNew:
+        show(node) if show else _showAs(node, traits)
     return node
 
 
@@ -161,20 +164,27 @@ def _segmentation(node, traits: InputTraits, image, volume, classes: list[str]):
 
     content = classes[0] if len(classes) == 1 else "segmentation"
     node = _existingOrNew(node, "vtkMRMLSegmentationNode", f"{traits.name} {content}")
+    isNew = node.GetSegmentation().GetNumberOfSegments() == 0
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     segmentation = node.GetSegmentation()
+    hasSurface = segmentation.ContainsRepresentation(_SURFACE)
     if earlier := recordOf(node):
         for name in set(classesOf(earlier)) - set(classes):  # another model made them; the user's own segments stay
             segmentation.RemoveSegment(name)
-    _place(node, traits)  # before the voxels: they are brought from the volume's space to the segmentation's
+    _place(node, traits, isNew)  # before the voxels: they are brought from the volume's space to the segmentation's
     labels = sitk.GetArrayFromImage(image)
     for index, name in enumerate(classes):
         Terminology.ensureSegment(segmentation, name, index)
         inside = (labels == index + 1).astype(labels.dtype)
         slicer.util.updateSegmentBinaryLabelmapFromArray(inside, node, name, volume)
-    node.CreateClosedSurfaceRepresentation()
+    if hasSurface:
+        node.RemoveClosedSurfaceRepresentation()
+        node.CreateClosedSurfaceRepresentation()
+    SegmentEdits.markUnedited(node, classes)
+    if isNew:
+        _showSegments(node.GetDisplayNode())
     return node
 
 
@@ -184,10 +194,12 @@ def _existingOrNew(node, className: str, name: str):
     return slicer.mrmlScene.AddNewNodeByClass(className, slicer.mrmlScene.GenerateUniqueName(name))
 
 
-def _place(node, traits: InputTraits) -> None:
-    """Under the input's transform, beside the input in the subject hierarchy."""
+def _place(node, traits: InputTraits, isNew: bool) -> None:
+    """Under the input's transform; a new node also beside the input in the subject hierarchy."""
     if traits.transformId is None or slicer.mrmlScene.GetNodeByID(traits.transformId):
         node.SetAndObserveTransformNodeID(traits.transformId)
+    if not isNew:
+        return
     hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
     item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
     if item and traits.hierarchyParent and hierarchy.GetItemName(traits.hierarchyParent) is not None:
@@ -209,8 +221,15 @@ def _showProbability(volume) -> None:
     display.SetWindowLevelMinMax(0.0, 1.0)
 
 
+def _showSegments(display) -> None:
+    """An outline with a thin filling, and no surface in 3D, until a reader wants it otherwise."""
+    display.SetOpacity2DFill(_FILL_OPACITY)
+    display.SetVisibility2DOutline(True)
+    display.SetVisibility3D(False)
+
+
 def _annotate(node, record: dict, folder: Path, traits: InputTraits) -> None:
     node.SetAttribute(RECORD_ATTRIBUTE, json.dumps(record))
     node.SetAttribute(FOLDER_ATTRIBUTE, str(folder))
-    if slicer.mrmlScene.GetNodeByID(traits.nodeId):
-        node.SetNodeReferenceID(INPUT_ROLE, traits.nodeId)
+    if inputNode := slicer.mrmlScene.GetNodeByID(traits.nodeId):
+        Ownership.setOwner(node, inputNode)
