@@ -16,10 +16,10 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 if importlib.util.find_spec("SegSRGANLib") is None:
     sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from SegSRGANModule.Jobs.SampleData import registerSampleData  # noqa: E402
 from SegSRGANModule.Logic import SegSRGANLogic  # noqa: E402, F401
 from SegSRGANModule.Panel.Widget import SegSRGANWidget  # noqa: E402, F401
 from SegSRGANModule.ParameterNode import SegSRGANParameterNode  # noqa: E402, F401
-from SegSRGANModule.Scene.SampleData import registerSampleData  # noqa: E402
 from SegSRGANModule.Test import SegSRGANTest  # noqa: E402, F401
 
 HELP = """

@@ -1,14 +1,18 @@
 """The console examples of the help text and the tutorial do what they say: they are run here."""
 
 import re
+import sys
 import textwrap
+import types
 
 import pytest
 import SimpleITK as sitk
 from harness.fixtures import ROOT, cleanScene, logic, models, slicer, standIn  # noqa: F401
 
 import phantoms  # isort: skip
-from SegSRGANModule.Scene import SampleData  # isort: skip
+import qt  # isort: skip
+import signatures  # isort: skip
+from SegSRGANModule.Jobs import SampleData  # isort: skip
 
 
 @pytest.fixture
@@ -46,24 +50,25 @@ def test_pictures_of_the_tutorial_exist():
     assert not [name for name in names if not (ROOT / name).is_file()]
 
 
-def test_samples_are_registered_with_a_checksum(monkeypatch):
-    import sys
-    import types
-
+@pytest.fixture
+def sampleDataModule(monkeypatch):
+    """Slicer's SampleData module with the recorded signatures; yields what is registered."""
     registered = []
-    module = types.ModuleType("SampleData")
+    register = "SampleData.SampleDataLogic.registerCustomSampleDataSource"
+    stand = types.SimpleNamespace(
+        registerCustomSampleDataSource=signatures.stub(register, lambda **given: registered.append(given))
+    )
+    monkeypatch.setitem(sys.modules, "SampleData", types.SimpleNamespace(SampleDataLogic=stand))
+    return registered
 
-    class SampleDataLogic:
-        @staticmethod
-        def registerCustomSampleDataSource(**arguments):
-            registered.append(arguments)
 
-    module.SampleDataLogic = SampleDataLogic
-    monkeypatch.setitem(sys.modules, "SampleData", module)
+def test_samples_are_registered_with_a_checksum(sampleDataModule):
     slicer.app.startupCompleted.emit()
-    assert [entry["sampleName"] for entry in registered] == [SampleData.ATLAS_NAME, SampleData.PHANTOM_NAME]
-    assert re.fullmatch("SHA256:[0-9a-f]{64}", registered[0]["checksums"])
-    assert "/38cf1fb77bc896d133941b8f5388ef18feb2cae7/" in registered[0]["uris"]
+    assert [entry["sampleName"] for entry in sampleDataModule] == [SampleData.ATLAS_NAME, SampleData.PHANTOM_NAME]
+    assert re.fullmatch("SHA256:[0-9a-f]{64}", sampleDataModule[0]["checksums"])
+    assert "/38cf1fb77bc896d133941b8f5388ef18feb2cae7/" in sampleDataModule[0]["uris"]
+    assert all("thick slices" in entry["nodeNames"] for entry in sampleDataModule)  # what the buttons say
+    assert all(callable(entry["customDownloader"]) for entry in sampleDataModule)
 
 
 def test_checksum_of_the_atlas(shared_data):
@@ -76,9 +81,15 @@ def test_checksum_of_the_atlas(shared_data):
     assert high.GetImageData().GetDimensions()[2] // 4 == low.GetImageData().GetDimensions()[2]
 
 
-@pytest.mark.slow
-def test_phantom_sample_is_made_offline():
+def test_phantom_sample_is_made_offline_while_the_window_stays_alive():
+    ticks = []
+    timer = qt.QTimer()
+    timer.setInterval(20)
+    timer.connect("timeout()", lambda: ticks.append(1))
+    timer.start()
     volume, labels = SampleData.loadPhantom()
+    timer.stop()
+    assert len(ticks) > 20
     assert volume.GetSpacing() == pytest.approx((0.8, 0.8, 3.2))
     assert slicer.util.arrayFromVolume(labels).max() == 8
     ends = []

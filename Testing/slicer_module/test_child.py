@@ -96,7 +96,7 @@ def test_kill_ends_the_computation_and_not_only_its_launcher(logic, standIn, mon
     launcher = tmp_path / "launcher.sh"
     launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "{HARNESS}/stand_in_child.py" "$@"\nexit $?\n')
     launcher.chmod(0o755)
-    monkeypatch.setattr(ChildProcess, "command", lambda: [str(launcher)])
+    monkeypatch.setattr(ChildProcess, "command", lambda script: [str(launcher)])
     run = logic.enhance(phantoms.node(), completed=lambda outcome, nodes: None)
     waitFor(lambda: run._pid is not None)
     assert run._pid != run._process.pid

@@ -1,5 +1,6 @@
 """The harness is honest: stand-ins offer no more than Slicer does, and behave as Slicer was seen to."""
 
+import inspect
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from harness.fixtures import HARNESS, cleanScene, slicer  # noqa: F401
 import ctk  # isort: skip
 import qmrml  # isort: skip
 import qt  # isort: skip
+import signatures  # isort: skip
 import vtk  # isort: skip
 import wrapper_facts  # isort: skip
 
@@ -28,6 +30,28 @@ def test_stand_ins_offer_a_subset_of_the_recorded_names(standIn):
     offered = {meta.property(index).name() for index in range(meta.propertyOffset(), meta.propertyCount())}
     assert offered <= set(recorded["properties"])
     assert set(standIn.signalSignatures) <= set(recorded["signals"])
+
+
+def test_recorded_signatures_are_those_of_the_installed_slicer():
+    """What the wheel has is compared with it; the rest was read from Slicer's sources."""
+    compared = []
+    for name in signatures.RECORDED:
+        *_path, function = name.split(".")
+        if name.startswith("slicer.util.") and hasattr(slicer.util, function):
+            real = inspect.signature(getattr(slicer.util, function)).replace(return_annotation=inspect.Signature.empty)
+            plain = [p.replace(annotation=inspect.Parameter.empty) for p in real.parameters.values()]
+            assert inspect.Signature(plain) in signatures.versions(name)
+            compared.append(function)
+    assert len(compared) >= 2
+
+
+def test_a_stub_takes_no_argument_that_slicer_does_not_know():
+    register = signatures.stub("SampleData.SampleDataLogic.registerCustomSampleDataSource", lambda **given: given)
+    assert register(sampleName="A", uris="u")["category"] == "Custom"
+    with pytest.raises(TypeError, match="sampleDescription"):
+        register(sampleName="A", sampleDescription="thick slices")
+    with pytest.raises(TypeError):
+        register(sampleName="A", loadFileTypes="VolumeFile")  # not in every version
 
 
 def test_parameter_node_wrapper_behaves_as_recorded():

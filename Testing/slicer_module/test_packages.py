@@ -8,6 +8,7 @@ import pytest
 from harness.fixtures import applied, cleanScene, models, panel, slicer, standIn  # noqa: F401
 
 import phantoms  # isort: skip
+import signatures  # isort: skip
 from SegSRGANModule import Packages  # isort: skip
 
 
@@ -30,7 +31,10 @@ def torchExtension(monkeypatch, missing):
     class PyTorchUtilsLogic:
         answer = None
 
-        def installTorch(self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None):
+        def __init__(self):
+            self.installTorch = signatures.stub("PyTorchUtils.PyTorchUtilsLogic.installTorch", self._install)
+
+        def _install(self, askConfirmation, torchVersionRequirement, **_rest):
             calls.append((askConfirmation, torchVersionRequirement))
             if self.answer:
                 missing.discard("torch")
@@ -79,11 +83,11 @@ def test_small_packages_go_through_pip_ensure(missing, monkeypatch):
     calls = []
     module = types.ModuleType("slicer.packaging")
 
-    def pip_ensure(requirements, requester=None):
+    def ensure(requirements, requester, **_rest):
         calls.append(([str(requirement) for requirement in requirements], requester))
         missing.clear()
 
-    module.pip_ensure = pip_ensure
+    module.pip_ensure = signatures.stub("slicer.packaging.pip_ensure", ensure)
     monkeypatch.setitem(sys.modules, "slicer.packaging", module)
     missing.add("safetensors")
     Packages.ensure()
@@ -95,8 +99,11 @@ def test_small_packages_go_through_pip_ensure(missing, monkeypatch):
 def test_without_slicer_packaging_the_user_is_asked(missing, monkeypatch):
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
     asked, installed = [], []
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: asked.append(text) or len(asked) > 1)
-    monkeypatch.setattr(slicer.util, "pip_install", lambda names: installed.append(names) or missing.clear())
+    for name, answer in (
+        ("confirmOkCancelDisplay", lambda text, **_rest: asked.append(text) or len(asked) > 1),
+        ("pip_install", lambda requirements, **_rest: installed.append(requirements) or missing.clear()),
+    ):
+        monkeypatch.setattr(slicer.util, name, signatures.stub(f"slicer.util.{name}", answer))
     missing.add("typer")
     with pytest.raises(Packages.PackagesError, match="were not installed"):
         Packages.ensure()

@@ -11,11 +11,17 @@ import runpy
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":
+
+def prepare() -> None:
+    """Put the library on the path and print the number of this process."""
     here = Path(__file__).resolve()
     # installed: beside SegSRGANModule; from the source tree: one folder further up
     library = next(folder for folder in here.parents[2:4] if (folder / "SegSRGANLib").is_dir())
     sys.path[0] = str(library)
     sys.stdout.write(json.dumps({"pid": os.getpid()}) + "\n")
     sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    prepare()
     runpy.run_module("SegSRGANLib", run_name="__main__", alter_sys=True)

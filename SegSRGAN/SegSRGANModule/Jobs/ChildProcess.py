@@ -24,6 +24,7 @@ import slicer
 CANCELLED_STATUS = 3
 _GRACE_MILLISECONDS = 10_000  # between the request to stop and the end of the child's patience
 _LAUNCHER = Path(__file__).with_name("ChildLauncher.py")
+PHANTOM = Path(__file__).with_name("PhantomChild.py")
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,14 @@ class ChildProcess:
     onProgress: called with each JSON object that the child prints.
     onCompleted: called once with the `Outcome`, in the GUI thread.
     stopsOnRequest: whether the command knows `--cancel-file`; a short one that does not is ended at once on cancel.
+    script: what the child runs; the command line of the library, or `PHANTOM`.
     """
 
     arguments: list[str]
     onCompleted: Callable[[Outcome], None]
     onProgress: Callable[[dict], None] = lambda message: None
     stopsOnRequest: bool = True
+    script: Path = _LAUNCHER
     isRunning: bool = False
     _lines: list[str] = field(default_factory=list)
     _process: object = None
@@ -69,7 +72,7 @@ class ChildProcess:
         self.isRunning = True
         watched = ["--cancel-file", str(self._cancelFile)] if self.stopsOnRequest else []
         self._process = slicer.util.launchConsoleProcess(
-            [*command(), *self.arguments, "--progress", "json", *watched],
+            [*command(self.script), *self.arguments, "--progress", "json", *watched],
             useStartupEnvironment=False,
             updateEnvironment={"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
             blocking=False,
@@ -121,10 +124,10 @@ class ChildProcess:
         self.onCompleted(Outcome(succeeded, cancelled, error, "\n".join(self._lines)))
 
 
-def command() -> list[str]:
-    """The command that runs the library in Slicer's own Python."""
+def command(script: Path = _LAUNCHER) -> list[str]:
+    """The command that runs the library, or another script, in Slicer's own Python."""
     python = shutil.which("PythonSlicer") or sys.executable
-    return [python, str(_LAUNCHER)]
+    return [python, str(script)]
 
 
 def _asObject(line: str) -> dict | None:

@@ -107,7 +107,7 @@ def standIn(monkeypatch):
     """Runs start `stand_in_child.py`; call it with a mode to make that misbehave."""
     from SegSRGANModule.Jobs import ChildProcess
 
-    monkeypatch.setattr(ChildProcess, "command", lambda: [sys.executable, str(HARNESS / "stand_in_child.py")])
+    monkeypatch.setattr(ChildProcess, "command", lambda script: [sys.executable, str(HARNESS / "stand_in_child.py")])
 
     def misbehave(mode: str) -> None:
         monkeypatch.setenv("SEGSRGAN_STAND_IN", mode)

@@ -26,7 +26,7 @@ def main(output: Path) -> None:
     slicer = application.boot()
     _module, _instance, panel = application.loadModule(ROOT / "SegSRGAN" / "SegSRGAN.py")
     import views
-    from SegSRGANModule.Scene import SampleData
+    from SegSRGANModule.Jobs import SampleData
 
     output.mkdir(parents=True, exist_ok=True)
     slices = {

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import slicer
 
+from .ChildProcess import PHANTOM, ChildProcess, Outcome
+
 CATEGORY = "SegSRGAN"
 ATLAS_NAME, PHANTOM_NAME = "SegSRGANFetalAtlas", "SegSRGANPhantom"
+# Sample Data writes the first node name on the button.
+ATLAS_LABEL, PHANTOM_LABEL = "Fetal brain, 34 weeks, thick slices", "Phantom, thick slices (offline)"
+_ATLAS_NODE = "SBA34_T2w"
 # CC0: Fidon et al., "A spatio-temporal atlas of the developing fetal brain with spina bifida aperta",
 # Open Research Europe 1:123 (2021); 34 weeks, operated.
 ATLAS_URL = (
@@ -32,20 +38,18 @@ def registerSampleData() -> None:
     register(
         **common,
         sampleName=ATLAS_NAME,
-        sampleDescription="Fetal brain, 34 weeks, thick slices",
         uris=ATLAS_URL,
         fileNames="SegSRGAN_SBA_GA34_operated_srr.nii.gz",
-        nodeNames="SBA34_T2w",
+        nodeNames=ATLAS_LABEL,
         checksums=f"SHA256:{ATLAS_SHA256}",
         customDownloader=loadAtlas,
     )
     register(
         **common,
         sampleName=PHANTOM_NAME,
-        sampleDescription="Phantom, thick slices (offline)",
         uris="",
         fileNames="",
-        nodeNames="phantom_T2w",
+        nodeNames=PHANTOM_LABEL,
         customDownloader=loadPhantom,
     )
 
@@ -55,7 +59,7 @@ def loadAtlas(source):
     import SampleData
 
     path = SampleData.SampleDataLogic().downloadSourceIntoCache(source)[0]
-    return list(loadThick(Path(path), source.nodeNames[0]))
+    return list(loadThick(Path(path), _ATLAS_NODE))
 
 
 def loadThick(path: Path, name: str, thickness: float = THICK_SLICES) -> tuple:
@@ -66,19 +70,32 @@ def loadThick(path: Path, name: str, thickness: float = THICK_SLICES) -> tuple:
 
 def thickSlices(volumeNode, name: str, thickness: float = THICK_SLICES):
     """A new volume node: `volumeNode` as acquired with slices of `thickness` mm along its third axis."""
-    from .VolumeNodes import imageFromVolume
+    from ..Scene.VolumeNodes import imageFromVolume
 
     return _addVolume(_thick(imageFromVolume(volumeNode), thickness), name)
 
 
 def loadPhantom(source=None) -> list:
-    """The procedural phantom, computed here: [thick slices, the true labels at high resolution]."""
-    from SegSRGANLib.datasets.phantom import neonatal_phantom
+    """The procedural phantom, computed in a child process: [thick slices, the true labels at high resolution].
 
-    phantom = neonatal_phantom(spacing=0.8)
-    labels = _addVolume(phantom.labels, "phantom_labels", "vtkMRMLLabelMapVolumeNode")
-    volume = _addVolume(_thick(phantom.t2w, THICK_SLICES), "phantom_T2w")
-    return [volume, labels]
+    Raises:
+        RuntimeError: the computation failed.
+    """
+    import SimpleITK as sitk
+
+    with tempfile.TemporaryDirectory(prefix="SegSRGAN-", dir=slicer.app.temporaryPath) as folder:
+        _computePhantom(folder)
+        scan, labels = (sitk.ReadImage(f"{folder}/phantom_{name}.nrrd") for name in ("T2w", "labels"))
+    labelsNode = _addVolume(labels, "phantom_labels", "vtkMRMLLabelMapVolumeNode")
+    return [_addVolume(scan, "phantom_T2w"), labelsNode]
+
+
+def _computePhantom(folder: str) -> None:
+    outcomes: list[Outcome] = []
+    arguments = [folder, "--thickness", str(THICK_SLICES)]
+    ChildProcess(arguments, outcomes.append, stopsOnRequest=False, script=PHANTOM).start().wait()
+    if not outcomes[0].succeeded:
+        raise RuntimeError(outcomes[0].error)
 
 
 def _thick(image, thickness: float):
@@ -93,7 +110,7 @@ def _thick(image, thickness: float):
 
 
 def _addVolume(image, name: str, className: str = "vtkMRMLScalarVolumeNode"):
-    from .VolumeNodes import setVolumeFromImage
+    from ..Scene.VolumeNodes import setVolumeFromImage
 
     node = slicer.mrmlScene.AddNewNodeByClass(className, slicer.mrmlScene.GenerateUniqueName(name))
     setVolumeFromImage(node, image)
