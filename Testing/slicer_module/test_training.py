@@ -244,3 +244,14 @@ def test_what_cannot_be_trained_is_said_before_it_starts(panel, ready, name, val
     setattr(ready, name, value)
     assert not panel.ui.startTrainingButton.enabled
     assert message in panel.ui.trainingStatusLabel.text
+
+
+def test_folder_and_table_open_the_right_dialog(panel, monkeypatch):  # noqa: F811
+    import qt
+
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *arguments: "/data/models")
+    monkeypatch.setattr(qt.QFileDialog, "getOpenFileName", lambda *arguments: ("/data/subjects.csv", ""))
+    parameters = panel.logic.getParameterNode()
+    panel.ui.trainingFolderEdit.browse()
+    panel.ui.csvPathEdit.browse()
+    assert (parameters.trainingFolder, parameters.trainingCsv) == ("/data/models", "/data/subjects.csv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+import ctk
 import qt
 from slicer.i18n import tr as _
 
@@ -32,6 +33,8 @@ class TrainingTab:
             ui.trainingProgressBar, ui.trainingStatusLabel, ui.trainingDetailsButton, ui.trainingDetailsText
         )
         ui.trainingLabelsSelector.nodeTypes = _LABEL_TYPES
+        ui.trainingFolderEdit.filters = ctk.ctkPathLineEdit.Dirs  # else its button opens a dialog for files
+        ui.csvPathEdit.filters = ctk.ctkPathLineEdit.Files
         self._setUpTable()
         self._links = [
             _pathLink("trainingCsv", ui.csvPathEdit),

@@ -122,7 +122,8 @@ class ctkSliderWidget(QtWidgets.QWidget):
 class ctkPathLineEdit(QtWidgets.QWidget):
     currentPathChanged = Signal(str)
     signalSignatures = {"currentPathChanged(QString)": "currentPathChanged"}
-    Dirs, Files = 0x001, 0x002
+    Dirs, Files, Drives = 0x001, 0x002, 0x004
+    AllEntries = Dirs | Files | Drives
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -133,7 +134,17 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         layout.addWidget(self._edit, 1)
         layout.addWidget(button)
         self._edit.textChanged.connect(self.currentPathChanged.emit)
-        self._filters, self._nameFilters, self._settingKey = 0, [], ""
+        self._filters, self._nameFilters, self._settingKey = self.AllEntries, [], ""
+        button.clicked.connect(self.browse)
+
+    def browse(self, *_):
+        """As CTK does: a dialog for a file where files are allowed, else one for a folder."""
+        if self._filters & self.Files:
+            path = QtWidgets.QFileDialog.getOpenFileName(self, "", self._edit.text, ";;".join(self._nameFilters))[0]
+        else:
+            path = QtWidgets.QFileDialog.getExistingDirectory(self, "", self._edit.text)
+        if path:
+            self._edit.setText(path)
 
     def _setFilters(self, value):
         self._filters = value
