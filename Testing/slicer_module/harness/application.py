@@ -37,8 +37,11 @@ def boot():
     scene, logic, keep = scene_boot.boot()
     slicer.app = _applicationClass(qt)(scene, logic, (*keep, qApplication))
     import ctk  # noqa: F401
+    import layouts
     import qmrml  # noqa: F401
 
+    slicer.app._layouts = layouts.LayoutManager(scene, logic)
+    slicer.app._layouts.start()
     return slicer
 
 
@@ -84,7 +87,8 @@ def _applicationClass(qt):
             return self._logic
 
         def layoutManager(self):
-            """None, as in `Slicer --no-main-window`."""
+            """Tests of `Slicer --no-main-window`, which has none, replace this."""
+            return self._layouts
 
         def coreIOManager(self):
             return self._keep[2]

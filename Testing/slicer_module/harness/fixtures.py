@@ -60,6 +60,7 @@ def cleanScene(monkeypatch, tmp_path):
     monkeypatch.setenv("SEGSRGAN_HOME", str(tmp_path / "home"))
     qt.QSettings().clear()
     slicer.mrmlScene.Clear(False)
+    slicer.app.layoutManager().start()
     yield errors
     slicer.mrmlScene.Clear(False)
     slicer.app.processEvents()

@@ -1,5 +1,6 @@
 """Slice and 3D views drawn offscreen by the real MRML displayable managers, without Qt and without an X server."""
 
+import layouts
 import numpy as np
 import slicer
 import vtk
@@ -67,10 +68,7 @@ class SliceView(_View):
         actor.SetMapper(self.mapper)
         actor.GetProperty().SetDisplayLocationToBackground()
         self.renderer.AddViewProp(actor)
-        self.logic = slicer.vtkMRMLSliceLogic()
-        self.logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
-        slicer.app.applicationLogic().GetSliceLogics().AddItem(self.logic)
-        self.logic.SetMRMLScene(slicer.mrmlScene)
+        self.logic = layouts.sliceLogic(name)
         self.name, self.orientation, self.node = name, orientation, None
         self._attach()
 
@@ -98,11 +96,9 @@ class SliceView(_View):
 
     def _attach(self):
         """The slice node stays when the scene is closed, as a singleton, but may be replaced by an import."""
-        node = slicer.mrmlScene.GetSingletonNode(self.name, "vtkMRMLSliceNode")
-        if node is None or node is not self.node:
-            self.node = node or self.logic.AddSliceNode(self.name)
-            if node:
-                self.logic.SetSliceNode(node)
+        node = layouts.sliceLogic(self.name).GetSliceNode()
+        if node is not self.node:
+            self.node = node
             self.group.SetMRMLDisplayableNode(self.node)
         self.node.SetOrientation(self.orientation)
         self.node.SetMappedInLayout(1)
@@ -115,7 +111,8 @@ class ThreeDView(_View):
         self.logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
         slicer.app.applicationLogic().GetViewLogics().AddItem(self.logic)
         self.logic.SetMRMLScene(slicer.mrmlScene)
-        self.node = self.logic.AddViewNode(name)
+        made = slicer.mrmlScene.GetSingletonNode(name, "vtkMRMLViewNode")
+        self.node = made or self.logic.AddViewNode(name)
         self.node.SetBoxVisible(0)
         self.node.SetAxisLabelsVisible(0)
         self.node.SetMappedInLayout(1)
