@@ -15,6 +15,7 @@ _SMALL = {
     "typer": "typer>=0.12",
     "rich": "rich>=13",
     "matplotlib": "matplotlib>=3.7",
+    "jinja2": "jinja2>=3.1",
 }
 FOR_TRAINING = {"lightning_fabric": "lightning-fabric>=2.2"}
 FOR_IMPORT = {"h5py": "h5py>=3.8"}

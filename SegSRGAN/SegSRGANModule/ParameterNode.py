@@ -7,7 +7,6 @@ from slicer import vtkMRMLDisplayableNode, vtkMRMLScalarVolumeNode, vtkMRMLSegme
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
 DEVICES = ["auto", "cpu", "cuda", "mps"]
-FOUR_UP, SIDE_BY_SIDE, FADE = COMPARISONS = ["Four views with 3D", "Side by side", "One over the other"]
 
 
 @parameterNodeWrapper
@@ -16,7 +15,7 @@ class SegSRGANParameterNode:
 
     Enhance: `model` is a name of the model list; "" is the default model. `brainMask` is a segmentation or a label
     map. `spacing` in mm.
-    Quality control: `fade` is 0 for the input, 1 for the result.
+    What views and overlays show is not stored here: it is in their own nodes.
     Training: `baseModel` is a name of the model list; "" is random weights. Thickness in mm. The pairs of volume and
     segmentation are node references, see `TrainingPairs`.
     """
@@ -34,12 +33,6 @@ class SegSRGANParameterNode:
     threshold: Annotated[float, WithinRange(0.05, 0.95)] = 0.5
     biasCorrection: bool = False
     mixedPrecision: bool = True
-
-    comparison: Annotated[str, Choice(COMPARISONS)] = FOUR_UP
-    fade: Annotated[float, WithinRange(0.0, 1.0)] = 1.0
-    overlayOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.3
-    overlayOutline: bool = True
-    show3D: bool = False
 
     trainingCsv: str = ""
     label: Annotated[int, WithinRange(1, 255)] = 1

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from harness.fixtures import ROOT, cleanScene, logic, panel, slicer, waitFor  # 
 
 import phantoms  # isort: skip
 from SegSRGANModule import Models  # isort: skip
-from SegSRGANModule.Scene import ResultNodes  # isort: skip
+from SegSRGANModule.Scene import DisagreementMap, ReportNode, ResultNodes  # isort: skip
 from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
 
 if importlib.util.find_spec("torch") is None:
@@ -55,7 +56,12 @@ def _shell(volume: Path, output: Path, *options: str) -> None:
 
 
 def test_panel_and_shell_give_the_same_files(panel, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(ResultNodes.ResultFiles, "keepForQualityControl", lambda files: None)
+    real = ResultNodes.load
+    monkeypatch.setattr(
+        ResultNodes,
+        "load",
+        lambda files, *rest: shutil.copytree(files.folder, tmp_path / "panel") and real(files, *rest),
+    )
     file = tmp_path / "T2w.nii.gz"
     sitk.WriteImage(sitk.Cast(phantoms.image(), sitk.sitkInt16), str(file))
     _shell(file, tmp_path / "shell")
@@ -68,13 +74,16 @@ def test_panel_and_shell_give_the_same_files(panel, tmp_path, monkeypatch):  # n
     panel.ui.applyButton.click()
     waitFor(lambda: panel.enhanceTab.run is None, 120)
     assert "Done" in panel.ui.statusLabel.text, panel.ui.detailsText.toPlainText()
-    folder = ResultNodes.folderOf(parameters.outputVolume)
     for ending in ("sr", "cortex-probability", "cortex"):
-        ours, theirs = (where / f"T2w_{ending}.nii.gz" for where in (folder, tmp_path / "shell"))
+        ours, theirs = (where / f"T2w_{ending}.nii.gz" for where in (tmp_path / "panel", tmp_path / "shell"))
         assert ours.read_bytes() == theirs.read_bytes(), ending
     shown = slicer.util.arrayFromVolume(parameters.outputVolume)
     assert np.array_equal(shown, sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "shell" / "T2w_sr.nii.gz"))))
     assert ResultNodes.recordOf(parameters.outputVolume)["model"]["title"] == "Tiny"
+    consistency = DisagreementMap.mapOf(parameters.outputVolume)
+    assert consistency.GetImageData().GetDimensions()[2] == source.GetImageData().GetDimensions()[2]
+    assert ReportNode.pageOf(parameters.outputVolume).startswith("<!doctype html>")
+    assert "PSNR" in panel.ui.agreementLabel.text
 
 
 def test_an_error_of_the_library_reaches_the_console(logic, models):  # noqa: F811

@@ -82,9 +82,10 @@ def test_fade_goes_from_input_to_result(panel, standIn, sliceViews):  # noqa: F8
     slicer.util.arrayFromVolume(parameters.outputVolume)[:] = 200
     slicer.util.arrayFromVolumeModified(parameters.outputVolume)
     view = sliceViews["Red"]
+    SliceViews.showPair(source, parameters.outputVolume)
     brightness = []
     for fade in (0.0, 0.5, 1.0):
-        parameters.fade = fade
+        panel.ui.fadeSlider.value = fade
         middle = view.fit().pixels()[150:170, 150:170, 0]
         brightness.append(float(middle.mean()))
     assert brightness[0] + 30 < brightness[1] < brightness[2] - 30
@@ -102,11 +103,12 @@ def test_opacity_and_outline_change_the_picture(panel, standIn, sliceViews):  # 
         picture = view.fit().pixels().astype(int)
         return int((picture[..., 0] - picture[..., 2] > 40).sum())
 
-    parameters.overlayOpacity, parameters.overlayOutline = 1.0, False
+    ui = panel.ui
+    ui.opacitySlider.value, ui.outlineCheckBox.checked = 1.0, False
     filled = orange()
-    parameters.overlayOpacity, parameters.overlayOutline = 0.0, True
+    ui.opacitySlider.value, ui.outlineCheckBox.checked = 0.0, True
     outlined = orange()
-    parameters.overlayOutline = False
+    ui.outlineCheckBox.checked = False
     assert filled > outlined > 0 == orange()
 
 
@@ -119,24 +121,8 @@ def test_surface_is_seen_in_3d(panel, standIn):  # noqa: F811
     parameters.spacing, parameters.threshold = SPACING, THRESHOLD
     applied(panel)
     view = views.ThreeDView()
-    parameters.show3D = False
+    assert not panel.ui.show3DButton.checked
     empty = view.look().pixels()
     panel.ui.show3DButton.click()
-    assert parameters.show3D
     shown = view.look().pixels()
     assert (np.abs(shown.astype(int) - empty).max(axis=2) > 30).mean() > 0.02
-
-
-def test_side_by_side_shows_input_and_result(panel, standIn):  # noqa: F811
-    source = phantoms.node()
-    for name in SliceViews.SIDE_BY_SIDE_VIEWS:
-        composite = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
-        composite.SetLayoutName(name)
-    panel.enter()
-    parameters = panel.logic.getParameterNode()
-    applied(panel)
-    parameters.comparison = "Side by side"
-    shown = {node.GetLayoutName(): node.GetBackgroundVolumeID() for node in SliceViews.composites()}
-    for name, (what, _orientation) in SliceViews.SIDE_BY_SIDE_VIEWS.items():
-        assert shown[name] == (source if what == "input" else parameters.outputVolume).GetID()
-    assert all(node.GetLinkedControl() for node in SliceViews.composites())

@@ -16,7 +16,7 @@ from harness.fixtures import (  # noqa: F401
 
 import phantoms  # isort: skip
 import qt  # isort: skip
-from SegSRGANModule import Models, ParameterNode, Preflight  # isort: skip
+from SegSRGANModule import Models, Preflight  # isort: skip
 from SegSRGANModule.Scene import SliceViews  # isort: skip
 
 OTHER_VALUES = {
@@ -27,11 +27,6 @@ OTHER_VALUES = {
     "threshold": 0.4,
     "biasCorrection": True,
     "mixedPrecision": False,
-    "comparison": ParameterNode.FADE,
-    "fade": 0.35,
-    "overlayOpacity": 0.7,
-    "overlayOutline": False,
-    "show3D": True,
     "label": 5,
     "thicknessMinimum": 2.5,
     "thicknessMaximum": 4.5,
@@ -281,7 +276,7 @@ def test_nothing_is_cut_off(panel, width, tab):  # noqa: F811
 def test_layouts_are_well_formed():
     import xml.etree.ElementTree as ElementTree
 
-    for text, views in ((SliceViews.sideBySideLayout(), 4), (SliceViews.fadeLayout(), 3)):
+    for text, views in ((SliceViews.sideBySideLayout(), 4), (SliceViews.rowLayout(), 3)):
         root = ElementTree.fromstring(text)
         assert len(list(root.iter("view"))) == views
         node = slicer.vtkMRMLLayoutNode()
@@ -326,7 +321,6 @@ def test_the_offered_input_is_the_shown_volume_and_no_label_map(panel):  # noqa:
     panel.enter()
     assert parameters.inputVolume is first
     parameters.inputVolume = None
-    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode").SetLayoutName("Red")
     slicer.util.setSliceViewerLayers(background=second)
     panel.enter()
     assert parameters.inputVolume is second

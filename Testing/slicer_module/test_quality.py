@@ -1,111 +1,162 @@
-"""The Quality control tab: texts, measures, flicker, consistency map, report."""
+"""The Quality control tab as a reader's page: verdict, tissues, agreement, worst places, map, report."""
 
 import json
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
-from harness.fixtures import applied, cleanScene, models, panel, slicer, standIn, waitFor  # noqa: F401
+from harness.fixtures import applied, cleanScene, models, panel, slicer, sliceViews, standIn  # noqa: F401
 
 import phantoms  # isort: skip
-from SegSRGANModule import ParameterNode  # isort: skip
-from SegSRGANModule.Scene import ResultNodes, SliceViews  # isort: skip
+import qt  # isort: skip
+from SegSRGANModule.Panel import RecordTexts  # isort: skip
+from SegSRGANModule.Scene import DisagreementMap, Ownership, ResultNodes, SegmentEdits, SliceViews  # isort: skip
+
+RECORD = {
+    "verdict": {
+        "word": "look closely",
+        "reasons": ["The left hemisphere has 30 % less cortex than the right."],
+        "predicted_dice": {"value": 0.81, "low": 0.74, "high": 0.87},
+    },
+    "quality": {
+        "consistency": {"psnr": 31.2, "z_max": 11.0, "slice_z_max": 2.5, "region": "mask"},
+        "cortex": {"volume_ml": 5.0, "expected_volume_ml": 5.4, "components": 3, "largest_component": 0.93},
+    },
+}
 
 
 @pytest.fixture
-def result(panel, standIn):  # noqa: F811
-    phantoms.node()
-    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode").SetLayoutName("Red")
+def result(panel, standIn, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("SEGSRGAN_STAND_IN_RECORD", json.dumps(RECORD))
+    scan = phantoms.node()
+    slicer.util.setSliceViewerLayers(background=scan)
     panel.enter()
     panel.logic.getParameterNode().spacing = 0.8
     applied(panel)
     return panel.logic.getParameterNode()
 
 
-def _makeMap(panel, value: float = 1.0) -> None:  # noqa: F811
-    """What `--maps` leaves in the folder of the shown result."""
-    image = sitk.GetImageFromArray(np.full((4, 5, 6), value, np.float32))
-    folder = ResultNodes.folderOf(panel.logic.getParameterNode().outputVolume)
-    sitk.WriteImage(image, str(folder / "T2w_consistency.nii.gz"))
-    panel.qualityTab.update()
+def _red():
+    return next(node for node in SliceViews.composites() if node.GetLayoutName() == "Red")
+
+
+def _cells(table) -> list[list[str]]:
+    return [[table.item(row, column).text() for column in range(table.columnCount)] for row in range(table.rowCount)]
 
 
 def test_without_a_result_it_says_so(panel):  # noqa: F811
     assert "No result yet" in panel.ui.qualityLabel.text
     assert not panel.ui.compareButton.enabled
-    assert panel.ui.volumesTable.rowCount == 0
+    assert panel.ui.volumesTable.rowCount == 0 and panel.ui.placesTable.rowCount == 0
 
 
-def test_result_volume_and_record_are_shown(panel, result):  # noqa: F811
-    ui = panel.ui
-    assert "T2w enhanced" in ui.qualityLabel.text
-    assert ui.compareButton.enabled
-    assert ui.volumesTable.item(0, 0).text() == "Cerebral cortex"
-    assert float(ui.volumesTable.item(0, 1).text()) > 1
-    assert "Stand-in" in ui.recordLabel.text and "Only a stand-in." in ui.recordLabel.text
+def test_the_verdict_comes_first_with_its_reasons(panel, result):  # noqa: F811
+    text = panel.ui.verdictLabel.text
+    assert text.startswith("Verdict: LOOK CLOSELY")
+    assert "30 % less cortex" in text and "Predicted Dice 0.81 (0.74 to 0.87)" in text
+    assert panel.ui.qualityLabel.text == "T2w enhanced, made from T2w"
 
 
-def test_flicker_switches_and_stops_where_the_slider_is(panel, result):  # noqa: F811
-    result.comparison, result.fade = ParameterNode.SIDE_BY_SIDE, 0.5
-    panel.qualityTab._timer.setInterval(20)
-    panel.ui.flickerButton.checked = True
-    assert result.comparison == ParameterNode.FADE
-    composite = SliceViews.composites()[0]
-    seen = set()
-    waitFor(lambda: seen.add(composite.GetForegroundOpacity()) or {0.0, 1.0} <= seen)
-    panel.ui.flickerButton.checked = False
-    assert composite.GetForegroundOpacity() == 0.5
+def test_a_run_without_a_verdict_is_never_called_usable(panel, standIn):  # noqa: F811
+    phantoms.node()
+    panel.enter()
+    applied(panel)
+    assert "No verdict" in panel.ui.verdictLabel.text and "usable" not in panel.ui.verdictLabel.text.lower()
+    assert RecordTexts.verdict({"verdict": {"word": "usable", "predicted_dice": 0.9}}).endswith("Predicted Dice 0.90")
 
 
-def test_consistency_map_when_the_run_made_one(panel, result):  # noqa: F811
-    ui = panel.ui
-    assert not ui.consistencyCheckBox.enabled
-    _makeMap(panel)
-    assert ui.consistencyCheckBox.enabled
-    ui.consistencyCheckBox.click()
-    composite = SliceViews.composites()[0]
-    shown = slicer.mrmlScene.GetNodeByID(composite.GetForegroundVolumeID())
-    assert shown.GetName() == "T2w enhanced consistency"
+def test_tissues_with_what_the_run_expected(panel, result, tmp_path):  # noqa: F811
+    ((name, milliliters, expected),) = _cells(panel.ui.volumesTable)
+    assert name == "Cerebral cortex" and float(milliliters) > 1 and expected == "5.4"
+    panel.ui.copyTissuesButton.click()
+    copied = qt.QApplication.clipboard().text()
+    assert copied.splitlines()[1] == f"Cerebral cortex\t{milliliters}\t5.4"
+    panel.qualityTab.tissues.export(tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text().splitlines()[0] == "Tissue,mL,Expected (mL)"
+    assert "t.csv" in panel.ui.recordLabel.text
+    panel.qualityTab.tissues.export(tmp_path / "no" / "t.csv")
+    assert "No such file" in panel.ui.recordLabel.text
 
 
-@pytest.mark.parametrize("end", ["the box", "the slider", "flicker"])
-def test_the_comparison_is_back_when_the_map_goes(panel, result, end):  # noqa: F811
-    ui, composite = panel.ui, SliceViews.composites()[0]
-    _makeMap(panel)
-    ui.consistencyCheckBox.click()
-    assert composite.GetBackgroundVolumeID() == result.outputVolume.GetID()
-    if end == "the box":
-        ui.consistencyCheckBox.click()
-    elif end == "the slider":
-        ui.fadeSlider.value = 0.25
-    else:
-        ui.flickerButton.click()
-    assert not ui.consistencyCheckBox.checked
-    assert composite.GetBackgroundVolumeID() == result.inputVolume.GetID()
-    assert composite.GetForegroundVolumeID() == result.outputVolume.GetID()
-    assert composite.GetForegroundOpacity() == (0.25 if end == "the slider" else 1.0)
+def test_volumes_follow_an_edit(panel, result):  # noqa: F811
+    before = float(_cells(panel.ui.volumesTable)[0][1])
+    values = slicer.util.arrayFromSegmentBinaryLabelmap(result.outputSegmentation, "cortex", result.outputVolume).copy()
+    values[:8] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(values, result.outputSegmentation, "cortex", result.outputVolume)
+    panel.enter()
+    assert float(_cells(panel.ui.volumesTable)[0][1]) > before + 1
 
 
-def test_views_of_the_input_show_no_map(panel, result):  # noqa: F811
-    composite = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
-    composite.SetLayoutName("SegSRGANInputAxial")
-    result.comparison = ParameterNode.SIDE_BY_SIDE
-    _makeMap(panel)
+def test_agreement_in_words(panel, result):  # noqa: F811
+    text = panel.ui.agreementLabel.text
+    assert "PSNR 31.2 dB, in the brain mask" in text
+    assert "3 pieces, the largest holds 93% of the volume" in text
+    assert "Stand-in" in panel.ui.recordLabel.text and "Only a stand-in." in panel.ui.recordLabel.text
+
+
+def test_worst_places_are_listed_and_jump_moves_all_views(panel, result):  # noqa: F811
+    rows = _cells(panel.ui.placesTable)
+    assert [row[1:] for row in rows] == [["11.0 SD", "too bright"], ["7.0 SD", "too dark"]]
+    scan = result.inputVolume
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    scan.GetIJKToRASMatrix(matrix)
+    planted = np.array(matrix.MultiplyPoint((36 - 7, 44 - 9, 10 - 2, 1.0))[:3])
+    assert rows[1][0] == RecordTexts.position(tuple(planted))
+    panel.ui.placesTable.selectRow(1)
+    fields = [node.GetFieldOfView() for node in slicer.util.getNodesByClass("vtkMRMLSliceNode")]
+    panel.ui.jumpButton.click()
+    for node, field in zip(slicer.util.getNodesByClass("vtkMRMLSliceNode"), fields, strict=True):
+        center = [node.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)]
+        normal = [node.GetSliceToRAS().GetElement(axis, 2) for axis in range(3)]
+        assert np.dot(planted - center, normal) == pytest.approx(0, abs=1e-3)  # the slice goes through it
+        assert np.allclose(planted, center, atol=1e-3)
+        assert node.GetFieldOfView() == field  # the zoom stays
+
+
+def test_places_follow_the_transform_of_the_scan(panel, result):  # noqa: F811
+    before = DisagreementMap.worstPlaces(DisagreementMap.mapOf(result.outputVolume))[0].ras
+    transform = phantoms.transform()
+    DisagreementMap.mapOf(result.outputVolume).SetAndObserveTransformNodeID(transform.GetID())
+    after = DisagreementMap.worstPlaces(DisagreementMap.mapOf(result.outputVolume))[0].ras
+    expected = transform.GetTransformToParent().TransformPoint(before)
+    assert np.allclose(after, expected, atol=1e-4)
+
+
+def test_the_map_is_clear_where_both_agree(panel, result, sliceViews):  # noqa: F811
     panel.ui.consistencyCheckBox.click()
-    assert composite.GetBackgroundVolumeID() == result.inputVolume.GetID()
-    assert composite.GetForegroundVolumeID() is None
+    node = DisagreementMap.mapOf(result.outputVolume)
+    assert _red().GetForegroundVolumeID() == node.GetID() and _red().GetForegroundOpacity() == 1.0
+    assert _red().GetBackgroundVolumeID() == result.outputVolume.GetID()
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
+    assert legend.GetVisibility() and "standard deviations" in legend.GetTitleText()
+    result.outputSegmentation.GetDisplayNode().SetVisibility(False)
+    view = sliceViews["Red"].fit()
+    SliceViews.jump(DisagreementMap.worstPlaces(node)[0].ras)
+    view.logic.UpdatePipeline()
+    picture = view.pixels().astype(int)
+    tinted = np.abs(picture[..., 0] - picture[..., 2]) > 20
+    assert 0 < tinted.mean() < 0.02  # one voxel, and no wash over the rest
+    assert (picture[..., 0] - picture[..., 2])[tinted].min() > 0  # too bright is red
 
 
-def test_the_map_is_that_of_the_shown_run(panel, result, standIn):  # noqa: F811
-    box = panel.ui.consistencyCheckBox
-    for value in (1.0, 2.0):
-        _makeMap(panel, value)
-        box.click()
-        node = slicer.mrmlScene.GetNodeByID(SliceViews.composites()[0].GetForegroundVolumeID())
-        assert slicer.util.arrayFromVolume(node).max() == value
-        applied(panel)  # this run makes none
-        assert not box.checked and not box.enabled
-    assert len(slicer.util.getNodes("*consistency*")) == 1
+@pytest.mark.parametrize("end", ["the box", "another run"])
+def test_the_comparison_is_back_when_the_map_goes(panel, result, end):  # noqa: F811
+    _red().SetForegroundOpacity(0.25)
+    panel.ui.consistencyCheckBox.click()
+    panel.ui.consistencyCheckBox.click() if end == "the box" else applied(panel)
+    assert not panel.ui.consistencyCheckBox.checked
+    assert _red().GetBackgroundVolumeID() == result.inputVolume.GetID()
+    assert _red().GetForegroundVolumeID() == result.outputVolume.GetID()
+    assert _red().GetForegroundOpacity() == 0.25
+
+
+def test_a_run_without_a_map_leaves_none_of_an_earlier_one(panel, result, standIn):  # noqa: F811
+    assert panel.ui.consistencyCheckBox.enabled
+    standIn("no map")
+    applied(panel)
+    assert DisagreementMap.mapOf(result.outputVolume) is None
+    assert not panel.ui.consistencyCheckBox.enabled and panel.ui.placesTable.rowCount == 0
 
 
 def test_an_empty_output_is_no_result(panel):  # noqa: F811
@@ -116,56 +167,42 @@ def test_an_empty_output_is_no_result(panel):  # noqa: F811
     assert not panel.ui.compareButton.enabled
 
 
-def test_leaving_the_module_ends_the_flicker(panel, result):  # noqa: F811
-    panel.ui.flickerButton.checked = True
-    panel.exit()
-    assert not panel.ui.flickerButton.checked and not panel.qualityTab._timer.isActive()
-
-
-def test_report_is_one_page_with_everything(panel, result, tmp_path):  # noqa: F811
-    panel.qualityTab.saveReport(tmp_path / "r.html")
-    text = (tmp_path / "r.html").read_text()
-    for words in (
-        "T2w enhanced",
-        "Cerebral cortex",
-        "mL",
-        "data:image/png;base64,",
-        "Not a medical device",
-        "Stand-in",
-    ):
-        assert words in text
-    assert 'src="http' not in text
-    label = panel.ui.recordLabel.text
-    assert "r.html" in label and "Only a stand-in." in label  # the warnings of the run stay in sight
-    panel.qualityTab.saveReport(tmp_path / "r.png")
-    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
-    panel.qualityTab.saveReport(tmp_path / "r.pdf")
-    assert "not as .pdf" in panel.ui.recordLabel.text
-
-
-def test_report_of_another_session_has_no_picture(panel, result, tmp_path):  # noqa: F811
-    result.outputVolume.SetAttribute(ResultNodes.FOLDER_ATTRIBUTE, str(tmp_path / "gone"))
-    panel.qualityTab.saveReport(tmp_path / "r.html")
-    assert "data:image" not in (tmp_path / "r.html").read_text()
-    panel.qualityTab.saveReport(tmp_path / "r.png")
-    assert "run Apply again" in panel.ui.recordLabel.text
-
-
-def test_text_of_the_record_is_escaped(panel, result, tmp_path):  # noqa: F811
-    result.outputVolume.SetAttribute(
-        ResultNodes.RECORD_ATTRIBUTE, json.dumps({"input": {"file": "<script>x</script>"}})
-    )
-    panel.qualityTab.saveReport(tmp_path / "r.html")
-    assert "<script>" not in (tmp_path / "r.html").read_text()
-
-
-def test_loading_a_scene_does_not_rearrange_the_views(panel, result, tmp_path, monkeypatch):  # noqa: F811
+def test_everything_is_there_after_save_and_reload(panel, result, tmp_path):  # noqa: F811
+    ui, before = panel.ui, _cells(panel.ui.placesTable)
+    ui.consistencyCheckBox.click()
     assert slicer.util.saveScene(str(tmp_path / "s.mrb"))
     slicer.mrmlScene.Clear(False)
-    calls = []
-    monkeypatch.setattr(SliceViews, "arrange", lambda *arguments: calls.append(arguments))
+    assert ui.placesTable.rowCount == 0
     slicer.util.loadScene(str(tmp_path / "s.mrb"))
-    assert "T2w enhanced" in panel.ui.qualityLabel.text
-    assert not calls
-    panel.logic.getParameterNode().comparison = ParameterNode.FADE
-    assert len(calls) == 1
+    assert _cells(ui.placesTable) == before
+    assert ui.verdictLabel.text.startswith("Verdict: LOOK CLOSELY")
+    assert ui.consistencyCheckBox.enabled
+    ui.consistencyCheckBox.click()
+    node = DisagreementMap.mapOf(panel.logic.getParameterNode().outputVolume)
+    color = [0.0] * 4
+    node.GetDisplayNode().GetColorNode().GetColor(90, color)
+    assert color[3] == 0  # clear in the middle
+    panel.qualityTab.saveReport(tmp_path / "r.html")
+    assert "Not a medical device" in (tmp_path / "r.html").read_text()
+
+
+def test_the_report_is_the_page_of_the_run(panel, result, tmp_path):  # noqa: F811
+    panel.qualityTab.saveReport(tmp_path / "r.html")
+    assert "<h1>T2w</h1>" in (tmp_path / "r.html").read_text()
+    label = panel.ui.recordLabel.text
+    assert "r.html" in label and "Only a stand-in." in label  # the warnings of the run stay in sight
+    SegmentEdits.markUnedited(result.outputSegmentation, [])
+    result.outputSegmentation.SetAttribute("SegSRGAN.Segments", json.dumps({"cortex": "other"}))
+    panel.qualityTab.saveReport(tmp_path / "r.html")
+    assert "as computed, not as edited" in panel.ui.recordLabel.text
+
+
+def test_a_result_of_an_earlier_version_has_no_page(panel, tmp_path):  # noqa: F811
+    scan, old = phantoms.node(), phantoms.node("T2w enhanced")
+    Ownership.setOwner(old, scan)
+    old.SetAttribute(ResultNodes.RECORD_ATTRIBUTE, json.dumps({"model": {"title": "Old"}}))
+    panel.enter()
+    panel.logic.getParameterNode().outputVolume = old
+    panel.qualityTab.saveReport(tmp_path / "r.html")
+    assert "Run Apply again" in panel.ui.recordLabel.text and not (tmp_path / "r.html").exists()
+    assert "measured no agreement" in panel.ui.agreementLabel.text

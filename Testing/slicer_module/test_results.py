@@ -141,8 +141,6 @@ def test_record_goes_along(results):
     for node in nodes:
         assert ResultNodes.recordOf(node)["model"]["name"] == "stand-in"
         assert node.GetNodeReference(Ownership.INPUT_ROLE) is source
-    assert ResultNodes.folderOf(nodes.volume).is_dir()
-    assert not (ResultNodes.folderOf(nodes.volume) / "input").exists()
 
 
 def test_rerun_fills_the_same_nodes(logic, standIn):  # noqa: F811

@@ -81,7 +81,7 @@ class EnhanceJob:
         source = self._files.folder / "input" / f"{self._files.name}.nrrd"
         source.parent.mkdir()
         writeVolume(volumeNode, source)
-        arguments = ["predict", str(source), "-o", str(self._files.folder), "--maps"]
+        arguments = ["predict", str(source), "-o", str(self._files.folder), "--maps", "--report"]
         if isinstance(mask, str):
             arguments += ["--mask", mask]
         elif mask is not None:
@@ -97,13 +97,11 @@ class EnhanceJob:
             try:
                 self.nodes = ResultNodes.load(self._files, self._traits, self._safeOutputs(), self._wantProbability)
                 self._learnSpeed()
-                self._files.keepForQualityControl()
             except (OSError, RuntimeError, ValueError, KeyError) as error:
                 logging.exception("SegSRGAN results could not be loaded")
                 problem = _("The results could not be loaded: {error}").format(error=error)
                 self.outcome = replace(outcome, succeeded=False, error=problem)
-        if self.nodes is None:
-            shutil.rmtree(self._files.folder, ignore_errors=True)
+        shutil.rmtree(self._files.folder, ignore_errors=True)  # what is worth keeping is in the scene
         self._completed(self.outcome, self.nodes)
 
     def _safeOutputs(self) -> Nodes:

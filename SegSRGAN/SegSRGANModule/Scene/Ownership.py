@@ -11,14 +11,17 @@ from slicer.i18n import tr as _
 
 INPUT_ROLE = "SegSRGAN.input"
 RECORD_ATTRIBUTE = "SegSRGAN.Record"
+_RESULT_ATTRIBUTE = "SegSRGAN.Result"
 # Parameters of the panel that belong to one scan.
 CHOICES = ("outputVolume", "outputSegmentation", "outputProbability", "brainMask")
 _OUTPUTS = CHOICES[:3]
 
 
 def setOwner(node, inputNode) -> None:
-    """Note that `node` was made from the scan `inputNode`."""
-    node.SetNodeReferenceID(INPUT_ROLE, inputNode.GetID())
+    """Note that `node` was made from the scan `inputNode`; None when that was deleted meanwhile."""
+    node.SetAttribute(_RESULT_ATTRIBUTE, "1")
+    if inputNode:
+        node.SetNodeReferenceID(INPUT_ROLE, inputNode.GetID())
 
 
 def ownerOf(node):
@@ -28,7 +31,7 @@ def ownerOf(node):
 
 def isResult(node) -> bool:
     """Whether a run made this node."""
-    return node is not None and bool(ownerOf(node) or node.GetAttribute(RECORD_ATTRIBUTE))
+    return node is not None and any(map(node.GetAttribute, (_RESULT_ATTRIBUTE, RECORD_ATTRIBUTE)))
 
 
 def problemOf(node, inputNode) -> str:

@@ -7,7 +7,6 @@ beside it in the subject hierarchy; the segmentation knows the grid it was drawn
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,12 @@ from typing import NamedTuple
 
 import slicer
 
-from . import Ownership, SegmentEdits, Terminology
+from . import DisagreementMap, Ownership, ReportNode, SegmentEdits, Terminology
 from .Ownership import RECORD_ATTRIBUTE
 from .VolumeNodes import setVolumeFromImage
 
-FOLDER_ATTRIBUTE = "SegSRGAN.Folder"
 _FILL_OPACITY = 0.3
-_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
 
 class Nodes(NamedTuple):
@@ -78,12 +76,10 @@ class ResultFiles:
 
         return self.path(f"{file_part(name)}-probability.nii.gz")
 
-    def keepForQualityControl(self) -> None:
-        """Delete what is in the scene now: only the record, the pictures and the consistency map stay."""
-        classes = classesOf(self.record)
-        shutil.rmtree(self.folder / "input", ignore_errors=True)
-        for path in (self.path("sr.nii.gz"), self.labels(classes), *map(self.probability, classes)):
-            path.unlink(missing_ok=True)
+    def page(self) -> str | None:
+        """The report, if the run wrote one."""
+        path = self.path("report.html")
+        return path.read_text(encoding="utf-8") if path.is_file() else None
 
     @property
     def record(self) -> dict:
@@ -98,7 +94,7 @@ def load(files: ResultFiles, traits: InputTraits, nodes: Nodes, wantProbability:
     """
     record = files.record
     classes = classesOf(record)
-    images = _images(files, classes, wantProbability)
+    images = _Images.read(files, classes, wantProbability)
     volume = _volume(nodes.volume, f"{traits.name} enhanced", images.volume, traits)
     segmentation = probability = None
     if images.segmentation is not None:
@@ -108,7 +104,8 @@ def load(files: ResultFiles, traits: InputTraits, nodes: Nodes, wantProbability:
         probability = _volume(nodes.probability, name, images.probability, traits, _showProbability)
     outputs = Nodes(volume, segmentation, probability)
     for node in filter(None, outputs):
-        _annotate(node, record, files.folder, traits)
+        _annotate(node, record, traits)
+    _keepWith(volume, images.map, images.page, traits)
     return outputs
 
 
@@ -123,27 +120,45 @@ def recordOf(node) -> dict | None:
     return json.loads(text) if text else None
 
 
-def folderOf(node) -> Path | None:
-    """The folder with the run's files, if it still exists."""
-    text = node.GetAttribute(FOLDER_ATTRIBUTE) if node else None
-    return Path(text) if text and Path(text).is_dir() else None
-
-
 def isInScene(node) -> bool:
     return node is not None and node.GetScene() is not None
 
 
-def _images(files: ResultFiles, classes: list[str], wantProbability: bool) -> Nodes:
-    """All images that become nodes, read before any node is made; None for what a model does not make."""
-    import SimpleITK as sitk
+@dataclass(frozen=True)
+class _Images:
+    """All that becomes nodes, read before any node is made; None for what a run did not make."""
 
-    segments = files.labels(classes).is_file()  # a model may enhance only
-    wanted = Nodes(
-        files.path("sr.nii.gz"),
-        files.labels(classes) if segments else None,
-        files.probability(classes[0]) if segments and wantProbability else None,
-    )
-    return Nodes(*(None if path is None else sitk.ReadImage(str(path)) for path in wanted))
+    volume: object
+    segmentation: object
+    probability: object
+    map: object
+    page: str | None
+
+    @classmethod
+    def read(cls, files: ResultFiles, classes: list[str], wantProbability: bool) -> _Images:
+        import SimpleITK as sitk
+
+        segments = files.labels(classes).is_file()  # a model may enhance only
+        consistency = files.path("consistency.nii.gz")
+        paths = (
+            files.path("sr.nii.gz"),
+            files.labels(classes) if segments else None,
+            files.probability(classes[0]) if segments and wantProbability else None,
+            consistency if consistency.is_file() else None,
+        )
+        return cls(*(None if path is None else sitk.ReadImage(str(path)) for path in paths), files.page())
+
+
+def _keepWith(volume, image, page: str | None, traits: InputTraits) -> None:
+    """Map and page go with the enhanced volume; those of an earlier run do not stay."""
+    if image is None:
+        DisagreementMap.remove(volume)
+    else:
+        isNew = DisagreementMap.mapOf(volume) is None
+        node = DisagreementMap.store(volume, image)
+        _place(node, traits, isNew)
+        Ownership.setOwner(node, slicer.mrmlScene.GetNodeByID(traits.nodeId))
+    ReportNode.remove(volume) if page is None else ReportNode.store(volume, page)
 
 
 def _volume(node, name: str, image, traits: InputTraits, show: Callable | None = None):
@@ -169,7 +184,7 @@ def _segmentation(node, traits: InputTraits, image, volume, classes: list[str]):
         node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     segmentation = node.GetSegmentation()
-    hasSurface = segmentation.ContainsRepresentation(_SURFACE)
+    hasSurface = segmentation.ContainsRepresentation(SURFACE)
     if earlier := recordOf(node):
         for name in set(classesOf(earlier)) - set(classes):  # another model made them; the user's own segments stay
             segmentation.RemoveSegment(name)
@@ -228,8 +243,6 @@ def _showSegments(display) -> None:
     display.SetVisibility3D(False)
 
 
-def _annotate(node, record: dict, folder: Path, traits: InputTraits) -> None:
+def _annotate(node, record: dict, traits: InputTraits) -> None:
     node.SetAttribute(RECORD_ATTRIBUTE, json.dumps(record))
-    node.SetAttribute(FOLDER_ATTRIBUTE, str(folder))
-    if inputNode := slicer.mrmlScene.GetNodeByID(traits.nodeId):
-        Ownership.setOwner(node, inputNode)
+    Ownership.setOwner(node, slicer.mrmlScene.GetNodeByID(traits.nodeId))

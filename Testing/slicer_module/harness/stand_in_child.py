@@ -2,7 +2,8 @@
 
 `predict` interpolates and calls the brightest voxels cortex. The variable SEGSRGAN_STAND_IN makes it misbehave: "slow"
 (steps that wait for the cancel file), "stubborn" (ignores that file), "fail" (one sentence, status 1), "crash" (dies).
-With "intensity" it does not segment.
+With "intensity" it does not segment, with "no map" it makes no map.
+SEGSRGAN_STAND_IN_RECORD is a JSON object that is merged into the record.
 """
 
 import argparse
@@ -34,7 +35,7 @@ def main() -> None:
         predict_options.add_argument(f"--{name}", type=kind)
     for name in ("overlap", "threshold"):
         predict_options.add_argument(f"--{name}", type=float)
-    for name in ("--bias-correction", "--mixed-precision", "--no-mixed-precision", "--maps"):
+    for name in ("--bias-correction", "--mixed-precision", "--no-mixed-precision", "--maps", "--report"):
         predict_options.add_argument(name, action="store_true")
     commands.add_parser("train").add_argument("config", type=Path)
     # the shared options may follow the command, as in the real program
@@ -99,12 +100,31 @@ def write(options, sr, probability, labels) -> None:
     images = [(sr, "sr"), (probability, "cortex-probability"), (labels, "cortex")]
     for image, ending in images[:1] if MODE == "intensity" else images:
         sitk.WriteImage(image, str(options.output / f"{name}_{ending}.nii.gz"))
+    if options.maps and MODE != "no map":
+        sitk.WriteImage(consistency(options), str(options.output / f"{name}_consistency.nii.gz"))
+    if options.report:
+        (options.output / f"{name}_report.html").write_text(f"<html><h1>{name}</h1>Not a medical device</html>")
     record = {"device": "cpu (1 threads)", "model": {"name": options.model, "title": "Stand-in"}}
     record |= {"warnings": ["Only a stand-in."], "seconds": {"total": 1.5}, "options": {"spacing": options.spacing}}
     record |= {"classes": [] if MODE == "intensity" else ["cortex"]}
+    record |= json.loads(os.environ.get("SEGSRGAN_STAND_IN_RECORD", "{}"))
     (options.output / f"{name}_record.json").write_text(json.dumps(record))
     (options.output / f"{name}_qc.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     emit(done=True, files={})
+
+
+def consistency(options):
+    """Noise of one standard deviation, and two places where result and scan differ: too bright, too dark."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    scan = sitk.ReadImage(str(options.input))
+    values = np.random.default_rng(0).uniform(-1, 1, scan.GetSize()[::-1]).astype(np.float32)
+    values[2, 10, 8] = 11.0
+    values[-2, -9, -7] = -7.0
+    result = sitk.GetImageFromArray(values)
+    result.CopyInformation(scan)
+    return result
 
 
 def train(options) -> None:

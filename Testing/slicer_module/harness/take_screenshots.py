@@ -80,7 +80,7 @@ def _fourViews(slicer, panel, slices, path: Path) -> None:
     import views
 
     parameters = panel.logic.getParameterNode()
-    parameters.show3D = True
+    panel.ui.show3DButton.checked = True
     front = views.ThreeDView(size=VIEW).look("Left").pixels()
     pictures = [view.show(parameters.outputVolume).pixels() for view in slices.values()]
     _save(np.vstack([np.hstack([pictures[0], front]), np.hstack(pictures[1:])]), path)

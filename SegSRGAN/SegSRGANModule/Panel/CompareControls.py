@@ -1,0 +1,65 @@
+"""Scan against result in the slice views: layout, fade, flicker, fit. The views change only by these controls."""
+
+from __future__ import annotations
+
+import qt
+from slicer.i18n import tr as _
+
+from ..Scene import Brain, SliceViews
+
+_FLICKER_MILLISECONDS = 500
+
+
+class CompareControls:
+    def __init__(self, ui) -> None:
+        self.ui = ui
+        self._scan = self._result = self._mask = self._segmentation = None
+        self._isUpdating = self._flickerToScan = False
+        self._timer = qt.QTimer()
+        self._timer.setInterval(_FLICKER_MILLISECONDS)
+        self._timer.connect("timeout()", self._onFlicker)
+        ui.layoutSelector.addItems([_(text) for text in SliceViews.ARRANGEMENTS])
+        ui.layoutSelector.connect("activated(int)", self._onLayout)
+        ui.showResultButton.connect("clicked(bool)", lambda: SliceViews.showPair(self._scan, self._result))
+        ui.fitButton.connect("clicked(bool)", self._onFit)
+        ui.fadeSlider.connect("valueChanged(double)", self._onFade)
+        ui.flickerButton.connect("toggled(bool)", self._onFlickerToggled)
+
+    def show(self, scan, result, mask, segmentation) -> None:
+        """Follow a result; its views are left as they are."""
+        self._scan, self._result, self._mask, self._segmentation = scan, result, mask, segmentation
+        if result is None:
+            self.stop()
+            return
+        shown = SliceViews.fadeOf(result)
+        if shown is not None and not self.ui.flickerButton.checked:
+            self._isUpdating = True
+            self.ui.fadeSlider.value = shown
+            self._isUpdating = False
+
+    def stop(self) -> None:
+        """No flicker any more."""
+        self.ui.flickerButton.checked = False
+
+    def _onLayout(self, index: int) -> None:
+        SliceViews.arrange(SliceViews.ARRANGEMENTS[index], self._scan, self._result)
+
+    def _onFit(self) -> None:
+        SliceViews.fit(Brain.bounds(self._mask, self._segmentation, self._scan or self._result))
+
+    def _onFade(self, value: float) -> None:
+        if not self._isUpdating:
+            SliceViews.fade(value, self._result)
+
+    def _onFlickerToggled(self, isOn: bool) -> None:
+        if isOn and SliceViews.fadeOf(self._result) is None:
+            SliceViews.showPair(self._scan, self._result)  # nothing to flicker between otherwise
+        if isOn:
+            self._timer.start()
+        else:
+            self._timer.stop()
+            SliceViews.fade(self.ui.fadeSlider.value, self._result)
+
+    def _onFlicker(self) -> None:
+        self._flickerToScan = not self._flickerToScan
+        SliceViews.fade(0.0 if self._flickerToScan else 1.0, self._result)

@@ -1,0 +1,93 @@
+"""The record of a run in words and rows, for a reader. Nothing here touches the scene."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+_SIDES = (("R", "L"), ("A", "P"), ("S", "I"))  # positive, negative along each axis of RAS
+_WARNING = "\u26a0"
+
+
+def verdict(record: dict | None) -> str:
+    """The verdict with its reasons and the predicted Dice; says so where the run made none."""
+    found = (record or {}).get("verdict")
+    if not found:
+        return _("No verdict: this run was not judged. Look at the result yourself.")
+    lines = [_("Verdict: {word}").format(word=str(found.get("word", "?")).upper())]
+    lines += [f"\u2022 {reason}" for reason in found.get("reasons", [])]
+    if dice := _predictedDice(found.get("predicted_dice")):
+        lines.append(dice)
+    return "\n".join(lines)
+
+
+def summary(record: dict | None) -> str:
+    """Model, device and time in a line, then the warnings of the run."""
+    if not record:
+        return ""
+    model = record.get("model", {})
+    parts = [
+        _("Model: {name}").format(name=model.get("title") or model.get("name", "?")),
+        _("device: {name}").format(name=record.get("device", "?")),
+    ]
+    seconds = record.get("seconds", {}).get("total")
+    if seconds:
+        parts.append(_("{seconds:.0f} s").format(seconds=seconds))
+    return "\n".join([", ".join(parts), *(f"{_WARNING} {warning}" for warning in record.get("warnings", []))])
+
+
+def agreement(record: dict | None) -> str:
+    """How well the result, acquired again, agrees with the scan, and what the cortex is like."""
+    quality = (record or {}).get("quality", {})
+    consistency, cortex = quality.get("consistency"), quality.get("cortex")
+    lines = []
+    if consistency:
+        lines.append(_agreementLine(consistency))
+    if cortex and cortex.get("largest_component") is not None:
+        text = _("{pieces} pieces, the largest holds {share:.0%} of the volume; surface {surface:.0f} cm\u00b2.")
+        lines.append(
+            text.format(
+                pieces=cortex["components"], share=cortex["largest_component"], surface=cortex.get("surface_cm2", 0)
+            )
+        )
+    return "\n".join(lines) or _("This run measured no agreement.")
+
+
+def expected(record: dict | None, name: str) -> str:
+    """The expected volume of a class in mL, "low to high" or one number; "" where the run did not measure it."""
+    quality = (record or {}).get("quality", {})
+    if name != next(iter((record or {}).get("classes", ["cortex"])), None):
+        return ""  # only the first class is measured
+    if interval := quality.get("uncertainty", {}).get("volume_interval_ml"):
+        return _("{low:.1f} to {high:.1f}").format(low=interval[0], high=interval[1])
+    value = quality.get("cortex", {}).get("expected_volume_ml")
+    return "" if value is None else f"{value:.1f}"
+
+
+def position(ras: tuple[float, float, float]) -> str:
+    """For instance "12 mm R, 5 mm A, 30 mm S", as Slicer shows it."""
+    return ", ".join(f"{abs(p):.0f} mm {side[int(p < 0)]}" for p, side in zip(ras, _SIDES, strict=True))
+
+
+def _agreementLine(consistency: dict) -> str:
+    psnr = consistency.get("psnr")
+    level = _("exact") if psnr is None else _("PSNR {value:.1f} dB").format(value=psnr)
+    region = _("in the brain mask") if consistency.get("region") == "mask" else _("everywhere but air")
+    text = _("Agreement {level}, {region}; largest local difference {largest:.1f}, of a slice {slice:.1f} deviations.")
+    largest, ofSlice = consistency.get("z_max", 0.0), consistency.get("slice_z_max", 0.0)
+    return text.format(level=level, region=region, largest=largest, slice=ofSlice)
+
+
+def _predictedDice(dice: object) -> str:
+    """One number, or a number with an interval under one of the usual names."""
+    if isinstance(dice, (int, float)):
+        return _("Predicted Dice {value:.2f}").format(value=dice)
+    if not isinstance(dice, dict):
+        return ""
+    value = next((dice[key] for key in ("value", "estimate", "mean") if dice.get(key) is not None), None)
+    low, high = dice.get("interval") or (dice.get("low"), dice.get("high"))
+    if value is None:
+        return ""
+    text = _("Predicted Dice {value:.2f}").format(value=value)
+    if low is not None and high is not None:
+        text += _(" ({low:.2f} to {high:.2f})").format(low=low, high=high)
+    return text
