@@ -77,11 +77,13 @@ def volumes(config: TrainingConfig, model: Model) -> list[Subject]:
 
 def listed(path: Path, name: str, model: Model, size: int) -> None:
     """Write the model's entry in models.json, the default model first; the other entries stay as they are."""
-    entries = [entry for entry in json.loads(path.read_text(encoding="utf-8"))["models"] if entry["name"] != name]
+    earlier = {entry["name"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))["models"]}
+    entries = [entry for entry in earlier.values() if entry["name"] != name]
     card = model.card
     entry = {
         "name": name,
         "title": card.title,
+        "summary": earlier.get(name, {}).get("summary", ""),
         "description": card.description,
         "licence": card.licence,
         "training_data": card.training_data,

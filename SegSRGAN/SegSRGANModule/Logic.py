@@ -117,8 +117,7 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
     @staticmethod
     def resolved(settings: EnhanceSettings) -> EnhanceSettings:
         """The settings with the default model by its name, so that the record says which one it was."""
-        models = Models.listed()
-        return settings if settings.model or not models else replace(settings, model=models[0].key)
+        return settings if settings.model else replace(settings, model=Models.defaultKey())
 
     @staticmethod
     def _enhanceFile(path: Path, outputFolder, settings: EnhanceSettings, progress) -> None:

@@ -34,7 +34,7 @@ class SegSRGANTest(ScriptedLoadableModuleTest):
         self.assertEqual(SegSRGANLogic().getParameterNode().spacing, 0.75)
 
     def test_enhance(self):
-        models = [choice for choice in Models.listed() if choice.isInstalled]
+        models = [choice for choice in Models.choices() if choice.key and choice.isInstalled]
         if not Packages.isTorchInstalled() or not models:
             self.delayDisplay("Without PyTorch and a model nothing can be enhanced: skipped")
             return

@@ -88,10 +88,11 @@ slicer = application.boot()
 module, instance, widget = application.loadModule(stage / "SegSRGAN.py")
 import SegSRGANLib
 from SegSRGANModule import Models
+from SegSRGANLib.models import registry
 from SegSRGANModule.Jobs import ChildProcess
 assert pathlib.Path(SegSRGANLib.__file__).is_relative_to(stage), SegSRGANLib.__file__
-assert Models.modelsFolder() == stage / "SegSRGANLib" / "models" / "bundled", Models.modelsFolder()
-assert widget.ui.modelSelector.count == len(Models.listed()) > 0
+assert registry.models_folder() == stage / "SegSRGANLib" / "models" / "bundled", registry.models_folder()
+assert widget.ui.modelSelector.count == len(Models.choices()) > 1
 assert pathlib.Path(ChildProcess.command()[1]).is_relative_to(stage)
 assert not instance.parent.icon.isNull()
 print("works")

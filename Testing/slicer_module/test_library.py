@@ -104,26 +104,17 @@ def test_cancel_reaches_the_library(logic, models):  # noqa: F811
     assert ended[0].cancelled
 
 
-def test_the_list_of_models_is_the_library_s(models):
-    from SegSRGANLib.models import registry as weights
-
-    assert Models.userFolder() == weights.user_models_folder()
-    assert Models.modelsFolder() == weights.models_folder()
-    assert {choice.key for choice in Models.choices()} == {entry.name for entry in weights.list_models()}
-    installed = {choice.key for choice in Models.choices() if choice.isInstalled}
-    assert installed == {entry.name for entry in weights.list_models() if entry.installed}
-
-
 def test_the_default_model_is_the_library_s():
-    from SegSRGANLib.models import registry as weights
+    from SegSRGANLib.models.registry import DEFAULT_MODEL
 
-    assert Models.listed()[0].key == weights.DEFAULT_MODEL
+    assert Models.choices()[0].key == Models.defaultKey() == DEFAULT_MODEL
 
 
 def test_self_test_of_the_module(models, monkeypatch):
     """What the application runs from its Self Tests, with the tiny model."""
     tiny = [choice for choice in Models.choices() if choice.key == "tiny"]
-    monkeypatch.setattr(Models, "listed", lambda: tiny)
+    monkeypatch.setattr(Models, "choices", lambda: tiny)
+    monkeypatch.setattr(Models, "defaultKey", lambda: "tiny")
     slicer.selfTests["SegSRGAN"]()
     assert tiny and slicer.util.getNode("T2w enhanced")  # without a model it would have left the run out
 
@@ -155,4 +146,5 @@ def test_a_tiny_training_in_the_panel(panel, models, tmp_path):  # noqa: F811
     assert "Trained" in panel.ui.trainingStatusLabel.text, panel.ui.trainingStatusLabel.text
     assert "PSNR" in panel.ui.beforeAfterLabel.text
     panel.ui.useModelButton.click()
+    waitFor(lambda: panel.enhanceTab.run is None)
     assert parameters.model == "tiny-2"

@@ -54,6 +54,19 @@ def test_panel_opens_without_torch_and_says_so(panel, missing):  # noqa: F811
     assert panel.ui.applyButton.enabled
 
 
+def test_panel_opens_before_any_package_is_there(panel, standIn, monkeypatch):  # noqa: F811
+    """The list of models needs safetensors, which Apply offers to install: so Apply must not wait for the list."""
+    import SegSRGANLib.models
+
+    monkeypatch.delattr(SegSRGANLib.models, "registry")
+    monkeypatch.setitem(sys.modules, "SegSRGANLib.models.registry", None)
+    phantoms.node()
+    panel.enter()
+    panel.enhanceTab.refreshModels()
+    assert "once the Python packages are installed" in panel.ui.modelInfoLabel.text
+    assert panel.ui.applyButton.enabled
+
+
 def test_without_the_extension_apply_explains(panel, missing, monkeypatch):  # noqa: F811
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
     missing.add("torch")

@@ -1,7 +1,7 @@
 """The panel and its parameters: real MRML, real Qt, a stand-in child."""
 
 import json
-import pathlib
+import struct
 
 import pytest
 from harness.fixtures import (  # noqa: F401
@@ -11,12 +11,14 @@ from harness.fixtures import (  # noqa: F401
     panel,
     slicer,
     standIn,
+    waitFor,
     writeModelFile,
 )
 
 import phantoms  # isort: skip
 import qt  # isort: skip
-from SegSRGANModule import Models, Preflight  # isort: skip
+from SegSRGANModule import Preflight  # isort: skip
+from SegSRGANLib.models import registry  # isort: skip
 from SegSRGANModule.Scene import SliceViews  # isort: skip
 
 OTHER_VALUES = {
@@ -203,19 +205,24 @@ def test_a_saved_scene_brings_the_panel_back(panel, standIn, tmp_path):  # noqa:
     assert "Done" in ui.statusLabel.text
 
 
-def test_import_of_a_model(panel, tmp_path):  # noqa: F811
+def _import(panel, path):  # noqa: F811
+    panel.enhanceTab.importModel(path)
+    waitFor(lambda: panel.enhanceTab.run is None)
+
+
+def test_import_of_a_model(panel, standIn, tmp_path):  # noqa: F811
     ui, parameters = panel.ui, panel.logic.getParameterNode()
     assert ui.modelSelector.currentText == "Stand-in model"
     assert "CC0-1.0" in ui.modelInfoLabel.text
     writeModelFile(tmp_path / "Our hospital.safetensors", "Trained here")
-    panel.enhanceTab.importModel(tmp_path / "Our hospital.safetensors")
+    _import(panel, tmp_path / "Our hospital.safetensors")
     assert parameters.model == "Our-hospital"
     assert ui.modelSelector.currentText == "Trained here (Our-hospital)"
     ui.modelSelector.currentIndex = 0
     assert parameters.model == ""
     (tmp_path / "no.safetensors").write_bytes(b"GIF89a")
-    panel.enhanceTab.importModel(tmp_path / "no.safetensors")
-    assert "not a SegSRGAN model" in ui.statusLabel.text
+    _import(panel, tmp_path / "no.safetensors")
+    assert "not a model file of this software" in ui.statusLabel.text
 
 
 def test_a_model_that_is_gone_or_not_downloaded_keeps_apply_off(panel, models):  # noqa: F811
@@ -287,22 +294,47 @@ def test_a_damaged_model_file_does_not_keep_the_panel_from_opening(panel, models
     listed = json.loads((models / "models.json").read_text())
     listed["models"].append({"name": "far", "title": "Far away", "url": "http://127.0.0.1:9/x", "size": 5_000_000})
     (models / "models.json").write_text(json.dumps(listed))
-    Models.userFolder().mkdir(parents=True)
-    (Models.userFolder() / "far.safetensors").write_bytes(b"half of it")
+    folder = registry.user_models_folder()
+    folder.mkdir(parents=True)
+    (folder / "far.safetensors").write_bytes(b"half of it")
     panel.enhanceTab.refreshModels(select="far")
-    assert "not a SegSRGAN model" in panel.ui.modelInfoLabel.text
+    assert "is damaged" in panel.ui.modelInfoLabel.text
+    assert "cannot be used" in panel.ui.applyButton.toolTip or not panel.ui.applyButton.enabled
 
 
-def test_an_import_that_breaks_off_adds_no_model(panel, tmp_path, monkeypatch):  # noqa: F811
-    def copyHalf(source, target):
-        pathlib.Path(target).write_bytes(pathlib.Path(source).read_bytes()[:20])
-        raise OSError("no space left")
+def test_one_bad_file_of_the_users_is_listed_as_unusable_and_the_others_work(panel):  # noqa: F811
+    """Truncated, foreign, and with a number that no machine holds."""
+    phantoms.node()
+    panel.enter()
+    folder = registry.user_models_folder()
+    folder.mkdir(parents=True)
+    writeModelFile(folder / "good.safetensors", "Good")
+    whole = (folder / "good.safetensors").read_bytes()
+    (folder / "truncated.safetensors").write_bytes(whole[:-20])
+    (folder / "foreign.safetensors").write_bytes(b"\x89PNG")
+    huge = whole.replace(b"[0.4, 1.2]", b"[0.4, 1" + b"0" * 400 + b"]")
+    header = huge[8:]
+    (folder / "huge.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    panel.enhanceTab.refreshModels()
+    titles = [panel.ui.modelSelector.itemText(index) for index in range(panel.ui.modelSelector.count)]
+    assert titles[0] == "Stand-in model" and "Good (good)" in titles
+    for name in ("truncated", "foreign", "huge"):
+        assert f"Cannot be used ({name})" in titles
+        panel.logic.getParameterNode().model = name
+        assert not panel.ui.applyButton.enabled and name in panel.ui.warningLabel.text
+    panel.logic.getParameterNode().model = "good"
+    assert panel.ui.applyButton.enabled
 
-    monkeypatch.setattr(Models.shutil, "copyfile", copyHalf)
-    writeModelFile(tmp_path / "ours.safetensors", "Ours")
-    panel.enhanceTab.importModel(tmp_path / "ours.safetensors")
-    assert "no space left" in panel.ui.statusLabel.text
-    assert not list(Models.userFolder().iterdir())
+
+def test_a_model_is_told_in_two_sentences_with_its_whole_licence(panel, monkeypatch):  # noqa: F811
+    monkeypatch.undo()
+    from SegSRGANModule import Models
+
+    for choice in Models.choices():
+        text = choice.text()
+        assert choice.licence.rstrip(".") in text
+        assert len(choice.summary) < 160 and 1 <= choice.summary.count(". ") + 1 <= 2
+        assert text.count("\n") <= 2
 
 
 def test_without_any_model_apply_says_so(panel, models):  # noqa: F811

@@ -180,9 +180,10 @@ def test_a_lost_model_to_start_from_is_said(panel, ready):  # noqa: F811
     assert ready.baseModel == "" and panel.ui.startTrainingButton.enabled
 
 
-def test_an_imported_model_can_be_fine_tuned(panel, tmp_path):  # noqa: F811
+def test_an_imported_model_can_be_fine_tuned(panel, standIn, tmp_path):  # noqa: F811
     writeModelFile(tmp_path / "theirs.safetensors", "Theirs")
     panel.enhanceTab.importModel(tmp_path / "theirs.safetensors")
+    waitFor(lambda: panel.enhanceTab.run is None)
     selector = panel.ui.baseModelSelector
     assert "Theirs (theirs)" in [selector.itemText(index) for index in range(selector.count)]
 
@@ -206,6 +207,7 @@ def test_the_new_model_appears_in_the_selector(panel, ready, standIn):  # noqa: 
     writeModelFile(TrainingJob.outputFolder(ready) / "model.safetensors", "Our hospital")
     _trained(panel, ui.resumeTrainingButton)
     ui.useModelButton.click()
+    waitFor(lambda: panel.enhanceTab.run is None)
     assert ready.model == "ours"
     assert ui.modelSelector.currentText == "Our hospital (ours)"
     titles = [ui.baseModelSelector.itemText(index) for index in range(ui.baseModelSelector.count)]
@@ -214,6 +216,7 @@ def test_the_new_model_appears_in_the_selector(panel, ready, standIn):  # noqa: 
     _trained(panel, ui.resumeTrainingButton)
     for _time in (1, 2):  # the first one stays, and the same one is not added twice
         ui.useModelButton.click()
+        waitFor(lambda: panel.enhanceTab.run is None)
         assert ready.model == "ours-2"
         assert ui.modelSelector.currentText == "Longer (ours-2)"
 

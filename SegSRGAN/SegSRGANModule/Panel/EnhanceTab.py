@@ -77,8 +77,8 @@ class EnhanceTab:
         self.ui.applyButton.toolTip = problem or _("Enhance the volume and segment its cortex")
         self.ui.cancelButton.enabled = running
         choice = self._choice()
-        self.ui.modelSelector.toolTip = choice.title if choice else ""
-        self.ui.modelInfoLabel.text = choice.details() if choice else ""
+        self.ui.modelSelector.toolTip = "\n\n".join([choice.title, choice.details]) if choice else ""
+        self.ui.modelInfoLabel.text = choice.text() if choice else ""
         self.ui.downloadModelButton.visible = bool(choice and not choice.isInstalled)
         self.ui.downloadModelButton.enabled = not running
 
@@ -92,7 +92,7 @@ class EnhanceTab:
         """Read the list of models again; `select` is the key of the one to choose."""
         selected = select if select is not None else self._parameters.model if self._parameters else ""
         self._choices = Models.choices()
-        self._defaultKey = next((choice.key for choice in Models.listed()), "")
+        self._defaultKey = Models.defaultKey()
         self.ui.modelSelector.blockSignals(True)
         self.ui.modelSelector.clear()
         self.ui.modelSelector.addItems([choice.title for choice in self._choices])
@@ -103,22 +103,17 @@ class EnhanceTab:
         self.update()
         self.onModels()
 
-    def importModel(self, path: Path) -> None:
-        """Add a model file to the list and choose it; a file that is no model is refused in the panel.
+    def importModel(self, path: Path, name: str | None = None) -> None:
+        """Add a model file to the list and choose it: `segsrgan models import`, which refuses what is no model.
 
-        Weight files of the original project are converted, which takes the library; our own are only copied.
+        Weight files of the original project are converted, which takes another package.
         """
-        if path.suffix == ".safetensors":
-            try:
-                name = Models.addFile(path)
-            except (OSError, ValueError) as error:
-                self._display.failed(error)
-            else:
-                self._display.idle()
-                self.refreshModels(select=name)
-        else:
-            arguments = ["models", "import", str(path)]
-            self._launch(lambda: self._command(arguments, stopsOnRequest=False), Packages.FOR_IMPORT)
+        if name and Models.isAdded(name, path):
+            self.refreshModels(select=name)
+            return
+        arguments = ["models", "import", str(path), *(["--name", name] if name else [])]
+        packages = None if path.suffix == ".safetensors" else Packages.FOR_IMPORT
+        self._launch(lambda: self._command(arguments, stopsOnRequest=False), packages)
 
     def _choice(self) -> Models.ModelChoice | None:
         index = self.ui.modelSelector.currentIndex
@@ -165,6 +160,8 @@ class EnhanceTab:
         choice = self._choice()
         if choice is None:
             return _("No model is installed; press Import to add one.")
+        if choice.problem:
+            return _("The model {name} cannot be used; choose another.").format(name=choice.key)
         if not choice.isInstalled:
             return _("This model is not on this computer yet; press Download to fetch it.")
         return ""
@@ -201,6 +198,8 @@ class EnhanceTab:
         """Start a run; whatever keeps it from starting is said in the panel."""
         try:
             Packages.ensure(packages)
+            if self._choices and not self._choices[0].key:
+                self.refreshModels()  # they can be read from now on
             self._display.started()
             self.run = start()
         except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import ctk
 import qt
@@ -21,9 +22,9 @@ _LABEL_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 
 
 class TrainingTab:
-    """onNewModel: called with the name of a model that was trained and chosen for use."""
+    """onNewModel: called with the file of a model that was trained and chosen for use, and a name for it."""
 
-    def __init__(self, ui, onNewModel: Callable[[str], None]) -> None:
+    def __init__(self, ui, onNewModel: Callable[[Path, str], None]) -> None:
         self.ui, self._onNewModel = ui, onNewModel
         self.run = None
         self._parameters = None
@@ -108,7 +109,8 @@ class TrainingTab:
 
     def refreshModels(self) -> None:
         """Read the list of models again."""
-        self._models = [choice for choice in Models.choices() if choice.isInstalled]
+        usable = (choice for choice in Models.choices() if choice.key)
+        self._models = [choice for choice in usable if choice.isInstalled and not choice.problem]
         self.ui.baseModelSelector.blockSignals(True)
         self.ui.baseModelSelector.clear()
         self.ui.baseModelSelector.addItems([_("Random weights"), *(choice.title for choice in self._models)])
@@ -238,13 +240,7 @@ class TrainingTab:
         A model of that name stays: after Resume the new one is NAME-2.
         """
         path = self._folder / "model.safetensors"
-        try:
-            name = Models.addFile(path, Models.freeName(self._folder.name, path))
-        except (OSError, ValueError) as error:
-            self._message = str(error)
-            self.update()
-            return
-        self._onNewModel(name)
+        self._onNewModel(path, Models.freeName(self._folder.name, path))
 
 
 def _pathLink(name: str, edit) -> Link:

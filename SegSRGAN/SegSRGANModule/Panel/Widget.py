@@ -36,7 +36,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic, self.questions = SegSRGANLogic(), Questions()
         self.enhanceTab = EnhanceTab(self.ui, self.logic, self.questions)
         self.qualityTab = QualityTab(self.ui)
-        self.trainingTab = TrainingTab(self.ui, onNewModel=self.enhanceTab.refreshModels)
+        self.trainingTab = TrainingTab(self.ui, onNewModel=self.enhanceTab.importModel)
         self.enhanceTab.onResults = self._onResults
         self.enhanceTab.onModels = self.trainingTab.refreshModels
         self.tabs = [self.enhanceTab, self.qualityTab, self.trainingTab]

@@ -91,15 +91,15 @@ def logic(models):
 @pytest.fixture
 def models(monkeypatch, tmp_path):
     """A model list with one tiny file whose header is right: enough for the panel."""
-    from SegSRGANModule import Models
-
     _loaded()
+    from SegSRGANLib.models import registry
+
     folder = tmp_path / "models"
     folder.mkdir()
     entry = {"name": "stand-in", "title": "Stand-in model", "description": "For tests.", "licence": "CC0-1.0"}
     (folder / "models.json").write_text(json.dumps({"models": [{**entry, "file": "stand-in.safetensors"}]}))
     writeModelFile(folder / "stand-in.safetensors", "Stand-in model")
-    monkeypatch.setattr(Models, "modelsFolder", lambda: folder)
+    monkeypatch.setattr(registry, "models_folder", lambda: folder)
     return folder
 
 
@@ -131,7 +131,7 @@ def sliceViews():
 
 def writeModelFile(path: Path, title: str) -> None:
     """A safetensors file without tensors, with a SegSRGAN card."""
-    card = {"title": title, "description": "For tests.", "licence": "CC0-1.0"}
+    card = {"title": title, "description": "For tests.", "licence": "CC0-1.0", "normalization": {}}
     card |= {"training_spacing": [0.4, 1.2], "training_slices": [1.0, 6.0]}
     metadata = {"__metadata__": {"segsrgan": json.dumps({"architecture": "generator", "config": {}, "card": card})}}
     header = json.dumps(metadata).encode()

@@ -26,7 +26,7 @@ def emit(**values) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--progress", required=True)
-    parser.add_argument("--cancel-file", type=Path, required=True)
+    parser.add_argument("--cancel-file", type=Path)
     commands = parser.add_subparsers(dest="command", required=True)
     predict_options = commands.add_parser("predict")
     predict_options.add_argument("input", type=Path)
@@ -37,16 +37,19 @@ def main() -> None:
         predict_options.add_argument(f"--{name}", type=float)
     for name in ("--bias-correction", "--mixed-precision", "--no-mixed-precision", "--maps", "--report"):
         predict_options.add_argument(name, action="store_true")
+    models = commands.add_parser("models").add_subparsers(dest="action", required=True).add_parser("import")
+    models.add_argument("file", type=Path)
+    models.add_argument("--name")
     commands.add_parser("train").add_argument("config", type=Path)
     # the shared options may follow the command, as in the real program
     shared, rest = [], sys.argv[1:]
-    for name in ("--progress", "--cancel-file"):
+    for name in filter(rest.__contains__, ("--progress", "--cancel-file")):
         at = rest.index(name)
         shared += rest[at : at + 2]
         del rest[at : at + 2]
     options = parser.parse_args(shared + rest)
     emit(pid=os.getpid())
-    {"predict": predict, "train": train}[options.command](options)
+    {"predict": predict, "train": train, "models": import_model}[options.command](options)
 
 
 def step(options, fraction: float, message: str) -> None:
@@ -125,6 +128,18 @@ def consistency(options):
     result = sitk.GetImageFromArray(values)
     result.CopyInformation(scan)
     return result
+
+
+def import_model(options) -> None:
+    """Copy a file that looks like a model into the user's folder."""
+    if b"segsrgan" not in options.file.read_bytes()[:200]:
+        sys.stderr.write(f"Error: {options.file.name} is not a model file of this software.\n")
+        sys.exit(1)
+    name = options.name or options.file.stem.replace(" ", "-")
+    target = Path(os.environ["SEGSRGAN_HOME"]) / "models" / f"{name}.safetensors"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(options.file.read_bytes())
+    emit(done=True, name=name, files={"model": str(target)})
 
 
 def train(options) -> None:
