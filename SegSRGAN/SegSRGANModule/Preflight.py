@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import qt
 from slicer.i18n import tr as _
 
-from .Models import ModelChoice
+from .Models import ModelChoice, defaultKey
+from .Scene import Brain, Inputs
+from .Scene.VolumeNodes import gridOf
 from .Settings import EnhanceSettings
 
-# Seconds for a million voxels of the result, until a run on this machine was timed.
+# Seconds for a million voxels, until a run on this machine was timed: of the network, and of all the rest.
 _ASSUMED_SECONDS = {"cpu": 20.0, "gpu": 0.5}
+_ASSUMED_OTHER = 2.0
+_OTHER_SETTING = "SegSRGAN/OtherSecondsPerMegavoxel"
 _LARGE = 400e6  # voxels of the result; about 8 GB of memory in the run
 
 
@@ -23,7 +28,7 @@ class Preflight:
     warnings: list[str]
 
 
-def describe(volumeNode, settings: EnhanceSettings, model: ModelChoice | None) -> Preflight:
+def describe(volumeNode, settings: EnhanceSettings, model: ModelChoice | None, mask=None) -> Preflight:
     """Look at the volume and the settings; nothing is read but the geometry and the range of values.
 
     Raises:
@@ -32,29 +37,87 @@ def describe(volumeNode, settings: EnhanceSettings, model: ModelChoice | None) -
     from SegSRGANLib.data.grid import output_grid
     from SegSRGANLib.quality import preflight
 
-    grid = _gridOf(volumeNode)
+    Inputs.check(volumeNode, mask)
+    grid = gridOf(volumeNode)
     output = output_grid(grid, settings.spacing)
     voxels = output.size[0] * output.size[1] * output.size[2]
-    line = f"{preflight.describe(grid, output)}, {_duration(voxels, settings.device)}"
+    line = f"{preflight.describe(grid, output)}, {_duration(workOf(volumeNode, settings, mask))}"
     warnings = []
     if model and model.trainingSpacing and model.trainingSlices:
         warnings += preflight.warnings_for(grid, output, model.trainingSpacing, model.trainingSlices)
-    warnings += preflight.contrast_warnings(volumeNode.GetName(), *volumeNode.GetImageData().GetScalarRange())
+    warnings += preflight.contrast_warnings(volumeNode.GetName(), *_range(volumeNode))
     return Preflight(line, warnings + _sceneWarnings(volumeNode, voxels))
 
 
-def remember(voxels: int, seconds: float, device: str) -> None:
-    """Note how long a run took, so that the next estimate is this machine's own."""
-    qt.QSettings().setValue(_settingOf(device), seconds / (voxels / 1e6))
+@dataclass(frozen=True)
+class Work:
+    """What a run has to do: voxels of the result, and those that the network sees; with which model and device."""
+
+    voxels: int
+    seen: int
+    model: str
+    device: str
 
 
-def _duration(voxels: int, device: str) -> str:
-    name = "cpu" if device == "cpu" or (device == "auto" and not _isGpuKnown()) else "gpu"
-    rate = qt.QSettings().value(_settingOf(name))
-    seconds = voxels / 1e6 * float(rate if rate is not None else _ASSUMED_SECONDS[name])
-    text = words(seconds)
-    place = _("on this CPU") if name == "cpu" else _("on the GPU")
-    return _("about {time} {place}").format(time=text, place=place)
+def workOf(volumeNode, settings: EnhanceSettings, mask=None) -> Work:
+    """The work of a run; with a mask the network sees only the box around it."""
+    from SegSRGANLib.data.grid import output_grid
+
+    output = output_grid(gridOf(volumeNode), settings.spacing)
+    voxels = math.prod(output.size)
+    seen = voxels
+    if mask is not None:
+        low, high = Brain.bounds(mask, None, volumeNode)[::2], Brain.bounds(mask, None, volumeNode)[1::2]
+        box = math.prod((b - a) / settings.spacing for a, b in zip(low, high, strict=True))
+        seen = min(voxels, round(box))
+    return Work(voxels, seen, settings.model or defaultKey(), settings.device)
+
+
+def remember(work: Work, record: dict, wall: float) -> None:
+    """Note how long a run took (wall: seconds), so that the next estimate is that of this machine and model."""
+    device = str(record.get("device", "cpu"))
+    network = float(record.get("seconds", {}).get("prediction", 0.0))
+    settings = qt.QSettings()
+    settings.setValue(_networkSetting(device, work.model), network / max(work.seen / 1e6, 1e-3))
+    settings.setValue(_OTHER_SETTING, max(0.0, wall - network) / max(work.voxels / 1e6, 1e-3))
+
+
+def seconds(work: Work) -> float:
+    """How long a run will take, from earlier ones on this machine; else from assumed speeds."""
+    name = _deviceName(work.device)
+    network = _setting(_networkSetting(name, work.model), _ASSUMED_SECONDS[name])
+    other = _setting(_OTHER_SETTING, _ASSUMED_OTHER)
+    return network * work.seen / 1e6 + other * work.voxels / 1e6
+
+
+def _duration(work: Work) -> str:
+    place = _("on this CPU") if _deviceName(work.device) == "cpu" else _("on the GPU")
+    return _("about {time} {place}").format(time=words(seconds(work)), place=place)
+
+
+def _deviceName(device: str) -> str:
+    return "cpu" if device == "cpu" or (device == "auto" and not _isGpuKnown()) else "gpu"
+
+
+def _setting(name: str, default: float) -> float:
+    value = qt.QSettings().value(name)
+    return default if value is None else float(value)
+
+
+def _networkSetting(device: str, model: str) -> str:
+    """`device` is "cpu", "gpu", or what the record of a run says, such as "cpu (2 threads)"."""
+    return f"SegSRGAN/NetworkSecondsPerMegavoxel/{'cpu' if device.startswith('cpu') else 'gpu'}/{model}"
+
+
+def _isGpuKnown() -> bool:
+    """Whether a run on this machine used a GPU; asking PyTorch would load it into Slicer."""
+    settings = qt.QSettings()
+    return any(key.startswith("SegSRGAN/NetworkSecondsPerMegavoxel/gpu") for key in settings.allKeys())
+
+
+def _range(volumeNode) -> tuple[float, float]:
+    values = Inputs.valuesOf(volumeNode)
+    return values.low, values.high
 
 
 def words(seconds: float) -> str:
@@ -66,42 +129,13 @@ def words(seconds: float) -> str:
     return _("{number:.1f} h").format(number=seconds / 3600)
 
 
-def _settingOf(device: str) -> str:
-    """`device` is "cpu", "gpu", or what the record of a run says, such as "cpu (2 threads)"."""
-    return f"SegSRGAN/SecondsPerMegavoxel/{'cpu' if device.startswith('cpu') else 'gpu'}"
-
-
-def _isGpuKnown() -> bool:
-    """Whether a run on this machine used a GPU; asking PyTorch would load it into Slicer."""
-    return qt.QSettings().value(_settingOf("gpu")) is not None
-
-
-def _gridOf(volumeNode):
-    """The library's grid of a node, from its matrix alone."""
-    import numpy as np
-    import slicer
-    import vtk
-
-    from SegSRGANLib.data.grid import Grid
-
-    if volumeNode.GetImageData() is None:
-        raise ValueError(_("{name} has no voxels; load it again.").format(name=volumeNode.GetName()))
-    size = volumeNode.GetImageData().GetDimensions()
-    if min(size) < 2:
-        raise ValueError(_("{name} is a single slice; a volume is needed.").format(name=volumeNode.GetName()))
-    matrix = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASMatrix(matrix)
-    ijkToRas = slicer.util.arrayFromVTKMatrix(matrix)
-    spacing = np.linalg.norm(ijkToRas[:3, :3], axis=0)
-    direction = tuple(map(float, (ijkToRas[:3, :3] / spacing).ravel()))
-    return Grid(size, tuple(map(float, spacing)), tuple(map(float, ijkToRas[:3, 3])), direction)
-
-
 def _sceneWarnings(volumeNode, voxels: int) -> list[str]:
     warnings = []
     if transform := volumeNode.GetParentTransformNode():
         text = _("The volume is under the transform {name}; the result will be placed under it too.")
         warnings.append(text.format(name=transform.GetName()))
+    if sequence := Inputs.sequenceWarning(volumeNode):
+        warnings.append(sequence)
     if voxels > _LARGE:
         warnings.append(_("The result is very large; choose a coarser output spacing or crop the volume."))
     return warnings

@@ -101,4 +101,4 @@ def _coarsest(grid: Grid) -> int:
 
 
 def _times(values: Sequence[float]) -> str:
-    return " x ".join(f"{value:.3g}" for value in values)
+    return " x ".join(f"{value:.3g}" if value < 1000 else f"{value:.0f}" for value in values)

@@ -64,9 +64,12 @@ def test_the_options_reach_the_child(panel, standIn, monkeypatch):  # noqa: F811
 
     seen = []
     real = EnhanceJob.ChildProcess
-    monkeypatch.setattr(
-        EnhanceJob, "ChildProcess", lambda arguments, *rest: seen.append(arguments) or real(arguments, *rest)
-    )
+
+    def noted(arguments, *rest, **named):
+        seen.append(arguments)
+        return real(arguments, *rest, **named)
+
+    monkeypatch.setattr(EnhanceJob, "ChildProcess", noted)
     phantoms.node()
     panel.enter()
     parameters = panel.logic.getParameterNode()
@@ -105,6 +108,32 @@ def test_progress_and_remaining_time_are_shown(panel, standIn):  # noqa: F811
     assert not slicer.util.getNodes("*enhanced*")
     assert ui.applyButton.enabled
     panel.parent.hide()
+
+
+def test_the_bar_moves_and_the_time_left_is_no_promise(panel, monkeypatch):  # noqa: F811
+    """The child said 2 %, then nothing for a minute, then 95 % with "2 s left", and took another 49 s."""
+    from SegSRGANModule.Panel import RunDisplay
+
+    now = [100.0]
+    monkeypatch.setattr(RunDisplay.time, "monotonic", lambda: now[0])
+    display, bar = panel.enhanceTab._display, panel.ui.progressBar
+    display.started(expected=100.0)
+    display.progress({"fraction": 0.02, "message": "Interpolating", "remaining": None})
+    seen = []
+    for _step in range(6):
+        now[0] += 10.0
+        display._tick()
+        seen.append((bar.value, bar.format))
+    assert [value for value, _text in seen] == [100, 200, 300, 400, 500, 600]
+    assert seen[0][1] == "%p%, about 90 s left" and seen[-1][1] == "%p%, about 40 s left"
+    display.progress({"fraction": 0.5, "message": "Predicting", "remaining": 25.0})
+    assert bar.value == 600 and "about 25 s left" in bar.format  # the child knows better, and the bar never goes back
+    display.progress({"fraction": 0.95, "message": "Measuring", "remaining": 2.0})
+    assert bar.value == 950 and "about 40 s left" in bar.format
+    now[0] += 49.0
+    display._tick()
+    assert bar.format == "%p%, finishing"
+    display.idle()
 
 
 def test_an_error_is_one_sentence_with_details_on_demand(panel, standIn):  # noqa: F811

@@ -9,7 +9,7 @@ import pytest
 from harness.fixtures import HARNESS, cleanScene, logic, models, slicer, standIn, waitFor  # noqa: F401
 
 import phantoms  # isort: skip
-from SegSRGANModule.Jobs import ChildProcess  # isort: skip
+from SegSRGANModule.Jobs import ChildProcess, EnhanceJob  # isort: skip
 from SegSRGANModule.Jobs.ChildProcess import Outcome  # isort: skip
 from SegSRGANModule.Scene.ResultNodes import Nodes  # isort: skip
 from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
@@ -75,13 +75,13 @@ def test_cancel_stops_within_a_step(logic, standIn):  # noqa: F811
     start = time.monotonic()
     run.cancel()
     run.wait()
-    assert time.monotonic() - start < 5  # left alone it takes eight
+    assert time.monotonic() - start < 2.5  # left alone it takes eight
     assert ended[0][0].cancelled and ended[0][1] is None
     assert not slicer.util.getNodes("*enhanced*")
 
 
 def test_a_child_that_ignores_cancel_is_ended(logic, standIn, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(ChildProcess, "_GRACE_MILLISECONDS", 200)
+    monkeypatch.setattr(EnhanceJob, "_GRACE", 200)
     standIn("stubborn")
     run = logic.enhance(phantoms.node(), completed=lambda outcome, nodes: None)
     waitFor(lambda: run._pid is not None)

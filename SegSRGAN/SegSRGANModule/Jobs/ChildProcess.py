@@ -22,7 +22,6 @@ import qt
 import slicer
 
 CANCELLED_STATUS = 3
-_GRACE_MILLISECONDS = 10_000  # between the request to stop and the end of the child's patience
 _LAUNCHER = Path(__file__).with_name("ChildLauncher.py")
 PHANTOM = Path(__file__).with_name("PhantomChild.py")
 
@@ -45,6 +44,7 @@ class ChildProcess:
     onProgress: called with each JSON object that the child prints.
     onCompleted: called once with the `Outcome`, in the GUI thread.
     stopsOnRequest: whether the command knows `--cancel-file`; a short one that does not is ended at once on cancel.
+    graceMilliseconds: from the request to stop to the end of the child, when it does not stop by itself.
     script: what the child runs; the command line of the library, or `PHANTOM`.
     """
 
@@ -52,6 +52,7 @@ class ChildProcess:
     onCompleted: Callable[[Outcome], None]
     onProgress: Callable[[dict], None] = lambda message: None
     stopsOnRequest: bool = True
+    graceMilliseconds: int = 60_000
     script: Path = _LAUNCHER
     isRunning: bool = False
     _lines: list[str] = field(default_factory=list)
@@ -86,7 +87,7 @@ class ChildProcess:
         if self.isRunning and not self._cancelRequested:
             self._cancelRequested = True
             self._cancelFile.touch()
-            qt.QTimer.singleShot(_GRACE_MILLISECONDS if self.stopsOnRequest else 0, self.kill)
+            qt.QTimer.singleShot(self.graceMilliseconds if self.stopsOnRequest else 0, self.kill)
 
     def kill(self) -> None:
         """End the child at once: the computing process itself first, then the launcher that Slicer knows."""

@@ -6,6 +6,7 @@ import logging
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,13 @@ import slicer
 from slicer.i18n import tr as _
 
 from .. import Preflight
-from ..Scene import Ownership, ResultNodes, SegmentEdits
+from ..Scene import Inputs, Ownership, ResultNodes, SegmentEdits
 from ..Scene.ResultNodes import InputTraits, Nodes, ResultFiles
 from ..Scene.VolumeNodes import writeMask, writeVolume
 from ..Settings import EnhanceSettings
 from .ChildProcess import ChildProcess, Outcome
+
+_GRACE = 2000  # ms between Cancel and the end of the child; its folder is thrown away as a whole
 
 
 class EnhanceJob:
@@ -49,7 +52,9 @@ class EnhanceJob:
         """
         if volumeNode is None:
             raise ValueError(_("Select a volume."))
+        Inputs.check(volumeNode, mask)
         checkOutputs(volumeNode, self._outputs)
+        self._work, self._started = Preflight.workOf(volumeNode, settings, mask), time.monotonic()
         edited = SegmentEdits.editedSegments(self._outputs.segmentation)
         if edited and not self._replacesEdits:
             raise ValueError(describeEdits(self._outputs.segmentation, edited))
@@ -59,7 +64,9 @@ class EnhanceJob:
         self._files = ResultFiles(folder, re.sub(r"[^\w-]+", "_", self._traits.name) or "volume")
         try:
             arguments = self._writeInputs(volumeNode, mask)
-            self._process = ChildProcess([*arguments, *settings.arguments()], self._finish, self._progress).start()
+            arguments += settings.arguments()
+            child = ChildProcess(arguments, self._finish, self._progress, graceMilliseconds=_GRACE)
+            self._process = child.start()
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -113,11 +120,7 @@ class EnhanceJob:
 
     def _learnSpeed(self) -> None:
         """Better estimates from now on."""
-        record = self._files.record
-        seconds = record.get("seconds", {}).get("total")
-        if seconds:
-            size = self.nodes.volume.GetImageData().GetDimensions()
-            Preflight.remember(size[0] * size[1] * size[2], float(seconds), str(record.get("device", "cpu")))
+        Preflight.remember(self._work, self._files.record, time.monotonic() - self._started)
 
 
 def checkOutputs(volumeNode, outputs: Nodes) -> None:

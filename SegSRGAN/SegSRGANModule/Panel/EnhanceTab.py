@@ -26,10 +26,11 @@ _MASK_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 class EnhanceTab:
     """onResults: called after results were loaded. onModels: called after the list of models was read again."""
 
-    def __init__(self, ui, logic, questions: Questions) -> None:
+    def __init__(
+        self, ui, logic, questions: Questions, onResults: Callable[[], None], onModels: Callable[[], None]
+    ) -> None:
         self.ui, self.logic, self._questions = ui, logic, questions
-        self.onResults: Callable[[], None] = lambda: None
-        self.onModels: Callable[[], None] = lambda: None
+        self._onResults, self._onModels = onResults, onModels
         self.run = None
         self._source = None  # the scan of the run
         self._parameters = None
@@ -101,7 +102,7 @@ class EnhanceTab:
         if select is not None and self._parameters:
             self._parameters.model = select
         self.update()
-        self.onModels()
+        self._onModels()
 
     def importModel(self, path: Path, name: str | None = None) -> None:
         """Add a model file to the list and choose it: `segsrgan models import`, which refuses what is no model.
@@ -137,10 +138,10 @@ class EnhanceTab:
             problem = self._problem(volume)
             try:
                 settings = EnhanceSettings.fromParameters(self._parameters)
-                preflight = Preflight.describe(volume, settings, self._choice())
+                preflight = Preflight.describe(volume, settings, self._choice(), self._parameters.brainMask)
                 line, warnings = preflight.line, preflight.warnings
             except ValueError as error:
-                problem = problem or str(error)
+                problem = str(error)  # what is wrong with the volume comes first
         if not Packages.isTorchInstalled():
             warnings = [*warnings, _("PyTorch is not installed yet; Apply offers to install it.")]
         self.ui.preflightLabel.text = line
@@ -194,13 +195,13 @@ class EnhanceTab:
 
         return ChildProcess(arguments, onCompleted, onProgress, stopsOnRequest).start()
 
-    def _launch(self, start: Callable, packages: dict[str, str] | None = None) -> None:
-        """Start a run; whatever keeps it from starting is said in the panel."""
+    def _launch(self, start: Callable, packages: dict[str, str] | None = None, expected: float | None = None) -> None:
+        """Start a run of `expected` seconds; whatever keeps it from starting is said in the panel."""
         try:
             Packages.ensure(packages)
             if self._choices and not self._choices[0].key:
                 self.refreshModels()  # they can be read from now on
-            self._display.started()
+            self._display.started(expected)
             self.run = start()
         except Exception as error:
             logging.exception("SegSRGAN could not start")
@@ -216,7 +217,8 @@ class EnhanceTab:
         self._source = parameters.inputVolume
         job = EnhanceJob(outputs, outputs.probability is not None, True, self._onCompleted, self._display.progress)
         settings = self.logic.resolved(EnhanceSettings.fromParameters(parameters))
-        self._launch(lambda: job.start(parameters.inputVolume, settings, parameters.brainMask))
+        expected = Preflight.seconds(Preflight.workOf(parameters.inputVolume, settings, parameters.brainMask))
+        self._launch(lambda: job.start(parameters.inputVolume, settings, parameters.brainMask), expected=expected)
 
     def _onCancel(self) -> None:
         self._display.stopping()
@@ -244,7 +246,7 @@ class EnhanceTab:
             if parameters.inputVolume is source:
                 setattr(parameters, name, node)
         if parameters.inputVolume is source:
-            self.onResults()
+            self._onResults()
 
     def _outputs(self) -> Nodes:
         parameters = self._parameters

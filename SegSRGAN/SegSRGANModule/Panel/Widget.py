@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import qt
 import slicer
 import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
@@ -21,7 +22,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = None
+        self.logic = self.trainingTab = self._input = None
         self.tabs = []
         self._parameterNode = None
         self._guiTag = None
@@ -34,17 +35,18 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic, self.questions = SegSRGANLogic(), Questions()
-        self.enhanceTab = EnhanceTab(self.ui, self.logic, self.questions)
         self.qualityTab = QualityTab(self.ui)
+        self.enhanceTab = EnhanceTab(
+            self.ui, self.logic, self.questions, onResults=self.qualityTab.showResult, onModels=self._onModels
+        )
         self.trainingTab = TrainingTab(self.ui, onNewModel=self.enhanceTab.importModel)
-        self.enhanceTab.onResults = self._onResults
-        self.enhanceTab.onModels = self.trainingTab.refreshModels
         self.tabs = [self.enhanceTab, self.qualityTab, self.trainingTab]
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self._onSceneEndChange)
         self.addObserver(scene, scene.EndImportEvent, self._onSceneEndChange)
         self.addObserver(scene, scene.NodeRemovedEvent, self._onParametersModified)
+        self.addObserver(scene, scene.NodeAddedEvent, self._onNodeAdded)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -70,8 +72,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def initializeParameterNode(self) -> None:
         """Follow the scene's parameter node; a volume is offered as the input."""
         self.setParameterNode(self.logic.getParameterNode())
-        if not self._parameterNode.inputVolume and (offered := _offeredVolume()):
-            self._parameterNode.inputVolume = offered
+        self._offer()
 
     def setParameterNode(self, parameterNode) -> None:
         if self._parameterNode:
@@ -82,12 +83,47 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if parameterNode:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
+        self._observeInput()
         for tab in self.tabs:
             tab.setParameters(parameterNode)
+
+    def _observeInput(self) -> None:
+        """Its voxels, geometry and transform may change while the panel is open."""
+        node = self._parameterNode.inputVolume if self._parameterNode else None
+        if node is self._input:
+            return
+        events = (
+            vtk.vtkCommand.ModifiedEvent,
+            slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+            slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+        )
+        for event in events:
+            if self._input:
+                self.removeObserver(self._input, event, self._onInputModified)
+            if node:
+                self.addObserver(node, event, self._onInputModified)
+        self._input = node
+
+    def _onInputModified(self, caller=None, event=None) -> None:
+        if not slicer.mrmlScene.IsClosing() and not slicer.mrmlScene.IsImporting():
+            self.enhanceTab.update()
+
+    def _offer(self) -> None:
+        """Choose a volume where none is chosen."""
+        scene, parameters = slicer.mrmlScene, self._parameterNode
+        isSettled = not scene.IsImporting() and not scene.IsClosing()
+        if parameters and isSettled and not parameters.inputVolume and (offered := _offeredVolume()):
+            parameters.inputVolume = offered
+
+    def _onNodeAdded(self, caller, event) -> None:
+        """A volume that was loaded just now is offered, once its loader has filled it."""
+        if not slicer.mrmlScene.IsImporting():
+            qt.QTimer.singleShot(0, self._offer)
 
     def _onParametersModified(self, caller=None, event=None) -> None:
         if not slicer.mrmlScene.IsClosing() and self._parameterNode:
             self._follower.update(self._parameterNode)
+            self._observeInput()
             for tab in self.tabs:
                 tab.update()
 
@@ -98,9 +134,10 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if getattr(self.parent, "isEntered", True):
             self.initializeParameterNode()
 
-    def _onResults(self) -> None:
-        """A run has ended well: the quality control tab shows it."""
-        self.qualityTab.showResult()
+    def _onModels(self) -> None:
+        """The list of models was read again; the first time, the Training tab is still to come."""
+        if self.trainingTab:
+            self.trainingTab.refreshModels()
 
 
 def _offeredVolume():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 _FLIPPED_AXES = (0, 1)  # rows of a 4 x 4 matrix that change sign between RAS and LPS
 
@@ -18,26 +19,47 @@ def imageFromVolume(volumeNode):
     """The voxels and geometry of a volume node as a SimpleITK image, without its parent transform.
 
     Raises:
-        ValueError: the node has no voxels, or its axes are sheared, which an image file cannot hold.
+        ValueError: see `gridOf`.
     """
-    import numpy as np
     import SimpleITK as sitk
 
-    if volumeNode.GetImageData() is None:
-        raise ValueError(f"The volume {volumeNode.GetName()} has no voxels; load it again.")
+    grid = gridOf(volumeNode, leastSize=1)
+    image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(volumeNode))
+    image.SetSpacing(grid.spacing)
+    image.SetOrigin(grid.origin)
+    image.SetDirection(grid.direction)
+    return image
+
+
+def gridOf(volumeNode, leastSize: int = 2):
+    """The library's grid of a volume node (LPS), from its matrix alone; the parent transform is left out.
+
+    Raises:
+        ValueError: no voxels, fewer than `leastSize` along an axis, or axes that an image file cannot hold.
+    """
+    import numpy as np
+
+    from SegSRGANLib.data.grid import Grid
+
+    name = volumeNode.GetName()
+    if volumeNode.GetImageData() is None or not volumeNode.GetImageData().GetNumberOfPoints():
+        raise ValueError(_("The volume {name} has no voxels; load it again.").format(name=name))
+    size = volumeNode.GetImageData().GetDimensions()
+    if min(size) < leastSize:
+        raise ValueError(_("{name} is a single slice; a volume is needed.").format(name=name))
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
     ijkToLps = slicer.util.arrayFromVTKMatrix(matrix)
     ijkToLps[_FLIPPED_AXES, :] *= -1
     spacing = np.linalg.norm(ijkToLps[:3, :3], axis=0)
+    if not (np.isfinite(ijkToLps).all() and (spacing > 0).all()):
+        raise ValueError(_("{name} has no valid voxel spacing; load the original scan.").format(name=name))
     direction = ijkToLps[:3, :3] / spacing
     if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-4):
-        raise ValueError(f"The axes of {volumeNode.GetName()} are not at right angles; resample it first.")
-    image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(volumeNode))
-    image.SetSpacing(spacing.tolist())
-    image.SetOrigin(ijkToLps[:3, 3].tolist())
-    image.SetDirection(direction.ravel().tolist())
-    return image
+        text = _("The axes of {name} are not at right angles (a sheared scan); resample it first.")
+        raise ValueError(text.format(name=name))
+    numbers = (spacing, ijkToLps[:3, 3], direction.ravel())
+    return Grid(size, *(tuple(map(float, values)) for values in numbers))
 
 
 def setVolumeFromImage(volumeNode, image) -> None:
@@ -103,6 +125,7 @@ def _exportedLabels(segmentationNode, volumeNode, segmentIds):
     """Segments as a label image on the grid of the volume; the transforms of both are taken into account."""
     scene = slicer.mrmlScene
     labelsNode = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "SegSRGAN temporary")
+    labelsNode.SetHideFromEditors(True)
     try:
         ids = vtk.vtkStringArray()
         for segmentId in segmentIds or list(segmentationNode.GetSegmentation().GetSegmentIDs()):
