@@ -125,7 +125,7 @@ def test_the_bar_moves_and_the_time_left_is_no_promise(panel, monkeypatch):  # n
         display._tick()
         seen.append((bar.value, bar.format))
     assert [value for value, _text in seen] == [100, 200, 300, 400, 500, 600]
-    assert seen[0][1] == "%p%, about 90 s left" and seen[-1][1] == "%p%, about 40 s left"
+    assert seen[0][1] == "%p%, about 2 min left" and seen[-1][1] == "%p%, about 40 s left"
     display.progress({"fraction": 0.5, "message": "Predicting", "remaining": 25.0})
     assert bar.value == 600 and "about 25 s left" in bar.format  # the child knows better, and the bar never goes back
     display.progress({"fraction": 0.95, "message": "Measuring", "remaining": 2.0})
