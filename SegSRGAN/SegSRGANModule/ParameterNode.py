@@ -6,6 +6,7 @@ from typing import Annotated
 from slicer import vtkMRMLDisplayableNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
+RANDOM = "random"  # in place of a model to start from
 DEVICES = ["auto", "cpu", "cuda", "mps"]
 
 
@@ -16,7 +17,8 @@ class SegSRGANParameterNode:
     Enhance: `model` is a name of the model list; "" is the default model. `brainMask` is a segmentation or a label
     map. `spacing` in mm.
     What views and overlays show is not stored here: it is in their own nodes.
-    Training: `baseModel` is a name of the model list; "" is random weights. Thickness in mm. The pairs of volume and
+    Training: `baseModel` is a name of the model list, "" the default model, `RANDOM` random weights. `label` is that of
+    the cortex in label maps, 0 while it is not chosen. Thickness in mm. The pairs of volume and
     segmentation are node references, see `TrainingPairs`.
     """
 
@@ -35,11 +37,12 @@ class SegSRGANParameterNode:
     mixedPrecision: bool = True
 
     trainingCsv: str = ""
-    label: Annotated[int, WithinRange(1, 255)] = 1
+    label: Annotated[int, WithinRange(0, 255)] = 0
     baseModel: str = ""
     thicknessMinimum: Annotated[float, WithinRange(0.5, 8.0)] = 1.5
     thicknessMaximum: Annotated[float, WithinRange(0.5, 8.0)] = 3.0
     epochs: Annotated[int, WithinRange(1, 1000)] = 20
+    patchesPerVolume: Annotated[int, WithinRange(1, 1000)] = 32
     trainingDevice: Annotated[str, Choice(DEVICES)] = "auto"
     trainingName: str = "my-model"
     trainingFolder: str = str(pathlib.Path.home() / "SegSRGAN")

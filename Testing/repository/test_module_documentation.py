@@ -44,6 +44,16 @@ def test_examples_of_the_tutorial(logic, standIn, folders, capsys):  # noqa: F81
     assert "T2w enhanced" in capsys.readouterr().out
 
 
+def test_the_callback_of_the_tutorial_survives_a_cancelled_run(logic, standIn, folders, capsys):  # noqa: F811
+    phantoms.node("T2w")
+    text = (ROOT / "docs" / "tutorial.md").read_text()
+    first, second = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code = "\n".join([first, second.replace("run.wait()", "run.cancel()\nrun.wait()")])
+    standIn("slow")
+    exec(code.split("logic.enhanceFolder")[0].replace("volume, cortex, probability", "# "), {"slicer": slicer})  # noqa: S102
+    assert capsys.readouterr().out.strip().endswith("cancelled")
+
+
 def test_pictures_of_the_tutorial_exist():
     names = re.findall(r"\]\(\.\./(Resources/[^)]+)\)", (ROOT / "docs" / "tutorial.md").read_text())
     assert len(names) >= 6

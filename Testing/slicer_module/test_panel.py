@@ -39,6 +39,7 @@ OTHER_VALUES = {
     "thicknessMinimum": 2.5,
     "thicknessMaximum": 4.5,
     "epochs": 33,
+    "patchesPerVolume": 12,
     "trainingDevice": "cuda",
     "trainingName": "ours",
     "trainingCsv": "/data/subjects.csv",

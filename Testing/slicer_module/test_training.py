@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from harness.fixtures import cleanScene, models, panel, slicer, standIn, waitFor, writeModelFile  # noqa: F401
 
 import phantoms  # isort: skip
-from SegSRGANModule.Jobs import TrainingJob, TrainingPairs  # isort: skip
+from SegSRGANModule.Jobs import TrainingJob, TrainingPairs, TrainingPlan  # isort: skip
 from SegSRGANModule.Scene import TrainingPlots, VolumeNodes  # isort: skip
 
 
@@ -129,6 +129,9 @@ def test_training_shows_live_curves_and_ends_with_numbers(panel, ready, standIn)
     chart = slicer.util.getNode("SegSRGAN PSNR")
     selection = slicer.app.applicationLogic().GetSelectionNode()
     assert selection.GetActivePlotChartID() == chart.GetID()
+    views = slicer.util.getNodesByClass("vtkMRMLPlotViewNode")
+    shown = {view.GetPlotChartNode().GetName() for view in views if view.GetPlotChartNode()}
+    assert shown >= set(TrainingPlots.CHARTS)  # all of them at once
     series = [chart.GetNthPlotSeriesNode(index) for index in range(chart.GetNumberOfPlotSeriesNodes())]
     assert [node.GetName() for node in series] == ["network", "interpolation"]
     table = series[0].GetTableNode().GetTable()
@@ -211,7 +214,7 @@ def test_the_new_model_appears_in_the_selector(panel, ready, standIn):  # noqa: 
     assert ready.model == "ours"
     assert ui.modelSelector.currentText == "Our hospital (ours)"
     titles = [ui.baseModelSelector.itemText(index) for index in range(ui.baseModelSelector.count)]
-    assert titles == ["Random weights", "Stand-in model", "Our hospital (ours)"]
+    assert titles == ["Stand-in model", "Our hospital (ours)", "Random weights"]
     writeModelFile(TrainingJob.outputFolder(ready) / "model.safetensors", "Longer")
     _trained(panel, ui.resumeTrainingButton)
     for _time in (1, 2):  # the first one stays, and the same one is not added twice
@@ -229,6 +232,8 @@ def test_a_table_replaces_the_pairs(panel, tmp_path, standIn):  # noqa: F811
     (tmp_path / "subjects.csv").write_text("HR_image,Label_image,Base\n")
     ui.csvPathEdit.currentPath = str(tmp_path / "subjects.csv")
     parameters.trainingFolder = str(tmp_path)
+    assert not ui.startTrainingButton.enabled and "Choose the label" in ui.trainingStatusLabel.text
+    parameters.label = 3
     assert ui.startTrainingButton.enabled
     _trained(panel, ui.startTrainingButton)
     assert json.loads((tmp_path / "my-model" / "panel.json").read_text())["csv"] == str(tmp_path / "subjects.csv")
@@ -258,3 +263,50 @@ def test_folder_and_table_open_the_right_dialog(panel, monkeypatch):  # noqa: F8
     panel.ui.trainingFolderEdit.browse()
     panel.ui.csvPathEdit.browse()
     assert (parameters.trainingFolder, parameters.trainingCsv) == ("/data/models", "/data/subjects.csv")
+
+
+def test_a_training_starts_from_the_bundled_model_and_no_wrong_tissue(panel, ready, standIn):  # noqa: F811
+    assert ready.baseModel == "" and panel.ui.baseModelSelector.currentText == "Stand-in model"
+    ready.label = 0
+    assert not panel.ui.startTrainingButton.enabled
+    assert "Choose the label of the cortex" in panel.ui.trainingStatusLabel.text
+    assert panel.ui.labelSpinBox.text == "not chosen label" or "not chosen" in panel.ui.labelSpinBox.text
+    pairs = TrainingPairs.read(ready.parameterNode)
+    own = [pair._replace(labels=_segmentation(pair.volume, ["Left cortex"])) for pair in pairs]
+    TrainingPairs.write(ready.parameterNode, own)  # a segmentation says itself which segment it is
+    assert panel.ui.startTrainingButton.enabled
+    values = json.loads(TrainingJob.prepare(ready, own).read_text())
+    assert values["init"] == "stand-in" and values["label"] == 1
+    ready.baseModel = "random"
+    assert panel.ui.baseModelSelector.currentText == "Random weights"
+    assert json.loads(TrainingJob.prepare(ready, own).read_text())["init"] is None
+
+
+def test_time_and_patches_are_told_before_the_start(panel, ready):  # noqa: F811
+    ready.patchesPerVolume, ready.epochs = 4, 2
+    text = panel.ui.trainingPlanLabel.text
+    assert "Training volumes: 1, 4 patches an epoch" in text and "for 2 epochs on this CPU" in text
+    assert "first training" in text
+    TrainingPlan.remember([{"epoch": 0, "seconds": 1.0}, {"epoch": 10, "seconds": 4000.0}], 4, "cpu")
+    ready.epochs = 3
+    assert "about 20 min for 3 epochs" in panel.ui.trainingPlanLabel.text
+    assert "first training" not in panel.ui.trainingPlanLabel.text
+    assert (
+        json.loads(TrainingJob.prepare(ready, TrainingPairs.read(ready.parameterNode)).read_text())[
+            "patches_per_subject"
+        ]
+        == 4
+    )
+
+
+def test_the_picture_of_the_last_validation_is_shown(panel, ready, standIn):  # noqa: F811
+    import qt
+
+    folder = TrainingJob.outputFolder(ready)
+    folder.mkdir(parents=True)
+    picture = qt.QPixmap(900, 300)
+    picture.fill(qt.QColor(200, 100, 0))
+    assert picture.save(str(folder / "examples.png"))
+    _trained(panel, panel.ui.startTrainingButton)
+    assert not panel.ui.examplesLabel.pixmap.isNull()
+    assert panel.ui.examplesLabel.pixmap.width() <= 900

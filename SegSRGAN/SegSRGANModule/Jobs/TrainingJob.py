@@ -9,6 +9,8 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
+from .. import Models
+from ..ParameterNode import RANDOM
 from ..Scene.Terminology import SEGMENT_ID
 from ..Scene.VolumeNodes import writeLabels, writeVolume
 from .TrainingPairs import TEST, TRAIN, Pair
@@ -40,10 +42,23 @@ def check(parameters, pairs: list[Pair]) -> None:
     if parameters.trainingCsv:
         if not Path(parameters.trainingCsv).is_file():
             raise ValueError(_("There is no table {path}.").format(path=parameters.trainingCsv))
+        _checkLabel(parameters, True)
         return
     for base in (TRAIN, TEST):
         if not any(pair.base == base for pair in pairs):
             raise ValueError(_("Add at least one pair for {use}.").format(use=base))
+    _checkLabel(parameters, any(pair.labels.IsA("vtkMRMLLabelMapVolumeNode") for pair in pairs))
+
+
+def _checkLabel(parameters, hasLabelMaps: bool) -> None:
+    """A wrong label would train the wrong tissue, so there is none by default."""
+    if hasLabelMaps and not parameters.label:
+        raise ValueError(_("Choose the label of the cortex in the label maps."))
+
+
+def _label(parameters) -> int:
+    """In the files: that of the label maps; any number will do for segmentations alone."""
+    return parameters.label or 1
 
 
 def prepare(parameters, pairs: list[Pair], resume: bool = False) -> Path:
@@ -62,16 +77,17 @@ def prepare(parameters, pairs: list[Pair], resume: bool = False) -> Path:
         check(parameters, pairs)
     output.mkdir(parents=True, exist_ok=True)
     if not table.is_file() or not (resume or parameters.trainingCsv):
-        _writeTable(table, output / "data", pairs, parameters.label)
+        _writeTable(table, output / "data", pairs, _label(parameters))
     configuration = output / "panel.json"
     values = {
         "output": str(output),
         "csv": str(table),
-        "init": parameters.baseModel or None,
+        "init": None if parameters.baseModel == RANDOM else parameters.baseModel or Models.defaultKey(),
         "epochs": parameters.epochs,
+        "patches_per_subject": parameters.patchesPerVolume,
         "device": parameters.trainingDevice,
         "slice_thickness": [parameters.thicknessMinimum, parameters.thicknessMaximum],
-        "label": parameters.label,
+        "label": _label(parameters),
         "title": parameters.trainingName,
         "resume": resume,
     }

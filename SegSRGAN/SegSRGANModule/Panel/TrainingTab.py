@@ -11,13 +11,15 @@ import qt
 from slicer.i18n import tr as _
 
 from .. import Models, Packages
-from ..Jobs import TrainingJob, TrainingPairs
+from ..Jobs import TrainingJob, TrainingPairs, TrainingPlan
 from ..Jobs.ChildProcess import ChildProcess, Outcome
 from ..Jobs.TrainingPairs import TEST, TRAIN
+from ..ParameterNode import RANDOM
 from ..Scene import TrainingPlots
 from .ParameterLink import Link
 from .RunDisplay import RunDisplay, isRunning
 
+_LEAST_PICTURE, _PICTURE_MARGIN = 320, 40  # pixels
 _LABEL_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 
 
@@ -92,6 +94,7 @@ class TrainingTab:
         problem = self._problem(pairs)
         ui.startTrainingButton.enabled = not running and not problem
         ui.startTrainingButton.toolTip = problem or _("Train a model")
+        ui.trainingPlanLabel.text = TrainingPlan.describe(parameters, pairs) if parameters else ""
         ui.stopTrainingButton.enabled = running
         ui.resumeTrainingButton.enabled = bool(not running and parameters and TrainingJob.canResume(parameters))
         ui.addPairButton.enabled = bool(
@@ -111,23 +114,25 @@ class TrainingTab:
         """Read the list of models again."""
         usable = (choice for choice in Models.choices() if choice.key)
         self._models = [choice for choice in usable if choice.isInstalled and not choice.problem]
+        self._defaultKey = Models.defaultKey()
         self.ui.baseModelSelector.blockSignals(True)
         self.ui.baseModelSelector.clear()
-        self.ui.baseModelSelector.addItems([_("Random weights"), *(choice.title for choice in self._models)])
+        self.ui.baseModelSelector.addItems([*(choice.title for choice in self._models), _("Random weights")])
         self._selectBase(self._parameters.baseModel if self._parameters else "")
         self.ui.baseModelSelector.blockSignals(False)
         self.update()
 
     def _selectedBase(self) -> str:
-        return self._baseKeys()[max(0, self.ui.baseModelSelector.currentIndex)]
+        key = self._baseKeys()[max(0, self.ui.baseModelSelector.currentIndex)]
+        return "" if key == self._defaultKey else key
 
     def _selectBase(self, key: str) -> None:
-        """Choose by key, "" for random weights; nothing for a model that is gone, so that any other can be picked."""
-        keys = self._baseKeys()
+        """Choose by key, "" for the default model; nothing for one that is gone, so that any other can be picked."""
+        keys, key = self._baseKeys(), key or self._defaultKey
         self.ui.baseModelSelector.currentIndex = keys.index(key) if key in keys else -1
 
     def _baseKeys(self) -> list[str]:
-        return ["", *(choice.key for choice in self._models)]
+        return [*(choice.key for choice in self._models), RANDOM]
 
     def _pairs(self) -> list[TrainingPairs.Pair]:
         return TrainingPairs.read(self._parameters.parameterNode) if self._parameters else []
@@ -139,7 +144,7 @@ class TrainingTab:
             TrainingJob.check(self._parameters, pairs)
         except ValueError as error:
             return str(error)
-        if self._parameters.baseModel not in self._baseKeys():
+        if (self._parameters.baseModel or self._defaultKey) not in self._baseKeys():
             text = _("The model {name} is not there any more; choose another one to start from.")
             return text.format(name=self._parameters.baseModel)
         return ""
@@ -192,6 +197,8 @@ class TrainingTab:
             Packages.ensure(Packages.FOR_TRAINING)
             self._folder = TrainingJob.outputFolder(self._parameters)
             configuration = TrainingJob.prepare(self._parameters, self._pairs(), resume)
+            self._patches = TrainingPlan.patchesAnEpoch(self._parameters, self._pairs())
+            self._runDevice = self._parameters.trainingDevice
             self._display.started()
             self._message = ""
             self.run = ChildProcess(["train", str(configuration)], self._onCompleted, self._onProgress).start()
@@ -219,6 +226,7 @@ class TrainingTab:
             self.ui.trainingStatusLabel.text = _("Stopped. Resume goes on from the last checkpoint.")
         self._message = self.ui.trainingStatusLabel.text
         self._showCurves()
+        TrainingPlan.remember(TrainingJob.readLog(self._folder), self._patches, self._runDevice)
         self.update()
 
     def _showCurves(self) -> None:
@@ -229,6 +237,15 @@ class TrainingTab:
         self.ui.beforeAfterLabel.text = TrainingJob.beforeAfter(rows)
         self.ui.showCurvesButton.enabled = bool(rows)
         self.ui.useModelButton.enabled = (self._folder / "model.safetensors").is_file()
+        self._showExamples(self._folder / "examples.png")
+
+    def _showExamples(self, path: Path) -> None:
+        """The picture that the last validation left: scan, interpolation and network side by side."""
+        picture = qt.QPixmap(str(path)) if path.is_file() else None
+        self.ui.examplesLabel.visible = picture is not None and not picture.isNull()
+        if self.ui.examplesLabel.visible or (picture is not None and not picture.isNull()):
+            width = min(picture.width(), max(_LEAST_PICTURE, self.ui.curvesButton.width - _PICTURE_MARGIN))
+            self.ui.examplesLabel.setPixmap(picture.scaledToWidth(width, qt.Qt.SmoothTransformation))
 
     def _onShowCurves(self) -> None:
         TrainingPlots.update(TrainingJob.readLog(self._folder))

@@ -9,7 +9,6 @@ _COLUMNS = ("epoch", "loss", "psnr", "psnr_spline", "dice")
 # chart -> (title of the y axis, [(column, label, colour, line style)])
 _DASHED = "dash"
 CHARTS = {
-    "SegSRGAN loss": ("loss", [("loss", "network", (0.12, 0.47, 0.71), "solid")]),
     "SegSRGAN PSNR": (
         "PSNR (dB)",
         [
@@ -18,8 +17,10 @@ CHARTS = {
         ],
     ),
     "SegSRGAN Dice": ("Dice", [("dice", "cortex", (0.94, 0.55, 0.20), "solid")]),
+    "SegSRGAN loss": ("loss", [("loss", "network", (0.12, 0.47, 0.71), "solid")]),
 }
 _TABLE = "SegSRGAN training log"
+_LAYOUT_ID = 2021  # a number of our own; Slicer's layouts are below 1000
 
 
 def update(rows: list[dict[str, float]]) -> None:
@@ -43,16 +44,41 @@ def areShown() -> bool:
     return slicer.mrmlScene.GetFirstNodeByName(_TABLE) is not None
 
 
-def show(name: str = "SegSRGAN PSNR") -> None:
-    """Show a chart in a layout with a plot view."""
-    chart = slicer.mrmlScene.GetFirstNodeByName(name)
-    if chart is None:
+def show() -> None:
+    """Show all charts, in a layout with a plot view for each."""
+    charts = [slicer.mrmlScene.GetFirstNodeByName(name) for name in CHARTS]
+    if not all(charts):
         return
     selection = slicer.app.applicationLogic().GetSelectionNode()
-    selection.SetReferenceActivePlotChartID(chart.GetID())
+    selection.SetReferenceActivePlotChartID(charts[0].GetID())
     slicer.app.applicationLogic().PropagatePlotChartSelection()
-    if slicer.app.layoutManager() is not None:
-        slicer.modules.plots.logic().ShowChartInLayout(chart)
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        return
+    node = manager.layoutLogic().GetLayoutNode()
+    if not node.IsLayoutDescription(_LAYOUT_ID):
+        node.AddLayoutDescription(_LAYOUT_ID, layout())
+    manager.setLayout(_LAYOUT_ID)
+    for chart in charts:
+        view = slicer.mrmlScene.GetSingletonNode(_viewName(chart.GetName()), "vtkMRMLPlotViewNode")
+        if view:
+            view.SetPlotChartNodeID(chart.GetID())
+
+
+def layout() -> str:
+    """Three slice views in a row above, the charts in a row below."""
+    slices = "".join(_view("vtkMRMLSliceNode", name) for name in ("Red", "Yellow", "Green"))
+    plots = "".join(_view("vtkMRMLPlotViewNode", _viewName(name)) for name in CHARTS)
+    rows = "".join(f'<item><layout type="horizontal" split="true">{row}</layout></item>' for row in (slices, plots))
+    return f'<layout type="vertical" split="true">{rows}</layout>'
+
+
+def _view(className: str, name: str) -> str:
+    return f'<item><view class="{className}" singletontag="{name}"/></item>'
+
+
+def _viewName(chartName: str) -> str:
+    return chartName.replace(" ", "")
 
 
 def _chart(name: str, axis: str, series: list, table) -> None:
