@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from .. import Models, Packages, Preflight
 from ..Jobs.ChildProcess import ChildProcess, Outcome
 from ..Jobs.EnhanceJob import EnhanceJob, checkOutputs, describeEdits
-from ..Scene import Ownership, SegmentEdits
+from ..Scene import BrainMask, Ownership, SegmentEdits
 from ..Scene.ResultNodes import Nodes, isInScene
 from ..Settings import EnhanceSettings
 from .ParameterLink import Link
@@ -54,6 +54,7 @@ class EnhanceTab:
                 write=self._selectModel,
             ),
         ]
+        ui.editMaskButton.connect("clicked(bool)", self._onEditMask)
         ui.importModelButton.connect("clicked(bool)", self._onImport)
         ui.downloadModelButton.connect("clicked(bool)", self._onDownload)
         ui.applyButton.connect("clicked(bool)", self._onApply)
@@ -77,6 +78,7 @@ class EnhanceTab:
         self.ui.applyButton.enabled = not problem and not running
         self.ui.applyButton.toolTip = problem or _("Enhance the volume and segment its cortex")
         self.ui.cancelButton.enabled = running
+        self.ui.editMaskButton.enabled = bool(self._parameters and self._parameters.inputVolume)
         choice = self._choice()
         self.ui.modelSelector.toolTip = "\n\n".join([choice.title, choice.details]) if choice else ""
         self.ui.modelInfoLabel.text = choice.text() if choice else ""
@@ -167,6 +169,17 @@ class EnhanceTab:
             return _("This model is not on this computer yet; press Download to fetch it.")
         return ""
 
+    def _onEditMask(self) -> None:
+        """Open the mask of the scan in the Segment Editor; without one, an empty one."""
+        parameters = self._parameters
+        mask = parameters.brainMask
+        if mask is None:
+            mask = parameters.brainMask = BrainMask.empty(parameters.inputVolume)
+        elif not mask.IsA("vtkMRMLSegmentationNode"):
+            self._display.failed(ValueError(_("A label map is edited as a segmentation: convert it in Segmentations.")))
+            return
+        BrainMask.openInEditor(mask, parameters.inputVolume)
+
     def _onImport(self) -> None:
         window = slicer.util.mainWindow()
         title, pattern = _("Import a model"), _("SegSRGAN models (*.safetensors);;Weights of the original project (*)")
@@ -240,6 +253,8 @@ class EnhanceTab:
             made["outputProbability"] = nodes.probability
         parameters = self.logic.getParameterNode()
         source = self._source if isInScene(self._source) else None
+        if source:
+            made["brainMask"] = Ownership.chosen(source, "brainMask")  # a run may have found one
         for name, node in made.items():
             if source:
                 Ownership.choose(source, name, node)

@@ -9,7 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..Scene import Ownership, ReportNode, ResultNodes, SegmentEdits, SliceViews
+from ..Jobs import TrainingPairs
+from ..Scene import BrainMask, Ownership, ReportNode, ResultNodes, SegmentEdits, SliceViews
 from . import RecordTexts
 from .AgreementList import AgreementList
 from .CompareControls import CompareControls
@@ -26,6 +27,8 @@ class QualityTab:
         self.agreement = AgreementList(ui)
         self.compare = CompareControls(ui)
         self.overlay = OverlayControls(ui)
+        ui.editCortexButton.connect("clicked(bool)", self._onEditCortex)
+        ui.usePairButton.connect("clicked(bool)", self._onUsePair)
         ui.saveReportButton.connect("clicked(bool)", self._onSaveReport)
 
     def setParameters(self, parameters) -> None:
@@ -49,6 +52,7 @@ class QualityTab:
         self.agreement.show(result, record)
         self.compare.show(Ownership.ownerOf(result), result, parameters.brainMask if parameters else None, segmentation)
         self.overlay.show(segmentation if result else None)
+        ui.editCortexButton.enabled = ui.usePairButton.enabled = bool(result and segmentation)
         for group in (ui.measuresButton, ui.agreementButton, ui.compareButton, ui.saveReportButton):
             group.enabled = result is not None
 
@@ -75,6 +79,22 @@ class QualityTab:
         if SegmentEdits.editedSegments(self._parameters.outputSegmentation):
             message += " " + _("It shows the segmentation as computed, not as edited since.")
         self._say(message)
+
+    def _onEditCortex(self) -> None:
+        BrainMask.openInEditor(self._parameters.outputSegmentation, self._result())
+
+    def _onUsePair(self) -> None:
+        """A result whose segmentation was corrected is something to learn from."""
+        segmentation = self._parameters.outputSegmentation
+        try:
+            TrainingPairs.add(self._parameters.parameterNode, self._result(), segmentation)
+        except ValueError as error:
+            self._say(str(error))
+        else:
+            text = _("{name} is in the list of the Training tab.")
+            if not SegmentEdits.editedSegments(segmentation):
+                text += " " + _("Its segmentation was not corrected: a model that learns from it repeats its mistakes.")
+            self._say(text.format(name=self._result().GetName()))
 
     def _result(self):
         """The output volume, once it holds something."""

@@ -32,6 +32,8 @@ def summary(record: dict | None) -> str:
     seconds = record.get("seconds", {}).get("total")
     if seconds:
         parts.append(_("{seconds:.0f} s").format(seconds=seconds))
+    if mask := _mask(record.get("mask")):
+        parts.append(mask)
     return "\n".join([", ".join(parts), *(f"{_WARNING} {warning}" for warning in record.get("warnings", []))])
 
 
@@ -66,6 +68,15 @@ def expected(record: dict | None, name: str) -> str:
 def position(ras: tuple[float, float, float]) -> str:
     """For instance "12 mm R, 5 mm A, 30 mm S", as Slicer shows it."""
     return ", ".join(f"{abs(p):.0f} mm {side[int(p < 0)]}" for p, side in zip(ras, _SIDES, strict=True))
+
+
+def _mask(mask: dict | None) -> str:
+    """Where the brain mask came from; "" where the record does not say."""
+    if not mask:
+        return ""
+    sources = {"given": _("given"), "found": _("found by the program"), "none": _("none")}
+    text = _("brain mask: {source}").format(source=sources.get(mask.get("source"), "?"))
+    return text if mask.get("volume_ml") is None else f"{text} ({mask['volume_ml']:.0f} mL)"
 
 
 def _agreementLine(consistency: dict) -> str:

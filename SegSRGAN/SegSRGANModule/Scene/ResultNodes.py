@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import slicer
 
-from . import DisagreementMap, Ownership, ReportNode, SegmentEdits, Terminology
+from . import BrainMask, DisagreementMap, Ownership, ReportNode, SegmentEdits, Terminology
 from .Ownership import RECORD_ATTRIBUTE
 from .VolumeNodes import setVolumeFromImage
 
@@ -106,6 +106,7 @@ def load(files: ResultFiles, traits: InputTraits, nodes: Nodes, wantProbability:
     for node in filter(None, outputs):
         _annotate(node, record, traits)
     _keepWith(volume, images.map, images.page, traits)
+    _keepMask(images.mask, traits)
     return outputs
 
 
@@ -132,6 +133,7 @@ class _Images:
     segmentation: object
     probability: object
     map: object
+    mask: object
     page: str | None
 
     @classmethod
@@ -145,8 +147,19 @@ class _Images:
             files.labels(classes) if segments else None,
             files.probability(classes[0]) if segments and wantProbability else None,
             consistency if consistency.is_file() else None,
+            files.path("brain-mask.nii.gz") if files.path("brain-mask.nii.gz").is_file() else None,
         )
         return cls(*(None if path is None else sitk.ReadImage(str(path)) for path in paths), files.page())
+
+
+def _keepMask(image, traits: InputTraits) -> None:
+    """A brain mask that the run found becomes that of its scan, unless the scan has one by now."""
+    scan = slicer.mrmlScene.GetNodeByID(traits.nodeId)
+    if image is None or scan is None or Ownership.chosen(scan, "brainMask"):
+        return
+    mask = BrainMask.fromImage(image, traits.name, scan)
+    _place(mask, traits, isNew=True)
+    Ownership.choose(scan, "brainMask", mask)
 
 
 def _keepWith(volume, image, page: str | None, traits: InputTraits) -> None:

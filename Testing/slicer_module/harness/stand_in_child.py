@@ -2,7 +2,7 @@
 
 `predict` interpolates and calls the brightest voxels cortex. The variable SEGSRGAN_STAND_IN makes it misbehave: "slow"
 (steps that wait for the cancel file), "stubborn" (ignores that file), "fail" (one sentence, status 1), "crash" (dies).
-With "intensity" it does not segment, with "no map" it makes no map.
+With "intensity" it does not segment, with "no map" it makes no map, with "finds brain" a brain mask.
 SEGSRGAN_STAND_IN_RECORD is a JSON object that is merged into the record.
 """
 
@@ -107,6 +107,9 @@ def write(options, sr, probability, labels) -> None:
         sitk.WriteImage(consistency(options), str(options.output / f"{name}_consistency.nii.gz"))
     if options.report:
         (options.output / f"{name}_report.html").write_text(f"<html><h1>{name}</h1>Not a medical device</html>")
+    if MODE == "finds brain" and options.mask is None:
+        scan = sitk.ReadImage(str(options.input))
+        sitk.WriteImage(scan > 0, str(options.output / f"{name}_brain-mask.nii.gz"))
     record = {"device": "cpu (1 threads)", "model": {"name": options.model, "title": "Stand-in"}}
     record |= {"warnings": ["Only a stand-in."], "seconds": {"total": 1.5}, "options": {"spacing": options.spacing}}
     record |= {"classes": [] if MODE == "intensity" else ["cortex"]}
