@@ -10,13 +10,12 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from . import Models, Packages
+from .Jobs import BatchJob
 from .Jobs.ChildProcess import ChildProcess, Outcome
 from .Jobs.EnhanceJob import EnhanceJob
 from .ParameterNode import SegSRGANParameterNode
-from .Scene.ResultNodes import Nodes
+from .Scene.ResultNodes import Nodes, ResultFiles
 from .Settings import EnhanceSettings
-
-_VOLUME_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
 def _ignore(message: dict) -> None:
@@ -86,50 +85,29 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
         *,
         progress: Callable[[dict], None] = _ignore,
     ) -> list[Path]:
-        """Enhance every volume file of a folder, one after the other, without loading any into the scene.
+        """Enhance every volume of a folder, without loading any into the scene.
 
-        Files whose result is there already are left out, so a run that was interrupted goes on.
+        It is the batch engine of the shell (`segsrgan batch`): finished results are skipped, also those of an
+        interrupted run, BIDS datasets and DICOM folders are understood, and summary.tsv says how each volume ended.
 
         Returns:
             The enhanced volumes.
 
         Raises:
             ValueError: no volume in the folder, two whose results would have one name, or results among the volumes.
-            RuntimeError: a run failed; the results before it are kept.
+            RuntimeError: volumes failed or the run was cancelled; finished results are kept.
         """
-        if Path(inputFolder).resolve() == Path(outputFolder).resolve():
-            text = _("Results in the folder of the volumes, {folder}, would be taken for volumes: choose another one.")
-            raise ValueError(text.format(folder=inputFolder))
-        inputs = [path for path in sorted(Path(inputFolder).iterdir()) if path.name.lower().endswith(_VOLUME_ENDINGS)]
-        if not inputs:
-            raise ValueError(_("There is no volume file in {folder}.").format(folder=inputFolder))
-        targets = {path: Path(outputFolder) / f"{_withoutEnding(path)}_sr.nii.gz" for path in inputs}
-        for path in inputs:
-            if twins := [other.name for other in inputs if other != path and targets[other] == targets[path]]:
-                text = _("{names} would have the same results; rename one of them.")
-                raise ValueError(text.format(names=", ".join([path.name, *twins])))
+        settings = self.resolved(settings)
+        BatchJob.check(str(inputFolder), str(outputFolder))
         Packages.ensure()
-        for path, result in targets.items():
-            if not result.is_file():
-                self._enhanceFile(path, outputFolder, self.resolved(settings), progress)
-        return list(targets.values())
+        outcomes: list[Outcome] = []
+        BatchJob.start(str(inputFolder), str(outputFolder), settings, outcomes.append, progress).wait()
+        if not outcomes[0].succeeded:
+            raise RuntimeError(outcomes[0].error or _("The computation was cancelled."))
+        done = BatchJob.cases(str(inputFolder), str(outputFolder), settings)
+        return [ResultFiles.ofRecord(case.record).path("sr.nii.gz") for case in done]
 
     @staticmethod
     def resolved(settings: EnhanceSettings) -> EnhanceSettings:
         """The settings with the default model by its name, so that the record says which one it was."""
         return settings if settings.model else replace(settings, model=Models.defaultKey())
-
-    @staticmethod
-    def _enhanceFile(path: Path, outputFolder, settings: EnhanceSettings, progress) -> None:
-        outcomes: list[Outcome] = []
-        arguments = ["predict", str(path), "-o", str(outputFolder), *settings.arguments()]
-        ChildProcess(arguments, outcomes.append, progress).start().wait()
-        if not outcomes[0].succeeded:
-            raise RuntimeError(f"{path.name}: {outcomes[0].error}")
-
-
-def _withoutEnding(path: Path) -> str:
-    ending = next(
-        ending for ending in sorted(_VOLUME_ENDINGS, key=len, reverse=True) if path.name.lower().endswith(ending)
-    )
-    return path.name[: -len(ending)]

@@ -17,6 +17,7 @@ class SegSRGANParameterNode:
     Enhance: `model` is a name of the model list; "" is the default model. `brainMask` is a segmentation or a label
     map. `spacing` in mm.
     What views and overlays show is not stored here: it is in their own nodes.
+    Batch: folder or list of the volumes, and the folder of the results.
     Training: `baseModel` is a name of the model list, "" the default model, `RANDOM` random weights. `label` is that of
     the cortex in label maps, 0 while it is not chosen. Thickness in mm. The pairs of volume and
     segmentation are node references, see `TrainingPairs`.
@@ -35,6 +36,10 @@ class SegSRGANParameterNode:
     threshold: Annotated[float, WithinRange(0.05, 0.95)] = 0.5
     biasCorrection: bool = False
     mixedPrecision: bool = True
+
+    batchSource: str = ""
+    batchList: str = ""
+    batchOutput: str = ""
 
     trainingCsv: str = ""
     label: Annotated[int, WithinRange(0, 255)] = 0

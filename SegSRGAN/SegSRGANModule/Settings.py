@@ -32,11 +32,14 @@ class EnhanceSettings:
 
     def arguments(self) -> list[str]:
         """The options of `segsrgan predict`, the same that a shell user types."""
+        return [*self.batchArguments(), "--mixed-precision" if self.mixedPrecision else "--no-mixed-precision"]
+
+    def batchArguments(self) -> list[str]:
+        """The options of `segsrgan batch`."""
         arguments = ["--spacing", f"{self.spacing:.6g}", "--device", self.device, "--patch", str(self.patch)]
         arguments += ["--overlap", f"{self.overlap:.6g}", "--threshold", f"{self.threshold:.6g}"]
         if self.model:
             arguments += ["--model", self.model]
         if self.biasCorrection:
             arguments.append("--bias-correction")
-        arguments.append("--mixed-precision" if self.mixedPrecision else "--no-mixed-precision")
         return arguments

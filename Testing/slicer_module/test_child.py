@@ -121,25 +121,27 @@ def test_folder_of_files(logic, standIn, tmp_path):  # noqa: F811
 
     source, target = tmp_path / "in", tmp_path / "out"
     source.mkdir()
-    with pytest.raises(ValueError, match="no volume file"):
+    with pytest.raises(ValueError, match="holds no volume"):
         logic.enhanceFolder(source, target)
     for name in ("a.nii.gz", "b.nrrd", "notes.txt"):
         (source / name).write_text("") if name.endswith("txt") else sitk.WriteImage(
             phantoms.image(), str(source / name)
         )
-    results = logic.enhanceFolder(source, target, EnhanceSettings(spacing=0.8))
+    settings = EnhanceSettings(spacing=0.8)
+    results = logic.enhanceFolder(source, target, settings)
     assert [path.name for path in results] == ["a_sr.nii.gz", "b_sr.nii.gz"]
     assert all(path.is_file() for path in results)
     stamp = results[0].stat().st_mtime_ns
-    results[1].unlink()
-    logic.enhanceFolder(source, target, EnhanceSettings(spacing=0.8))
-    assert results[0].stat().st_mtime_ns == stamp and results[1].is_file()  # done work is not done again
+    (target / "b_record.json").unlink()
+    logic.enhanceFolder(source, target, settings)
+    assert results[0].stat().st_mtime_ns == stamp and (target / "b_record.json").is_file()  # done work is not repeated
     assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    (source / "a.mha").write_bytes((source / "b.nrrd").read_bytes())
-    with pytest.raises(ValueError, match="a.mha, a.nii.gz would have the same results"):  # none is left out in silence
-        logic.enhanceFolder(source, target)
-    with pytest.raises(ValueError, match="would be taken for volumes"):
+    with pytest.raises(ValueError, match="would be taken for scans"):
         logic.enhanceFolder(source, source / ".." / "in")
+    standIn("fail")
+    (target / "b_record.json").unlink()
+    with pytest.raises(RuntimeError, match="made of cheese"):
+        logic.enhanceFolder(source, target, settings)
 
 
 def test_the_launcher_runs_the_library(tmp_path):

@@ -86,6 +86,26 @@ def test_panel_and_shell_give_the_same_files(panel, tmp_path, monkeypatch):  # n
     assert "PSNR" in panel.ui.agreementLabel.text
 
 
+def test_a_bids_folder_through_the_batch_engine_and_back_into_the_scene(logic, models, tmp_path):  # noqa: F811
+    from SegSRGANModule.Jobs import BatchJob
+    from SegSRGANModule.Scene import Cases, Ownership
+
+    anat = tmp_path / "bids" / "sub-01" / "anat"
+    anat.mkdir(parents=True)
+    sitk.WriteImage(sitk.Cast(phantoms.image(), sitk.sitkInt16), str(anat / "sub-01_T2w.nii.gz"))
+    (tmp_path / "bids" / "dataset_description.json").write_text('{"Name": "One", "BIDSVersion": "1.9.0"}')
+    settings = EnhanceSettings(model="tiny", **SETTINGS)
+    places = str(tmp_path / "bids"), str(tmp_path / "out")
+    (result,) = logic.enhanceFolder(*places, settings)
+    assert result.is_file() and "sub-01" in result.name
+    (case,) = BatchJob.cases(*places, settings)
+    assert case.state == BatchJob.DONE and case.volume
+    scan = Cases.load(case.source, case.record)
+    shown = slicer.util.arrayFromVolume(Ownership.chosen(scan, "outputVolume"))
+    assert np.array_equal(shown, sitk.GetArrayFromImage(sitk.ReadImage(str(result))))
+    assert Ownership.chosen(scan, "outputSegmentation").GetSegmentation().GetSegment("cortex")
+
+
 def test_an_error_of_the_library_reaches_the_console(logic, models):  # noqa: F811
     with pytest.raises(RuntimeError, match="no model named 'nowhere'"):
         logic.enhance(phantoms.node(), EnhanceSettings(model="nowhere", **SETTINGS))

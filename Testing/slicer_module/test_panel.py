@@ -43,6 +43,9 @@ OTHER_VALUES = {
     "trainingDevice": "cuda",
     "trainingName": "ours",
     "trainingCsv": "/data/subjects.csv",
+    "batchSource": "/data/scans",
+    "batchList": "/data/scans.csv",
+    "batchOutput": "/data/results",
     "trainingFolder": "/data/models",
 }
 NODES = {
@@ -57,6 +60,9 @@ WIDGETS = {
     "model": "modelSelector",
     "baseModel": "baseModelSelector",
     "trainingCsv": "csvPathEdit",
+    "batchSource": "batchSourceEdit",
+    "batchList": "batchListEdit",
+    "batchOutput": "batchOutputEdit",
     "trainingFolder": "trainingFolderEdit",
 }
 
@@ -407,7 +413,7 @@ def test_research_use_only_is_said(panel):  # noqa: F811
 
 
 @pytest.mark.parametrize("width", [420, 700])
-@pytest.mark.parametrize("tab", [0, 1, 2])
+@pytest.mark.parametrize("tab", [0, 1, 2, 3])
 def test_nothing_is_cut_off(panel, width, tab):  # noqa: F811
     """Texts fit into their buttons and labels, and no widget reaches over the panel's edge."""
     phantoms.node()

@@ -11,7 +11,8 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from ..Logic import SegSRGANLogic
-from ..Scene import Ownership
+from ..Scene import Brain, Cases, Ownership, SliceViews
+from .BatchTab import BatchTab
 from .EnhanceTab import EnhanceTab
 from .QualityTab import QualityTab
 from .Questions import Questions
@@ -40,7 +41,8 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui, self.logic, self.questions, onResults=self.qualityTab.showResult, onModels=self._onModels
         )
         self.trainingTab = TrainingTab(self.ui, onNewModel=self.enhanceTab.importModel)
-        self.tabs = [self.enhanceTab, self.qualityTab, self.trainingTab]
+        self.batchTab = BatchTab(self.ui, self.logic, onCase=self._onCase)
+        self.tabs = [self.enhanceTab, self.qualityTab, self.batchTab, self.trainingTab]
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self._onSceneEndChange)
@@ -133,6 +135,16 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onSceneEndChange(self, caller, event) -> None:
         if getattr(self.parent, "isEntered", True):
             self.initializeParameterNode()
+
+    def _onCase(self, case) -> None:
+        """A reader opens a case of the batch: it becomes the input, and the views show it."""
+        scan = Cases.load(case.source, case.record)
+        self._parameterNode.inputVolume = scan
+        self._onParametersModified()
+        result = self._parameterNode.outputVolume
+        SliceViews.showPair(scan, result)
+        SliceViews.fit(Brain.bounds(self._parameterNode.brainMask, self._parameterNode.outputSegmentation, scan))
+        self.ui.tabs.currentIndex = self.ui.tabs.indexOf(self.ui.qualityTab)
 
     def _onModels(self) -> None:
         """The list of models was read again; the first time, the Training tab is still to come."""

@@ -19,6 +19,7 @@ from .Ownership import RECORD_ATTRIBUTE
 from .VolumeNodes import setVolumeFromImage
 
 _FILL_OPACITY = 0.3
+_BIDS_ENDINGS = dict.fromkeys(("cortex.nii.gz", "segmentation.nii.gz"), "dseg.nii.gz") | {"sr.nii.gz": "T2w.nii.gz"}
 SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
 
@@ -63,8 +64,16 @@ class ResultFiles:
     folder: Path
     name: str
 
+    @classmethod
+    def ofRecord(cls, record: Path) -> ResultFiles:
+        """The files beside a record, of `segsrgan predict` or `batch`."""
+        return cls(record.parent, record.name.removesuffix("_record.json"))
+
     def path(self, suffix: str) -> Path:
-        return self.folder / f"{self.name}_{suffix}"
+        """A file by its ending; in a BIDS dataset some are called otherwise."""
+        plain = self.folder / f"{self.name}_{suffix}"
+        bids = self.folder / f"{self.name}_{_BIDS_ENDINGS.get(suffix, suffix)}"
+        return bids if not plain.is_file() and bids.is_file() else plain
 
     def labels(self, classes: list[str]) -> Path:
         """The label map: 1 for the first class, 2 for the second."""

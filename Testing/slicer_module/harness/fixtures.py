@@ -79,6 +79,7 @@ def panel(models):
     yield widget
     widget.enhanceTab._display.idle()
     widget.trainingTab._display.idle()
+    widget.batchTab._display.idle()
     widget.ui.flickerButton.checked = False
     widget.ui.tabs.currentIndex = 0
 

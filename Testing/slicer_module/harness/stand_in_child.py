@@ -37,6 +37,15 @@ def main() -> None:
         predict_options.add_argument(f"--{name}", type=float)
     for name in ("--bias-correction", "--mixed-precision", "--no-mixed-precision", "--maps", "--report"):
         predict_options.add_argument(name, action="store_true")
+    batch_options = commands.add_parser("batch")
+    batch_options.add_argument("input", type=Path)
+    batch_options.add_argument("-o", dest="output", type=Path, required=True)
+    for name, kind in (("spacing", float), ("model", str), ("device", str), ("patch", int)):
+        batch_options.add_argument(f"--{name}", type=kind)
+    for name in ("overlap", "threshold"):
+        batch_options.add_argument(f"--{name}", type=float)
+    for name in ("--bias-correction", "--maps", "--report"):
+        batch_options.add_argument(name, action="store_true")
     models = commands.add_parser("models").add_subparsers(dest="action", required=True).add_parser("import")
     models.add_argument("file", type=Path)
     models.add_argument("--name")
@@ -49,7 +58,7 @@ def main() -> None:
         del rest[at : at + 2]
     options = parser.parse_args(shared + rest)
     emit(pid=os.getpid())
-    {"predict": predict, "train": train, "models": import_model}[options.command](options)
+    {"predict": predict, "train": train, "models": import_model, "batch": batch}[options.command](options)
 
 
 def step(options, fraction: float, message: str) -> None:
@@ -131,6 +140,23 @@ def consistency(options):
     result = sitk.GetImageFromArray(values)
     result.CopyInformation(scan)
     return result
+
+
+def batch(options) -> None:
+    """One volume after the other, as the engine does; what is there is skipped."""
+    files = sorted(path for path in options.input.iterdir() if path.name.endswith((".nii.gz", ".nrrd")))
+    rows = []
+    for number, path in enumerate(files):
+        step(options, number / len(files), f"{number} of {len(files)} volumes")
+        name = path.name.removesuffix(".nrrd").removesuffix(".nii.gz")
+        if not (options.output / f"{name}_record.json").is_file():
+            predict(argparse.Namespace(**{**vars(options), "input": path, "mask": None}))
+        rows.append({"name": name, "status": "done", "reason": "n/a"})
+    with (options.output / "summary.tsv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, ["name", "status", "reason"], delimiter="\t")
+        writer.writeheader()
+        writer.writerows(rows)
+    emit(done=True, files={})
 
 
 def import_model(options) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 HARNESS = Path(__file__).resolve().parent
 ROOT = HARNESS.parents[2]
 sys.path[:0] = [str(HARNESS), str(ROOT / "SegSRGAN"), str(ROOT)]
-WIDTHS, HEIGHTS = (420, 700), {0: 760, 1: 620, 2: 860}
-TABS = ("enhance", "quality", "training")
+WIDTHS, HEIGHTS = (420, 700), {0: 820, 1: 1010, 2: 560, 3: 960}
+TABS = ("enhance", "quality", "batch", "training")
 VIEW = (360, 360)
 
 

@@ -1,0 +1,147 @@
+"""The Batch tab: a folder or list of volumes, how each stands, and one case at a double click."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import ctk
+import qt
+from slicer.i18n import tr as _
+
+from .. import Packages
+from ..Jobs import BatchJob
+from ..Jobs.ChildProcess import Outcome
+from ..Settings import EnhanceSettings
+from .ParameterLink import Link
+from .RunDisplay import RunDisplay, isRunning
+from .TissueTable import fillTable, setUpTable
+
+_REFRESH_MILLISECONDS = 2000
+
+
+class BatchTab:
+    """onCase: called with the `BatchJob.Case` that a reader wants to see."""
+
+    def __init__(self, ui, logic, onCase: Callable[[BatchJob.Case], None]) -> None:
+        self.ui, self.logic, self._onCase = ui, logic, onCase
+        self.run = None
+        self._parameters = None
+        self._cases: list[BatchJob.Case] = []
+        self._problem = self._message = ""
+        self._display = RunDisplay(ui.batchProgressBar, ui.batchStatusLabel, ui.batchDetailsButton, ui.batchDetailsText)
+        ui.batchSourceEdit.filters = ctk.ctkPathLineEdit.Dirs
+        ui.batchListEdit.filters = ctk.ctkPathLineEdit.Files
+        ui.batchOutputEdit.filters = ctk.ctkPathLineEdit.Dirs
+        setUpTable(ui.casesTable, (_("Volume"), _("State"), _("Verdict"), _("mL")))
+        self._links = [
+            _pathLink("batchSource", ui.batchSourceEdit),
+            _pathLink("batchList", ui.batchListEdit),
+            _pathLink("batchOutput", ui.batchOutputEdit),
+        ]
+        self._timer = qt.QTimer()
+        self._timer.setInterval(_REFRESH_MILLISECONDS)
+        self._timer.connect("timeout()", self.refresh)
+        ui.startBatchButton.connect("clicked(bool)", self._onStart)
+        ui.stopBatchButton.connect("clicked(bool)", self._onStop)
+        ui.refreshBatchButton.connect("clicked(bool)", self.refresh)
+        ui.openCaseButton.connect("clicked(bool)", self._onOpen)
+        ui.casesTable.connect("cellDoubleClicked(int,int)", self._onRow)
+
+    def setParameters(self, parameters) -> None:
+        self._parameters, self._message = parameters, ""
+        for link in self._links:
+            link.setParameters(parameters)
+        self.update()
+
+    def update(self) -> None:
+        """Buttons and texts; the table is read again where the folders are others, or by `refresh`."""
+        for link in self._links:
+            link.update()
+        places = self._places()
+        if places != getattr(self, "_read", None):
+            self._read = places
+            self.refresh()
+        running, ui = isRunning(self.run), self.ui
+        ui.startBatchButton.enabled = not running and not self._problem
+        ui.startBatchButton.toolTip = self._problem or _("Enhance what is not done yet, with the options of Enhance")
+        ui.stopBatchButton.enabled = running
+        ui.openCaseButton.enabled = any(case.state == BatchJob.DONE for case in self._cases)
+        if not running:
+            ui.batchStatusLabel.text = " ".join(filter(None, [self._message, self._problem]))
+
+    def refresh(self, *_arguments) -> None:
+        """Look at the folders again: which volumes there are, and which are done."""
+        try:
+            source, output = self._places()
+            self._cases = BatchJob.cases(source, output, self._settings()) if self._parameters else []
+            self._problem = ""
+        except (OSError, ValueError) as error:
+            self._cases, self._problem = [], str(error)
+        rows = [
+            (case.name, case.reason or _(case.state), case.verdict or "\u2013", case.volume) for case in self._cases
+        ]
+        fillTable(self.ui.casesTable, rows)
+        self.ui.openCaseButton.enabled = any(case.state == BatchJob.DONE for case in self._cases)
+
+    def close(self) -> None:
+        """End the run. The widgets may go before the child does, so they do not hear of it any more."""
+        self._timer.stop()
+        run, self.run = self.run, None
+        if isRunning(run):
+            run.kill()
+
+    def _places(self) -> tuple[str, str]:
+        parameters = self._parameters
+        return (parameters.batchList or parameters.batchSource, parameters.batchOutput) if parameters else ("", "")
+
+    def _settings(self) -> EnhanceSettings:
+        return self.logic.resolved(EnhanceSettings.fromParameters(self._parameters))
+
+    def _onStart(self) -> None:
+        try:
+            Packages.ensure()
+            self._display.started()
+            self._message = ""
+            self.run = BatchJob.start(*self._places(), self._settings(), self._onCompleted, self._display.progress)
+            self._timer.start()
+        except Exception as error:  # whatever it is, the user reads it in the panel
+            logging.exception("SegSRGAN batch could not start")
+            self._message = str(error)
+            self._display.failed(error)
+        self.update()
+
+    def _onStop(self) -> None:
+        self._display.stopping()
+        self.run.cancel()
+
+    def _onCompleted(self, outcome: Outcome) -> None:
+        self._timer.stop()
+        if self.run is None:  # closed
+            return
+        self.run = None
+        self._display.ended(outcome, _("Done. Double-click a volume to look at it."))
+        if outcome.cancelled:
+            self.ui.batchStatusLabel.text = _("Stopped. Finished volumes stay; Start goes on with the others.")
+        self._message = self.ui.batchStatusLabel.text
+        self.refresh()
+        self.update()
+
+    def _onRow(self, row: int, column: int = 0) -> None:
+        if 0 <= row < len(self._cases) and self._cases[row].state == BatchJob.DONE:
+            try:
+                self._onCase(self._cases[row])
+            except (OSError, RuntimeError, ValueError, KeyError) as error:
+                logging.exception("SegSRGAN case")
+                self._message = _("{name} could not be loaded: {error}").format(name=self._cases[row].name, error=error)
+                self.update()
+
+    def _onOpen(self) -> None:
+        self._onRow(max(0, self.ui.casesTable.currentRow()))
+
+
+def _pathLink(name: str, edit) -> Link:
+    def write(value: str) -> None:
+        edit.currentPath = value
+
+    return Link(name, edit, "currentPathChanged(QString)", read=lambda: edit.currentPath, write=write)
