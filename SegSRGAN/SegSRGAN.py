@@ -26,6 +26,8 @@ HELP = """
 <p>Turns one clinical T2-weighted MRI of a neonatal or fetal brain, sharp in the slice and coarse across it, into an
 isotropic super-resolved volume and a segmentation of the cerebral cortex.</p>
 <p><b>Research use only. Not a medical device.</b></p>
+<p>See the <a href="https://github.com/SegSRGAN/SegSRGAN/blob/main/docs/tutorial.md">tutorial</a> and
+<a href="https://github.com/SegSRGAN/SegSRGAN/blob/main/docs/models.md">the models with their licences</a>.</p>
 <p>In the Python console:</p>
 <pre>
 from SegSRGAN import SegSRGANLogic
@@ -48,7 +50,7 @@ class SegSRGAN(ScriptedLoadableModule):
         parent.title = _("SegSRGAN")
         parent.categories = ["Segmentation", "Filtering"]
         parent.dependencies = []
-        parent.contributors = ["SegSRGAN contributors"]
+        parent.contributors = ["SegSRGAN contributors"]  # names are the repository owner's to fill in
         parent.helpText = HELP
         parent.acknowledgementText = ACKNOWLEDGEMENT
         slicer.app.connect("startupCompleted()", registerSampleData)

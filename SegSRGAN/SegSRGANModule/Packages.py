@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
+import re
 
 import slicer
 from slicer.i18n import tr as _
@@ -40,9 +42,23 @@ def ensure(more: dict[str, str] | None = None) -> None:
     """
     if not isTorchInstalled():
         _installTorch()
+    elif tooOld := _tooOldTorch():
+        message = _("PyTorch {found} is too old, {wanted} is needed: update it with the module PyTorch Util.")
+        raise PackagesError(message.format(found=tooOld, wanted=TORCH_REQUIREMENT))
     missing = {name: text for name, text in {**_SMALL, **(more or {})}.items() if not _isInstalled(name)}
     if missing:
         _installSmall(missing)
+
+
+def _tooOldTorch() -> str:
+    """The version of an installed PyTorch that the library cannot use, or "". PyTorch is not loaded for it."""
+    try:
+        found = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    numbers = tuple(int(part) for part in re.findall(r"\d+", found)[:2])
+    wanted = tuple(int(part) for part in re.findall(r"\d+", TORCH_REQUIREMENT)[:2])
+    return found if numbers < wanted else ""
 
 
 def _installTorch() -> None:

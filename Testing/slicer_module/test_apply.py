@@ -259,12 +259,14 @@ def test_closing_the_module_ends_the_child(panel, standIn):  # noqa: F811
 
 
 def test_a_panel_that_goes_away_during_a_run_leaves_nothing(models, standIn, monkeypatch):  # noqa: F811
+    from SegSRGANModule import Terms
     from SegSRGANModule.Panel.RunDisplay import RunDisplay
     from SegSRGANModule.Panel.Widget import SegSRGANWidget
 
     standIn("stubborn")
     before = set(os.listdir(slicer.app.temporaryPath))
     source = phantoms.node()
+    monkeypatch.setattr(Terms, "areAccepted", lambda choice: True)
     widget = SegSRGANWidget()
     widget.setup()
     widget.ui.applyButton.click()

@@ -13,6 +13,7 @@ import signatures  # isort: skip
 import vtk  # isort: skip
 import wrapper_facts  # isort: skip
 
+DEFAULTS = json.loads((HARNESS / "recorded_defaults.json").read_text())
 RECORDED = json.loads((HARNESS / "recorded_names.json").read_text())
 # What the stand-in does otherwise than the real wrapper, and why.
 EXPLAINED = {
@@ -52,6 +53,32 @@ def test_a_stub_takes_no_argument_that_slicer_does_not_know():
         register(sampleName="A", sampleDescription="thick slices")
     with pytest.raises(TypeError):
         register(sampleName="A", loadFileTypes="VolumeFile")  # not in every version
+
+
+@pytest.mark.parametrize("standIn", [*ctk.STAND_INS, *qmrml.STAND_INS], ids=lambda cls: cls.__name__)
+def test_defaults_of_stand_ins_are_those_of_the_sources(standIn):
+    widget = standIn()
+    for name, value in DEFAULTS.get(standIn.__name__, {}).items():
+        assert getattr(widget, name) == value, name
+
+
+def test_the_layout_manager_offers_a_subset_of_slicer_s():
+    recorded, manager = RECORDED["qMRMLLayoutManager"], slicer.app.layoutManager()
+    public = {name for name in vars(type(manager)) if not name.startswith("_")}
+    harnessOnly = {"start", "signalSignatures", "staticMetaObject", "layoutChanged"}
+    assert public - harnessOnly <= {*recorded["properties"], *recorded["methods"]}
+    assert set(manager.signalSignatures) <= set(recorded["signals"])
+
+
+def test_layouts_create_map_and_unmap_views():
+    manager = slicer.app.layoutManager()
+    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+    mapped = {n.GetLayoutName() for n in slicer.util.getNodesByClass("vtkMRMLSliceNode") if n.IsMappedInLayout()}
+    assert mapped == {"Red"}
+    manager.start()
+    assert {"Red", "Yellow", "Green"} <= set(manager.sliceViewNames())
+    assert manager.sliceWidget("Red").sliceLogic().GetSliceCompositeNode().GetLayoutName() == "Red"
+    assert manager.sliceWidget("Purple") is None
 
 
 def test_parameter_node_wrapper_behaves_as_recorded():

@@ -50,6 +50,33 @@ def test_metadata_of_the_extension():
     assert {"category", "scm_url", "scm_revision", "tier", "build_subdirectory"} <= set(entry)
 
 
+def test_rules_of_the_extensions_index():
+    """What a pull request to the Extensions Index is checked for."""
+    entry = json.loads((ROOT / "SegSRGAN.json").read_text())
+    allowed = {
+        "$schema",
+        "build_dependencies",
+        "build_subdirectory",
+        "category",
+        "scm_revision",
+        "scm_url",
+        "tier",
+        "enabled",
+    }
+    assert set(entry) <= allowed and entry["tier"] in (1, 3, 5)
+    assert re.fullmatch(r"https://github.com/[\w-]+/SegSRGAN.git", entry["scm_url"])  # named as the extension
+    assert (ROOT / "SegSRGAN.json").stem == "SegSRGAN" and not (ROOT / "SegSRGAN.s4ext").exists()
+    text = (ROOT / "CMakeLists.txt").read_text()
+    for name in ("HOMEPAGE", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS"):
+        assert re.search(rf'^set\(EXTENSION_{name} "[^"$]+"\)$', text, re.MULTILINE), name  # literal, not computed
+    urls = re.findall(r'https?://[^\s"]+', text)
+    assert urls and all(url.startswith("https://") for url in urls)
+    assert any((ROOT / name).is_file() for name in ("LICENSE", "LICENSE.txt", "License.txt"))
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True).stdout.split("\0")
+    size = sum((ROOT / name).stat().st_size for name in tracked if name and (ROOT / name).is_file())
+    assert size < 100_000_000
+
+
 @pytest.mark.parametrize("path", ["SegSRGAN.png", "SegSRGAN/Resources/Icons/SegSRGAN.png"])
 def test_icons_are_128_pixels_square(path):
     head = (ROOT / path).read_bytes()[:24]

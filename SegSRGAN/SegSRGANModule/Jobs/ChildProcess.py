@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 CANCELLED_STATUS = 3
 _LAUNCHER = Path(__file__).with_name("ChildLauncher.py")
@@ -140,8 +142,14 @@ def _asObject(line: str) -> dict | None:
 
 
 def _sentence(lines: list[str], status: int) -> str:
-    """The library's own sentence if it gave one."""
+    """The library's own sentence if it gave one; a PyTorch that cannot be loaded is told from one that is missing."""
     for line in reversed(lines):
         if line.startswith("Error: "):
             return line.removeprefix("Error: ")
+    text = "\n".join(lines)
+    if "import torch" in text and re.search(r"^(ImportError|OSError|ModuleNotFoundError)", text, re.MULTILINE):
+        return _(
+            "PyTorch is installed but cannot be loaded: uninstall it with the module PyTorch Util, restart Slicer, and "
+            "press the button again."
+        )
     return f"The computation ended unexpectedly (status {status}); the details say more."

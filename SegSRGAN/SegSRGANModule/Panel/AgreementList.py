@@ -26,13 +26,15 @@ class AgreementList:
         if result is not self._result:
             self.ui.consistencyCheckBox.checked = False
             self._result = result
-        self.ui.agreementLabel.text = RecordTexts.agreement(record) if result else ""
         node = DisagreementMap.mapOf(result)
         stamp = (node.GetID(), node.GetImageData().GetMTime()) if node and node.GetImageData() else None
         if stamp != self._stamp:
             self._stamp = stamp
             self._places = DisagreementMap.worstPlaces(node)
             fillTable(self.ui.placesTable, [self._row(place) for place in self._places])
+        note = RecordTexts.placesNote(len(self._places), DisagreementMap.SHOWN_FROM) if node else ""
+        texts = [RecordTexts.agreement(record), note] if result else []
+        self.ui.agreementLabel.text = "\n".join(filter(None, texts))
         self.ui.consistencyCheckBox.enabled = node is not None
         self.ui.consistencyCheckBox.checked = node is not None and self.ui.consistencyCheckBox.checked
         self.ui.jumpButton.enabled = bool(self._places)

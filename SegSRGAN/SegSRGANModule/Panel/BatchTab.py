@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import ctk
 import qt
+import slicer
 from slicer.i18n import tr as _
 
-from .. import Packages
+from .. import Models, Packages, Terms
 from ..Jobs import BatchJob
 from ..Jobs.ChildProcess import Outcome
 from ..Settings import EnhanceSettings
@@ -23,8 +24,8 @@ _REFRESH_MILLISECONDS = 2000
 class BatchTab:
     """onCase: called with the `BatchJob.Case` that a reader wants to see."""
 
-    def __init__(self, ui, logic, onCase: Callable[[BatchJob.Case], None]) -> None:
-        self.ui, self.logic, self._onCase = ui, logic, onCase
+    def __init__(self, ui, logic, questions: Terms.Asks, onCase: Callable[[BatchJob.Case], None]) -> None:
+        self.ui, self.logic, self._questions, self._onCase = ui, logic, questions, onCase
         self.run = None
         self._parameters = None
         self._cases: list[BatchJob.Case] = []
@@ -78,8 +79,10 @@ class BatchTab:
             self._problem = ""
         except (OSError, ValueError) as error:
             self._cases, self._problem = [], str(error)
+        states = _states()
         rows = [
-            (case.name, case.reason or _(case.state), case.verdict or "\u2013", case.volume) for case in self._cases
+            (case.name, case.reason or states.get(case.state, case.state), case.verdict or "\u2013", case.volume)
+            for case in self._cases
         ]
         fillTable(self.ui.casesTable, rows)
         self.ui.openCaseButton.enabled = any(case.state == BatchJob.DONE for case in self._cases)
@@ -99,6 +102,11 @@ class BatchTab:
         return self.logic.resolved(EnhanceSettings.fromParameters(self._parameters))
 
     def _onStart(self) -> None:
+        model = self._settings().model
+        if not Terms.ensure(self._questions, next((c for c in Models.choices() if c.key == model), None)):
+            return
+        self.ui.batchStatusLabel.text = _("Looking for the Python packages...")
+        slicer.app.processEvents()
         try:
             Packages.ensure()
             self._display.started()
@@ -138,6 +146,16 @@ class BatchTab:
 
     def _onOpen(self) -> None:
         self._onRow(max(0, self.ui.casesTable.currentRow()))
+
+
+def _states() -> dict[str, str]:
+    return {
+        BatchJob.WAITING: _("waiting"),
+        BatchJob.DONE: _("done"),
+        "failed": _("failed"),
+        "busy": _("busy elsewhere"),
+        "cancelled": _("stopped"),
+    }
 
 
 def _pathLink(name: str, edit) -> Link:

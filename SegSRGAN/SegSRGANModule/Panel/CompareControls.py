@@ -18,7 +18,9 @@ class CompareControls:
         self._timer = qt.QTimer()
         self._timer.setInterval(_FLICKER_MILLISECONDS)
         self._timer.connect("timeout()", self._onFlicker)
-        ui.layoutSelector.addItems([_(text) for text in SliceViews.ARRANGEMENTS])
+        titles = (_("As it is"), _("Four views with 3D"), _("Side by side"), _("Three slices in a row"))
+        self._arrangements = dict(zip(titles, SliceViews.ARRANGEMENTS, strict=True))
+        ui.layoutSelector.addItems(list(titles))
         ui.layoutSelector.connect("activated(int)", self._onLayout)
         ui.showResultButton.connect("clicked(bool)", lambda: SliceViews.showPair(self._scan, self._result))
         ui.fitButton.connect("clicked(bool)", self._onFit)
@@ -42,7 +44,7 @@ class CompareControls:
         self.ui.flickerButton.checked = False
 
     def _onLayout(self, index: int) -> None:
-        SliceViews.arrange(SliceViews.ARRANGEMENTS[index], self._scan, self._result)
+        SliceViews.arrange(list(self._arrangements.values())[index], self._scan, self._result)
 
     def _onFit(self) -> None:
         SliceViews.fit(Brain.bounds(self._mask, self._segmentation, self._scan or self._result))

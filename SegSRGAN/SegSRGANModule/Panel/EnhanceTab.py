@@ -10,7 +10,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .. import Models, Packages, Preflight
+from .. import Models, Packages, Preflight, Terms
 from ..Jobs.ChildProcess import ChildProcess, Outcome
 from ..Jobs.EnhanceJob import EnhanceJob, checkOutputs, describeEdits
 from ..Scene import BrainMask, Ownership, SegmentEdits
@@ -210,6 +210,8 @@ class EnhanceTab:
 
     def _launch(self, start: Callable, packages: dict[str, str] | None = None, expected: float | None = None) -> None:
         """Start a run of `expected` seconds; whatever keeps it from starting is said in the panel."""
+        self.ui.statusLabel.text = _("Looking for the Python packages...")
+        slicer.app.processEvents()
         try:
             Packages.ensure(packages)
             if self._choices and not self._choices[0].key:
@@ -223,6 +225,8 @@ class EnhanceTab:
 
     def _onApply(self) -> None:
         parameters, outputs = self._parameters, self._outputs()
+        if not Terms.ensure(self._questions, self._choice()):
+            return
         if (edited := SegmentEdits.editedSegments(outputs.segmentation)) and not (
             outputs := self._askAboutEdits(outputs, edited)
         ):

@@ -54,6 +54,13 @@ def agreement(record: dict | None) -> str:
     return "\n".join(lines) or _("This run measured no agreement.")
 
 
+def placesNote(count: int, shownFrom: float) -> str:
+    """What an empty list of places means."""
+    if count:
+        return ""
+    return _("No place differs by {limit:.0f} standard deviations or more.").format(limit=shownFrom)
+
+
 def expected(record: dict | None, name: str) -> str:
     """The expected volume of a class in mL, "low to high" or one number; "" where the run did not measure it."""
     quality = (record or {}).get("quality", {})

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import ctk
 import qt
+import slicer
 from slicer.i18n import tr as _
 
-from .. import Models, Packages
+from .. import Models, Packages, Terms
 from ..Jobs import TrainingJob, TrainingPairs, TrainingPlan
 from ..Jobs.ChildProcess import ChildProcess, Outcome
 from ..Jobs.TrainingPairs import TEST, TRAIN
@@ -26,8 +27,8 @@ _LABEL_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 class TrainingTab:
     """onNewModel: called with the file of a model that was trained and chosen for use, and a name for it."""
 
-    def __init__(self, ui, onNewModel: Callable[[Path, str], None]) -> None:
-        self.ui, self._onNewModel = ui, onNewModel
+    def __init__(self, ui, questions: Terms.Asks, onNewModel: Callable[[Path, str], None]) -> None:
+        self.ui, self._questions, self._onNewModel = ui, questions, onNewModel
         self.run = None
         self._parameters = None
         self._folder = None  # of the training that runs or ran last
@@ -134,6 +135,10 @@ class TrainingTab:
     def _baseKeys(self) -> list[str]:
         return [*(choice.key for choice in self._models), RANDOM]
 
+    def _baseChoice(self) -> Models.ModelChoice | None:
+        key = self._parameters.baseModel or self._defaultKey
+        return next((choice for choice in self._models if choice.key == key), None)
+
     def _pairs(self) -> list[TrainingPairs.Pair]:
         return TrainingPairs.read(self._parameters.parameterNode) if self._parameters else []
 
@@ -151,7 +156,8 @@ class TrainingTab:
 
     def _showPairs(self, pairs) -> None:
         table = self.ui.pairsTable
-        texts = [[pair.volume.GetName(), pair.labels.GetName(), _(pair.base)] for pair in pairs]
+        uses = {TRAIN: _("Train"), TEST: _("Test")}
+        texts = [[pair.volume.GetName(), pair.labels.GetName(), uses[pair.base]] for pair in pairs]
         if texts == _tableTexts(table):
             return
         table.setRowCount(len(texts))
@@ -193,6 +199,10 @@ class TrainingTab:
         self._launch(resume=True)
 
     def _launch(self, resume: bool) -> None:
+        if not Terms.ensure(self._questions, self._baseChoice()):
+            return
+        self.ui.trainingStatusLabel.text = _("Looking for the Python packages...")
+        slicer.app.processEvents()
         try:
             Packages.ensure(Packages.FOR_TRAINING)
             self._folder = TrainingJob.outputFolder(self._parameters)

@@ -40,8 +40,8 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.enhanceTab = EnhanceTab(
             self.ui, self.logic, self.questions, onResults=self.qualityTab.showResult, onModels=self._onModels
         )
-        self.trainingTab = TrainingTab(self.ui, onNewModel=self.enhanceTab.importModel)
-        self.batchTab = BatchTab(self.ui, self.logic, onCase=self._onCase)
+        self.trainingTab = TrainingTab(self.ui, self.questions, onNewModel=self.enhanceTab.importModel)
+        self.batchTab = BatchTab(self.ui, self.logic, self.questions, onCase=self._onCase)
         self.tabs = [self.enhanceTab, self.qualityTab, self.batchTab, self.trainingTab]
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)

@@ -102,6 +102,10 @@ def _applicationClass(qt):
         def startupEnvironment(self):
             return dict(os.environ)
 
+        def translate(self, context, text):
+            """No translation files: every text is itself."""
+            return text
+
         def testingEnabled(self):
             return True
 

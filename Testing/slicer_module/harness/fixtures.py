@@ -70,9 +70,12 @@ def cleanScene(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def panel(models):
+def panel(models, monkeypatch):
     """The module's widget, entered, with a model list of one model."""
     _module, _instance, widget = _loaded()
+    from SegSRGANModule import Terms
+
+    monkeypatch.setattr(Terms, "areAccepted", lambda choice: True)  # test_first_use.py is about them
     widget.enter()
     widget.enhanceTab.refreshModels()
     widget.trainingTab.refreshModels()
