@@ -9,6 +9,7 @@ from . import Models, Packages, Preflight
 from .Logic import SegSRGANLogic
 from .Scene import ResultNodes, SegmentVolumes, Terminology
 from .Settings import EnhanceSettings
+from .TestDay import Day
 
 _SETTINGS = EnhanceSettings(spacing=1.0, patch=32, overlap=0.25, device="cpu")
 
@@ -20,7 +21,7 @@ class SegSRGANTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self):
-        for scenario in (self.test_preflight, self.test_parameters, self.test_enhance):
+        for scenario in (self.test_preflight, self.test_parameters, self.test_enhance, self.test_day):
             self.setUp()
             scenario()
 
@@ -46,6 +47,17 @@ class SegSRGANTest(ScriptedLoadableModuleTest):
         self._checkOutputs(source, nodes)
         with self.assertRaises(ValueError):
             logic.enhance(None)
+
+    def test_day(self):
+        """Two patients, an interruption, a rerun with a mask, what is refused, save and reload: see `TestDay`."""
+        if not Packages.isTorchInstalled() or not any(c.key and c.isInstalled for c in Models.choices()):
+            self.delayDisplay("Without PyTorch and a model nothing can be enhanced: skipped")
+            return
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule("SegSRGAN")
+        panel = slicer.modules.SegSRGANWidget
+        panel.enter()
+        Day(self, panel).run()
 
     def _checkOutputs(self, source, nodes):
         self.assertEqual(nodes.volume.GetImageData().GetDimensions(), (40, 36, 32))

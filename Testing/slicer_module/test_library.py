@@ -130,13 +130,13 @@ def test_the_default_model_is_the_library_s():
     assert Models.choices()[0].key == Models.defaultKey() == DEFAULT_MODEL
 
 
-def test_self_test_of_the_module(models, monkeypatch):
+def test_self_test_of_the_module(panel, models, monkeypatch):  # noqa: F811
     """What the application runs from its Self Tests, with the tiny model."""
     tiny = [choice for choice in Models.choices() if choice.key == "tiny"]
     monkeypatch.setattr(Models, "choices", lambda: tiny)
     monkeypatch.setattr(Models, "defaultKey", lambda: "tiny")
     slicer.selfTests["SegSRGAN"]()
-    assert tiny and slicer.util.getNode("T2w enhanced")  # without a model it would have left the run out
+    assert tiny and slicer.util.getNode("Smith_John_T2w enhanced")  # without a model it would have left the runs out
 
 
 @pytest.mark.slow
