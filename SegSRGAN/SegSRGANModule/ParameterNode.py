@@ -15,7 +15,7 @@ class SegSRGANParameterNode:
     """One attribute a parameter; the .ui binds widgets to them by name.
 
     Enhance: `model` is a name of the model list; "" is the default model. `brainMask` is a segmentation or a label
-    map. `spacing` in mm.
+    map; without one the brain is found, unless `isBrain` says that the volume shows nothing else. `spacing` in mm.
     What views and overlays show is not stored here: it is in their own nodes.
     Batch: folder or list of the volumes, and the folder of the results.
     Training: `baseModel` is a name of the model list, "" the default model, `RANDOM` random weights. `label` is that of
@@ -25,6 +25,7 @@ class SegSRGANParameterNode:
 
     inputVolume: vtkMRMLScalarVolumeNode
     brainMask: vtkMRMLDisplayableNode
+    isBrain: bool = False
     outputVolume: vtkMRMLScalarVolumeNode
     outputSegmentation: vtkMRMLSegmentationNode
     outputProbability: vtkMRMLScalarVolumeNode

@@ -14,6 +14,7 @@ class EnhanceSettings:
     device: auto, cpu, cuda or mps.
     patch: edge of the patches in voxels. overlap: share of a patch in common with the next one.
     threshold: probability from which a voxel is cortex.
+    isBrain: the volume shows nothing but a brain, so none is looked for; a mask that is given counts more.
     """
 
     model: str = ""
@@ -24,6 +25,7 @@ class EnhanceSettings:
     threshold: float = 0.5
     biasCorrection: bool = False
     mixedPrecision: bool = True
+    isBrain: bool = False
 
     @classmethod
     def fromParameters(cls, parameters) -> EnhanceSettings:
@@ -31,11 +33,14 @@ class EnhanceSettings:
         return cls(**{name: getattr(parameters, name) for name in cls.__dataclass_fields__})
 
     def arguments(self) -> list[str]:
-        """The options of `segsrgan predict`, the same that a shell user types."""
-        return [*self.batchArguments(), "--mixed-precision" if self.mixedPrecision else "--no-mixed-precision"]
+        """The options of `segsrgan predict` but the mask, the same that a shell user types."""
+        return [*self._common(), "--mixed-precision" if self.mixedPrecision else "--no-mixed-precision"]
 
     def batchArguments(self) -> list[str]:
-        """The options of `segsrgan batch`."""
+        """The options of `segsrgan batch`; there it holds for volumes without a mask of their own."""
+        return [*self._common(), "--mask", "none" if self.isBrain else "auto"]
+
+    def _common(self) -> list[str]:
         arguments = ["--spacing", f"{self.spacing:.6g}", "--device", self.device, "--patch", str(self.patch)]
         arguments += ["--overlap", f"{self.overlap:.6g}", "--threshold", f"{self.threshold:.6g}"]
         if self.model:

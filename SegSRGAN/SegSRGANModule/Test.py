@@ -11,7 +11,7 @@ from .Scene import ResultNodes, SegmentVolumes, Terminology
 from .Settings import EnhanceSettings
 from .TestDay import Day
 
-_SETTINGS = EnhanceSettings(spacing=1.0, patch=32, overlap=0.25, device="cpu")
+_SETTINGS = EnhanceSettings(spacing=1.0, patch=32, overlap=0.25, device="cpu", isBrain=True)  # a ball, no head
 
 
 class SegSRGANTest(ScriptedLoadableModuleTest):

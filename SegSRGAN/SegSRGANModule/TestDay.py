@@ -27,6 +27,7 @@ class Day:
         self.test, self.panel = test, panel
         self.parameters = panel.logic.getParameterNode()
         self.parameters.spacing, self.parameters.patch, self.parameters.device = _SPACING, 32, "cpu"
+        self.parameters.isBrain = True  # balls, in which no brain would be found
 
     def run(self) -> None:
         with mock.patch.object(Terms, "areAccepted", lambda choice: True):

@@ -20,7 +20,7 @@ from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
 if importlib.util.find_spec("torch") is None:
     pytest.skip("needs PyTorch", allow_module_level=True)
 
-SETTINGS = {"spacing": 1.2, "patch": 32, "overlap": 0.25, "device": "cpu"}
+SETTINGS = {"spacing": 1.2, "patch": 32, "overlap": 0.25, "device": "cpu", "isBrain": True}  # a toy of a brain
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +51,7 @@ def models(monkeypatch, tmp_path, tinyModel):
 def _shell(volume: Path, output: Path, *options: str) -> None:
     command = [sys.executable, "-m", "SegSRGANLib", "predict", str(volume), "-o", str(output), "--progress", "none"]
     arguments = ["--spacing", "1.2", "--patch", "32", "--overlap", "0.25", "--device", "cpu", "--model", "tiny"]
+    arguments += ["--mask", "none"]
     done = subprocess.run([*command, *arguments, *options], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

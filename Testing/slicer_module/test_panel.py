@@ -34,6 +34,7 @@ OTHER_VALUES = {
     "overlap": 0.25,
     "threshold": 0.4,
     "biasCorrection": True,
+    "isBrain": True,
     "mixedPrecision": False,
     "label": 5,
     "thicknessMinimum": 2.5,

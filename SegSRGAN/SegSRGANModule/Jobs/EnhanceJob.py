@@ -52,9 +52,10 @@ class EnhanceJob:
         """
         if volumeNode is None:
             raise ValueError(_("Select a volume."))
-        Inputs.check(volumeNode, mask)
+        node = None if isinstance(mask, str) else mask
+        Inputs.check(volumeNode, node)
         checkOutputs(volumeNode, self._outputs)
-        self._work, self._started = Preflight.workOf(volumeNode, settings, mask), time.monotonic()
+        self._work, self._started = Preflight.workOf(volumeNode, settings, node), time.monotonic()
         edited = SegmentEdits.editedSegments(self._outputs.segmentation)
         if edited and not self._replacesEdits:
             raise ValueError(describeEdits(self._outputs.segmentation, edited))
@@ -63,7 +64,7 @@ class EnhanceJob:
         folder = Path(tempfile.mkdtemp(prefix="SegSRGAN-", dir=slicer.app.temporaryPath))
         self._files = ResultFiles(folder, re.sub(r"[^\w-]+", "_", self._traits.name) or "volume")
         try:
-            arguments = self._writeInputs(volumeNode, mask)
+            arguments = self._writeInputs(volumeNode, mask or ("none" if settings.isBrain else "auto"))
             arguments += settings.arguments()
             child = ChildProcess(arguments, self._finish, self._progress, graceMilliseconds=_GRACE)
             self._process = child.start()
@@ -91,7 +92,7 @@ class EnhanceJob:
         arguments = ["predict", str(source), "-o", str(self._files.folder), "--maps", "--report"]
         if isinstance(mask, str):
             arguments += ["--mask", mask]
-        elif mask is not None:
+        else:
             path = source.parent / "mask.nrrd"
             writeMask(mask, volumeNode, path)
             arguments += ["--mask", str(path)]

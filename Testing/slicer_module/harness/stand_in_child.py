@@ -31,7 +31,7 @@ def main() -> None:
     predict_options = commands.add_parser("predict")
     predict_options.add_argument("input", type=Path)
     predict_options.add_argument("-o", dest="output", type=Path, required=True)
-    for name, kind in (("spacing", float), ("model", str), ("mask", Path), ("device", str), ("patch", int)):
+    for name, kind in (("spacing", float), ("model", str), ("mask", str), ("device", str), ("patch", int)):
         predict_options.add_argument(f"--{name}", type=kind)
     for name in ("overlap", "threshold"):
         predict_options.add_argument(f"--{name}", type=float)
@@ -40,7 +40,7 @@ def main() -> None:
     batch_options = commands.add_parser("batch")
     batch_options.add_argument("input", type=Path)
     batch_options.add_argument("-o", dest="output", type=Path, required=True)
-    for name, kind in (("spacing", float), ("model", str), ("device", str), ("patch", int)):
+    for name, kind in (("spacing", float), ("model", str), ("mask", str), ("device", str), ("patch", int)):
         batch_options.add_argument(f"--{name}", type=kind)
     for name in ("overlap", "threshold"):
         batch_options.add_argument(f"--{name}", type=float)
@@ -95,7 +95,8 @@ def predict(options) -> None:
     step(options, 0.5, "Predicting patches")
     values = sitk.GetArrayFromImage(sr)
     cortex = values > options.threshold * values.max()
-    if options.mask:
+    given = options.mask not in (None, "auto", "none")
+    if given:
         edge.SetInterpolator(sitk.sitkNearestNeighbor)
         cortex &= sitk.GetArrayFromImage(edge.Execute(sitk.ReadImage(str(options.mask)))) > 0
     labels, probability = (sitk.GetImageFromArray(cortex.astype(kind)) for kind in (np.uint8, np.float32))
@@ -116,7 +117,7 @@ def write(options, sr, probability, labels) -> None:
         sitk.WriteImage(consistency(options), str(options.output / f"{name}_consistency.nii.gz"))
     if options.report:
         (options.output / f"{name}_report.html").write_text(f"<html><h1>{name}</h1>Not a medical device</html>")
-    if MODE == "finds brain" and options.mask is None:
+    if MODE == "finds brain" and options.mask == "auto":
         scan = sitk.ReadImage(str(options.input))
         sitk.WriteImage(scan > 0, str(options.output / f"{name}_brain-mask.nii.gz"))
     record = {"device": "cpu (1 threads)", "model": {"name": options.model, "title": "Stand-in"}}
@@ -150,7 +151,7 @@ def batch(options) -> None:
         step(options, number / len(files), f"{number} of {len(files)} volumes")
         name = path.name.removesuffix(".nrrd").removesuffix(".nii.gz")
         if not (options.output / f"{name}_record.json").is_file():
-            predict(argparse.Namespace(**{**vars(options), "input": path, "mask": None}))
+            predict(argparse.Namespace(**{**vars(options), "input": path}))
         rows.append({"name": name, "status": "done", "reason": "n/a"})
     with (options.output / "summary.tsv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, ["name", "status", "reason"], delimiter="\t")
