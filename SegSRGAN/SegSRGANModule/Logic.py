@@ -14,6 +14,7 @@ from .Jobs import BatchJob
 from .Jobs.ChildProcess import ChildProcess, Outcome
 from .Jobs.EnhanceJob import EnhanceJob
 from .ParameterNode import SegSRGANParameterNode
+from .Scene import SegmentEdits
 from .Scene.ResultNodes import Nodes, ResultFiles
 from .Settings import EnhanceSettings
 
@@ -44,7 +45,6 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
         outputs: Nodes | None = None,
         completed: Callable[[Outcome, Nodes | None], None] | None = None,
         progress: Callable[[dict], None] = _ignore,
-        replaceEdits: bool = False,
     ) -> Nodes | ChildProcess:
         """Super-resolve a volume node and segment its cortex.
 
@@ -57,25 +57,29 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
                 by default three new nodes.
             completed: called with the outcome and the nodes.
             progress: called with {"fraction": 0 to 1, "message": text, "remaining": seconds}.
-            replaceEdits: whether segments of the output that were edited by hand may be replaced.
 
         Returns:
             `Nodes` (volume, segmentation, probability), or with `completed` the running `ChildProcess`.
 
         Raises:
             ValueError: a volume, mask or output that cannot be used: an output that belongs to another volume, or
-                that was edited by hand.
+                that was edited by hand (see `releaseEdits`).
             RuntimeError: the run failed or was cancelled, or PyTorch is missing.
         """
         Packages.ensure()
         wanted = outputs or Nodes()
         keepProbability = outputs is None or outputs.probability is not None
-        job = EnhanceJob(wanted, keepProbability, replaceEdits, completed or (lambda outcome, nodes: None), progress)
+        job = EnhanceJob(wanted, keepProbability, False, completed or (lambda outcome, nodes: None), progress)
         run = job.start(volumeNode, self.resolved(settings), mask)
         if completed:
             return run
         run.wait()
         return job.result()
+
+    @staticmethod
+    def releaseEdits(segmentationNode) -> None:
+        """Allow the next run to replace what was drawn by hand in an output segmentation."""
+        SegmentEdits.markUnedited(segmentationNode, list(segmentationNode.GetSegmentation().GetSegmentIDs()))
 
     def enhanceFolder(
         self,

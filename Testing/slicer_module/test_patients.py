@@ -156,7 +156,8 @@ def test_the_console_replaces_hand_work_only_when_told_to(logic, standIn):  # no
     _drawInto(nodes.segmentation, nodes.volume)
     with pytest.raises(ValueError, match="edited by hand"):
         logic.enhance(scan, settings, outputs=nodes)
-    assert logic.enhance(scan, settings, outputs=nodes, replaceEdits=True) == nodes
+    logic.releaseEdits(nodes.segmentation)
+    assert logic.enhance(scan, settings, outputs=nodes) == nodes
     assert not SegmentEdits.editedSegments(nodes.segmentation)
 
 

@@ -81,7 +81,7 @@ MUTATIONS = [
         f"{MODULE}/Panel/EnhanceTab.py",
         'applyButton.connect("clicked(bool)"',
         'applyButton.connect("clickd(bool)"',
-        "slicer_module/test_panel.py",
+        "slicer_module/test_apply.py",
         "apply_makes",
     ),
     Mutation(
@@ -89,7 +89,7 @@ MUTATIONS = [
         f"{MODULE}/Panel/EnhanceTab.py",
         '"currentNodeChanged(vtkMRMLNode*)"',
         '"currentNodeChange(vtkMRMLNode*)"',
-        "slicer_module/test_panel.py",
+        "slicer_module/test_apply.py",
         "apply_makes",
     ),
     Mutation(
@@ -113,7 +113,7 @@ MUTATIONS = [
         f"{MODULE}/Panel/EnhanceTab.py",
         "index = self.ui.modelSelector.currentIndex\n",
         "index = self.ui.modelSelector.currentIndex()\n",
-        "slicer_module/test_panel.py",
+        "slicer_module/test_apply.py",
         "apply_makes",
     ),
     Mutation(
@@ -121,7 +121,7 @@ MUTATIONS = [
         f"{MODULE}/Panel/RunDisplay.py",
         "self._bar.visible = True",
         "self._bar.visibel = True",
-        "slicer_module/test_panel.py",
+        "slicer_module/test_apply.py",
         "progress",
     ),
     Mutation(
@@ -161,8 +161,40 @@ MUTATIONS = [
         f"{MODULE}/Settings.py",
         '"--overlap", f"{self.overlap:.6g}"',
         '"--overlap", "0.5"',
-        "slicer_module/test_panel.py",
+        "slicer_module/test_apply.py",
         "options_reach",
+    ),
+    Mutation(
+        "another patient's nodes are filled",
+        f"{MODULE}/Scene/Ownership.py",
+        "            _restore(inputNode, parameters)\n",
+        "            pass\n",
+        "slicer_module/test_patients.py",
+        "another_patient",
+    ),
+    Mutation(
+        "hand work is replaced unasked",
+        f"{MODULE}/Scene/SegmentEdits.py",
+        "        if _fingerprint(segmentationNode, segmentId) != mark\n",
+        "        if False\n",
+        "slicer_module/test_patients.py",
+        "edited_cortex",
+    ),
+    Mutation(
+        "Apply zooms the views",
+        f"{MODULE}/Scene/SliceViews.py",
+        "not composite.GetForegroundVolumeID():\n            _setPair(composite, scan, result)\n",
+        "True:\n            _setPair(composite, scan, result)\n            _fitView(composite.GetLayoutName())\n",
+        "slicer_module/test_views.py",
+        "apply_leaves",
+    ),
+    Mutation(
+        "an argument that Slicer does not know",
+        f"{MODULE}/Jobs/SampleData.py",
+        "        sampleName=PHANTOM_NAME,\n",
+        '        sampleName=PHANTOM_NAME,\n        sampleDescription="Phantom",\n',
+        "repository/test_module_documentation.py",
+        "registered",
     ),
 ]
 

@@ -79,7 +79,14 @@ def prepare(parameters, pairs: list[Pair], resume: bool = False) -> Path:
     if not table.is_file() or not (resume or parameters.trainingCsv):
         _writeTable(table, output / "data", pairs, _label(parameters))
     configuration = output / "panel.json"
-    values = {
+    values = _configuration(parameters, output, table, resume)
+    configuration.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return configuration
+
+
+def _configuration(parameters, output: Path, table: Path, resume: bool) -> dict:
+    """What `segsrgan train` reads."""
+    return {
         "output": str(output),
         "csv": str(table),
         "init": None if parameters.baseModel == RANDOM else parameters.baseModel or Models.defaultKey(),
@@ -91,8 +98,6 @@ def prepare(parameters, pairs: list[Pair], resume: bool = False) -> Path:
         "title": parameters.trainingName,
         "resume": resume,
     }
-    configuration.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    return configuration
 
 
 def canResume(parameters) -> bool:

@@ -38,7 +38,17 @@ class EnhanceTab:
         self._defaultKey = ""
         self._display = RunDisplay(ui.progressBar, ui.statusLabel, ui.detailsButton, ui.detailsText)
         ui.maskSelector.nodeTypes = _MASK_TYPES
-        self._links = [
+        self._links = self._makeLinks()
+        ui.editMaskButton.connect("clicked(bool)", self._onEditMask)
+        ui.importModelButton.connect("clicked(bool)", self._onImport)
+        ui.downloadModelButton.connect("clicked(bool)", self._onDownload)
+        ui.applyButton.connect("clicked(bool)", self._onApply)
+        ui.cancelButton.connect("clicked(bool)", self._onCancel)
+        self.refreshModels()
+
+    def _makeLinks(self) -> list[Link]:
+        ui = self.ui
+        return [
             Link(
                 "brainMask",
                 ui.maskSelector,
@@ -54,12 +64,6 @@ class EnhanceTab:
                 write=self._selectModel,
             ),
         ]
-        ui.editMaskButton.connect("clicked(bool)", self._onEditMask)
-        ui.importModelButton.connect("clicked(bool)", self._onImport)
-        ui.downloadModelButton.connect("clicked(bool)", self._onDownload)
-        ui.applyButton.connect("clicked(bool)", self._onApply)
-        ui.cancelButton.connect("clicked(bool)", self._onCancel)
-        self.refreshModels()
 
     def setParameters(self, parameters) -> None:
         self._parameters = parameters
