@@ -61,7 +61,9 @@ def test_a_run_without_a_verdict_is_never_called_usable(panel, standIn):  # noqa
     panel.enter()
     applied(panel)
     assert "No verdict" in panel.ui.verdictLabel.text and "usable" not in panel.ui.verdictLabel.text.lower()
-    assert RecordTexts.verdict({"verdict": {"word": "usable", "predicted_dice": 0.9}}).endswith("Predicted Dice 0.90")
+    assert (
+        RecordTexts.verdict({"verdict": {"word": "usable", "reasons": [], "predicted_dice": None}}) == "Verdict: USABLE"
+    )
 
 
 def test_tissues_with_what_the_run_expected(panel, result, tmp_path):  # noqa: F811
@@ -75,6 +77,14 @@ def test_tissues_with_what_the_run_expected(panel, result, tmp_path):  # noqa: F
     assert "t.csv" in panel.ui.recordLabel.text
     panel.qualityTab.tissues.export(tmp_path / "no" / "t.csv")
     assert "No such file" in panel.ui.recordLabel.text
+
+
+def test_the_expected_volume_counts_the_bias_that_the_model_was_seen_to_have():
+    record = {"verdict": {"volume_bias_percent": [-20.0, 25.0]}, "quality": {"cortex": {"volume_ml": 50.0}}}
+    assert RecordTexts.expected(record, "cortex") == "40.0 to 62.5"
+    record["quality"]["uncertainty"] = {"volume_interval_ml": [48.0, 52.0]}
+    assert RecordTexts.expected(record, "cortex") == "48.0 to 52.0"
+    assert RecordTexts.expected(record, "white matter") == ""
 
 
 def test_volumes_follow_an_edit(panel, result):  # noqa: F811

@@ -66,10 +66,18 @@ def expected(record: dict | None, name: str) -> str:
     quality = (record or {}).get("quality", {})
     if name != next(iter((record or {}).get("classes", ["cortex"])), None):
         return ""  # only the first class is measured
-    if interval := quality.get("uncertainty", {}).get("volume_interval_ml"):
+    if interval := quality.get("uncertainty", {}).get("volume_interval_ml") or _unbiased(record, quality):
         return _("{low:.1f} to {high:.1f}").format(low=interval[0], high=interval[1])
     value = quality.get("cortex", {}).get("expected_volume_ml")
     return "" if value is None else f"{value:.1f}"
+
+
+def _unbiased(record: dict, quality: dict) -> tuple[float, float] | None:
+    """From and to, mL: the measured volume without the bias that the model was seen to have."""
+    bias, volume = (record.get("verdict") or {}).get("volume_bias_percent"), quality.get("cortex", {}).get("volume_ml")
+    if not bias or volume is None:
+        return None
+    return volume / (1 + max(bias) / 100), volume / (1 + min(bias) / 100)
 
 
 def position(ras: tuple[float, float, float]) -> str:
@@ -95,17 +103,9 @@ def _agreementLine(consistency: dict) -> str:
     return text.format(level=level, region=region, largest=largest, slice=ofSlice)
 
 
-def _predictedDice(dice: object) -> str:
-    """One number, or a number with an interval under one of the usual names."""
-    if isinstance(dice, (int, float)):
-        return _("Predicted Dice {value:.2f}").format(value=dice)
-    if not isinstance(dice, dict):
+def _predictedDice(dice: dict | None) -> str:
+    """As `quality.verdict.give_verdict` writes it; "" where none was predicted."""
+    if not dice:
         return ""
-    value = next((dice[key] for key in ("value", "estimate", "mean") if dice.get(key) is not None), None)
-    low, high = dice.get("interval") or (dice.get("low"), dice.get("high"))
-    if value is None:
-        return ""
-    text = _("Predicted Dice {value:.2f}").format(value=value)
-    if low is not None and high is not None:
-        text += _(" ({low:.2f} to {high:.2f})").format(low=low, high=high)
-    return text
+    text = _("Predicted Dice {value:.2f} ({low:.2f} to {high:.2f})")
+    return text.format(value=dice["value"], low=dice["low"], high=dice["high"])
