@@ -7,6 +7,7 @@ shell or on a cluster goes on here, and the other way round.
 from __future__ import annotations
 
 import csv
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,9 +84,15 @@ def _case(key: str, source: Path, record: Path, summary: dict[str, dict[str, str
 def _record(path: Path) -> dict:
     """Of a whole result; {} while there is none."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        return _parsed(path, path.stat().st_mtime_ns)
     except (OSError, ValueError):
         return {}
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(path: Path, stamp: int) -> dict:
+    """A record is read once: the table looks at a whole cohort again and again."""
+    values = json.loads(path.read_text(encoding="utf-8"))
     return values if isinstance(values, dict) else {}
 
 

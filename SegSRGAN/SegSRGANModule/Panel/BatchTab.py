@@ -18,7 +18,7 @@ from .ParameterLink import Link
 from .RunDisplay import RunDisplay, isRunning
 from .TissueTable import fillTable, setUpTable
 
-_REFRESH_MILLISECONDS = 2000
+_REFRESH_MILLISECONDS = 5000
 
 
 class BatchTab:
@@ -30,6 +30,8 @@ class BatchTab:
         self._parameters = None
         self._cases: list[BatchJob.Case] = []
         self._problem = self._message = ""
+        self._looked: tuple = ()  # the places that were looked at last, and the spacing that names results
+        self._rows: list[tuple[str, ...]] = []
         self._display = RunDisplay(ui.batchProgressBar, ui.batchStatusLabel, ui.batchDetailsButton, ui.batchDetailsText)
         ui.batchSourceEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.batchListEdit.filters = ctk.ctkPathLineEdit.Files
@@ -59,9 +61,9 @@ class BatchTab:
         """Buttons and texts; the table is read again where the folders are others, or by `refresh`."""
         for link in self._links:
             link.update()
-        places = self._places()
-        if places != getattr(self, "_read", None):
-            self._read = places
+        looked = (*self._places(), self._parameters.spacing if self._parameters else None)
+        if looked != self._looked:
+            self._looked = looked
             self.refresh()
         running, ui = isRunning(self.run), self.ui
         ui.startBatchButton.enabled = not running and not self._problem
@@ -84,7 +86,9 @@ class BatchTab:
             (case.name, case.reason or states.get(case.state, case.state), case.verdict or "\u2013", case.volume)
             for case in self._cases
         ]
-        fillTable(self.ui.casesTable, rows)
+        if rows != self._rows:  # else the selection of the reader stays
+            self._rows = rows
+            fillTable(self.ui.casesTable, rows)
         self.ui.openCaseButton.enabled = any(case.state == BatchJob.DONE for case in self._cases)
 
     def close(self) -> None:

@@ -251,9 +251,9 @@ class TrainingTab:
 
     def _showExamples(self, path: Path) -> None:
         """The picture that the last validation left: scan, interpolation and network side by side."""
-        picture = qt.QPixmap(str(path)) if path.is_file() else None
-        self.ui.examplesLabel.visible = picture is not None and not picture.isNull()
-        if self.ui.examplesLabel.visible or (picture is not None and not picture.isNull()):
+        picture = qt.QPixmap(str(path)) if path.is_file() else qt.QPixmap()
+        self.ui.examplesLabel.visible = not picture.isNull()
+        if not picture.isNull():
             width = min(picture.width(), max(_LEAST_PICTURE, self.ui.curvesButton.width - _PICTURE_MARGIN))
             self.ui.examplesLabel.setPixmap(picture.scaledToWidth(width, qt.Qt.SmoothTransformation))
 
