@@ -87,15 +87,6 @@ def _listedNames() -> set[str]:
 
 
 def _choice(entry) -> ModelChoice:
-    from SegSRGANLib.models.card import read_card
-    from SegSRGANLib.utils.errors import CheckpointError
-
-    card, problem = None, ""
-    if entry.installed:
-        try:
-            card = read_card(entry.path)
-        except (CheckpointError, OSError) as error:  # one bad file does not keep the others from being used
-            problem = str(error)
     isOwn = not (entry.file or entry.url)
     return ModelChoice(
         key=entry.name,
@@ -104,10 +95,10 @@ def _choice(entry) -> ModelChoice:
         details="\n".join(filter(None, [entry.description, entry.training_data, entry.citation])),
         licence=entry.licence,
         bytes=entry.path.stat().st_size if entry.installed else entry.size or 0,
-        trainingSpacing=card.training_spacing if card else None,
-        trainingSlices=card.training_slices if card else entry.training_slices,
+        trainingSpacing=entry.training_spacing,
+        trainingSlices=entry.training_slices,
         isInstalled=entry.installed,
-        problem=problem,
+        problem=entry.error,
     )
 
 
