@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -87,16 +87,13 @@ def predict(
         name = result_name(volume)
         if report:
             require("jinja2", extra="report")  # before the work, not after it
+        wanted = parsed_spacing(spacing)
         common = EnhanceOptions(
-            parsed_spacing(spacing),
-            interpolator,
-            bias_correction,
-            threshold,
-            consistency=consistency,
-            uncertainty=uncertainty,
+            wanted, interpolator, bias_correction, threshold, consistency=consistency, uncertainty=uncertainty
         )
+        network = PredictionOptions(device=device, mixed_precision=mixed_precision)
         runs = {
-            outdir / folder: PredictionOptions(side, share, device=device, mixed_precision=mixed_precision)
+            outdir / folder: replace(common, prediction=replace(network, patch=side, overlap=share))
             for folder, side, share in _runs(pairs, patch, overlap)
         }
         files: dict[str, str] = {}
@@ -106,33 +103,27 @@ def predict(
             loaded = load_model(model, device)  # says which classes there will be files of
             for folder in runs:
                 page = [folder / f"{name}_report.html"] if report else []
-                names = MAP_NAMES if maps else ()
-                paths = result_paths(folder, name, loaded.classes, brain="mask", maps=names, dicom=dicom)
+                paths = result_paths(
+                    folder, name, loaded.classes, brain="mask", maps=MAP_NAMES if maps else (), dicom=dicom
+                )
                 check_writable([*paths.values(), *page], overwrite)
             source = read_source(volume, series) if dicom else None
             image = read_volume(volume, series)
-            given = mask not in (AUTO, NONE)
-            brain = read_labels(Path(mask)) if given else mask
-            for prediction in runs.values():
-                options = replace(common, prediction=prediction)
-                line = plan_line(Grid.of(image), loaded, brain, options, report)
-                if progress != "json":  # the panel has shown it
-                    typer.echo(line, err=True)
-            for index, (folder, prediction) in enumerate(runs.items()):
+            brain = mask if mask in (AUTO, NONE) else read_labels(Path(mask))
+            for options in runs.values() if progress != "json" else ():  # the panel has shown it
+                typer.echo(plan_line(Grid.of(image), loaded, brain, options, report), err=True)
+            for index, (folder, options) in enumerate(runs.items()):
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
-                options = replace(common, prediction=prediction)
                 share = estimate(Grid.of(image), loaded, brain, options).share(report)
                 result = enhance(
                     image, loaded, options, mask=brain, progress=scaled(part, 0, share), should_stop=should_stop
                 )
-                result.record["input"] |= {"file": os.path.basename(os.path.abspath(volume))}  # "." is no name
-                result.record["input"] |= {"mask_file": Path(mask).name if given else None}
+                _name_files(result.record, volume, mask)
                 result.record["warnings"] += contrast_warnings(name, 0, 1)
                 warnings |= dict.fromkeys(result.record["warnings"])
                 part(share, "Writing")
                 paths = save_enhancement(result, image, folder, name, overwrite, maps, source=source)
                 if report:
-                    part((1 + share) / 2, "Writing the page")
                     paths["report"] = folder / f"{name}_report.html"
                     write_subject_report(result, image, paths["report"], name)
                 files |= {
@@ -147,6 +138,12 @@ def predict(
         emit(progress, done=True, files=files)
 
     raise typer.Exit(run_guarded(work, debug))
+
+
+def _name_files(record: dict[str, Any], volume: Path, mask: str) -> None:
+    """Note the names of the scan and of the mask where one was given."""
+    file = os.path.basename(os.path.abspath(volume))  # "." is no name
+    record["input"] |= {"file": file, "mask_file": None if mask in (AUTO, NONE) else Path(mask).name}
 
 
 def _runs(pairs: str | None, patch: int, overlap: float) -> list[tuple[str, int, float]]:
