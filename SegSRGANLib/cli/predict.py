@@ -132,12 +132,17 @@ def predict(
             show(1.0, "Done")
         for warning in warnings:
             typer.echo(f"Warning: {warning}", err=True)
-        if progress != "json":
-            typer.echo("\n".join(files.values()))
-            typer.echo(verdict_line(result.record))
-        emit(progress, done=True, files=files)
+        _tell(progress, files, result.record)
 
     raise typer.Exit(run_guarded(work, debug))
+
+
+def _tell(progress: str, files: dict[str, str], record: dict[str, Any]) -> None:
+    """Print the written files and the verdict, or tell the parent process."""
+    if progress != "json":
+        typer.echo("\n".join(files.values()))
+        typer.echo(verdict_line(record))
+    emit(progress, done=True, files=files)
 
 
 def _name_files(record: dict[str, Any], volume: Path, mask: str) -> None:
