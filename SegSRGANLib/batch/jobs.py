@@ -11,19 +11,21 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from ..io.bids import bids_volumes, find_brain_mask, is_bids
+from ..io.bids import bids_volumes, find_brain_mask, is_bids, shared_entities
 from ..io.dicom.series import is_dicom_file
 from ..io.file_names import volume_stem, volume_suffix
 
 _COLUMNS = ("input", "mask", "output")
+_MORE_INPUTS = re.compile(r"input([2-9]|1[0-6])")  # further stacks of the child
 
 
 @dataclass(frozen=True)
 class Job:
-    """One volume to enhance.
+    """One volume to enhance, or the stacks of one child to combine.
 
-    source: file, or folder of DICOM slices. name: of the result. folder: of the result, below the output folder, with
-    "/". mask: brain mask, or None. dataset: root of the BIDS dataset that the source belongs to, or None.
+    source: file, or folder of DICOM slices; of several stacks the first one. name: of the result. folder: of the
+    result, below the output folder, with "/". mask: brain mask, or None. dataset: root of the BIDS dataset that the
+    source belongs to, or None. others: the child's further stacks.
     """
 
     source: Path
@@ -31,6 +33,12 @@ class Job:
     folder: str = ""
     mask: Path | None = None
     dataset: Path | None = None
+    others: tuple[Path, ...] = ()
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """All stacks, the first one first."""
+        return self.source, *self.others
 
     @property
     def key(self) -> str:
@@ -39,11 +47,16 @@ class Job:
 
 
 def find_jobs(
-    source: str | Path, outdir: str | Path, pattern: str = "*", participants: Collection[str] = ()
+    source: str | Path,
+    outdir: str | Path,
+    pattern: str = "*",
+    participants: Collection[str] = (),
+    combine: bool = False,
 ) -> list[Job]:
     """List the volumes of a folder of files or DICOM folders, of a BIDS dataset, or of a CSV file.
 
-    A CSV file has the columns input, and optionally mask and output (the result's name, below the output folder); or
+    A CSV file has the columns input, and optionally mask and output (the result's name, below the output folder), and
+    input2, input3 ... for further stacks of the child, which are combined into one volume; or
     no header and the same order, as the lists of the original project. Paths are relative to its folder, and
     $VARIABLES are replaced. A folder is a BIDS dataset when it has a dataset_description.json, or T2w files in anat
     folders of subjects; its T2w images are enhanced.
@@ -53,6 +66,7 @@ def find_jobs(
         outdir: where results will go; nothing below it is a job. Not the source itself.
         pattern: names of the files or DICOM folders to take, for instance "*T2w*".
         participants: labels of the participants of a BIDS dataset to take, with or without "sub-"; empty for all.
+        combine: the volumes of one BIDS session, or of one folder, are stacks of one child: one job.
 
     Returns:
         Jobs, sorted by their results; a volume that is listed twice is one job.
@@ -66,6 +80,10 @@ def find_jobs(
     if source.is_file():
         if source.suffix.lower() not in (".csv", ".txt"):
             raise ValueError(f"{source.name} is one file; give a folder or a .csv list, or use  segsrgan predict.")
+        if combine:
+            raise ValueError(
+                "--combine is for folders; in a list, the columns input, input2 ... name a child's stacks."
+            )
         jobs = _from_table(source)
     elif source.resolve() == Path(outdir).resolve():
         raise ValueError(f"Results in the folder of the scans, {source}, would be taken for scans: use another folder.")
@@ -77,6 +95,7 @@ def find_jobs(
     if not jobs:
         raise ValueError(f"{source} holds no volume to enhance that fits {pattern!r}; check the folder and --pattern.")
     jobs = _of_participants(jobs, participants) if participants else jobs
+    jobs = _combined(jobs, source) if combine else jobs
     return sorted(_distinct(jobs), key=lambda job: job.key)
 
 
@@ -128,9 +147,11 @@ def _from_table(path: Path) -> list[Job]:
         raise ValueError(f"{path.name} is not a CSV text ({error}); save it as CSV in UTF-8.") from error
     columns: tuple[str, ...] = _COLUMNS
     if rows and "input" in (header := [cell.lower() for cell in rows[0]]):
-        unknown = [name for name in header if name not in _COLUMNS]
+        unknown = [name for name in header if name not in _COLUMNS and not _MORE_INPUTS.fullmatch(name)]
         if unknown:
-            raise ValueError(f"{path.name} has the column {unknown[0]!r}; the columns are input, mask and output.")
+            raise ValueError(
+                f"{path.name} has the column {unknown[0]!r}; the columns are input, input2, ..., mask and output."
+            )
         columns, rows = tuple(header), rows[1:]
     return [_table_job(dict(zip(columns, row, strict=False)), path) for row in rows]
 
@@ -138,14 +159,16 @@ def _from_table(path: Path) -> list[Job]:
 def _table_job(row: dict[str, str], table: Path) -> Job:
     source = _listed_path(row.get("input", ""), table)
     mask = _listed_path(row["mask"], table) if row.get("mask") else None
+    more = sorted((name for name in row if _MORE_INPUTS.fullmatch(name) and row[name]), key=lambda name: int(name[5:]))
+    others = tuple(_listed_path(row[name], table) for name in more)
     if not row.get("output"):
         name = os.path.basename(os.path.abspath(source))  # ".." is no name
-        return Job(source, volume_stem(name), mask=mask)
+        return Job(source, volume_stem(name), mask=mask, others=others)
     output = PurePosixPath(row["output"].replace("\\", "/"))
     if output.is_absolute() or ".." in output.parts or not output.name:
         raise ValueError(f"{table.name} has the output {row['output']!r}; give a name below the output folder.")
     folder = "" if str(output.parent) == "." else str(output.parent)
-    return Job(source, volume_stem(output.name), folder, mask)
+    return Job(source, volume_stem(output.name), folder, mask, others=others)
 
 
 def _listed_path(text: str, table: Path) -> Path:
@@ -157,6 +180,25 @@ def _from_bids(root: Path) -> list[Job]:
         Job(path, volume_stem(path.name).removesuffix("_T2w"), path.parent.relative_to(root).as_posix(), dataset=root)
         for path in bids_volumes(root)
     ]
+
+
+def _combined(jobs: list[Job], source: Path) -> list[Job]:
+    """One job for all volumes of a BIDS session, or of a folder."""
+    groups: dict[str, list[Job]] = defaultdict(list)
+    for job in sorted(jobs, key=lambda job: job.key):
+        groups[job.folder].append(job)
+    result = []
+    for folder, stacks in groups.items():
+        others = tuple(job.source for job in stacks[1:])
+        place = PurePosixPath(folder)
+        if not others:
+            result += stacks
+        elif stacks[0].dataset is not None:
+            result.append(replace(stacks[0], name=shared_entities([job.name for job in stacks]), others=others))
+        else:
+            parent = "" if str(place.parent) == "." else str(place.parent)
+            result.append(replace(stacks[0], name=place.name or source.name, folder=parent, others=others))
+    return result
 
 
 def _of_participants(jobs: list[Job], labels: Collection[str]) -> list[Job]:

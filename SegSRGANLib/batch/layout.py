@@ -79,9 +79,9 @@ def sidecars(job: Job, layout: Layout, roles: Iterable[str], record: dict[str, A
     """
     if job.dataset is None:
         return {}
-    source = job.source.relative_to(job.dataset).as_posix()
+    sources = [path.relative_to(job.dataset).as_posix() for path in job.sources]
     common = {
-        "Sources": [f"bids:raw:{source}"],
+        "Sources": [f"bids:raw:{source}" for source in sources],
         "SpatialReference": "orig",
         "Resolution": f"{record['output']['spacing'][0]:g} mm isotropic, in the field of view of the source",
         "SkullStripped": False,

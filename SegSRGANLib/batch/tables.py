@@ -69,7 +69,7 @@ def summary_row(outcome: Outcome) -> dict[str, Any]:
     record = outcome.record
     return {
         "name": outcome.job.key,
-        "input": str(outcome.job.source),
+        "input": " ".join(str(path) for path in outcome.job.sources),
         "status": outcome.status,
         "reason": outcome.reason or None,
         **_verdict_values(record.get("verdict") or {}),

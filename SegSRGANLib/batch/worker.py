@@ -14,7 +14,7 @@ from ..inference.brain_choice import AUTO, NONE
 from ..inference.estimate import estimate
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
-from ..inference.record import image_hash
+from ..inference.record import image_hash, name_stacks
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume
 from ..models.checkpoint import Model
@@ -104,7 +104,10 @@ def existing(job: Job, options: BatchOptions, model: Model) -> Outcome | None:
         model.sha256,
     ):
         return Outcome(job, FAILED, "a result with other settings is there: use --overwrite or another output folder")
-    if _replaced_since(job.source, path, record):
+    if [path.name for path in job.others] != [entry.get("file") for entry in record.get("stacks", [])[1:]]:
+        return Outcome(job, FAILED, "the result of other stacks is there: use --overwrite or another output folder")
+    made_from = record.get("stacks", [record["input"]])
+    if any(_replaced_since(scan, path, entry) for scan, entry in zip(job.sources, made_from, strict=True)):
         return Outcome(job, FAILED, "the result of another scan is there: use --overwrite or another output folder")
     return Outcome(job, SKIPPED, "its result was there", record=record)
 
@@ -118,14 +121,14 @@ def _same_mask(record: dict[str, Any], job: Job, options: BatchOptions) -> bool:
     return name is not None or source is None or source == {AUTO: "found", NONE: "none"}.get(options.mask)
 
 
-def _replaced_since(scan: Path, result: Path, record: dict[str, Any]) -> bool:
+def _replaced_since(scan: Path, result: Path, described: dict[str, Any]) -> bool:
     """Whether a scan is younger than its result and not the one that the record describes. Only a younger one is read:
     a look at a thousand finished volumes must take seconds."""
     try:
         files = list(scan.iterdir()) if scan.is_dir() else [scan]
         if max(file.stat().st_mtime for file in files) <= result.stat().st_mtime:
             return False
-        return bool(image_hash(read_volume(scan)) != record["input"]["sha256"])
+        return bool(image_hash(read_volume(scan)) != described["sha256"])
     except (OSError, ValueError):  # what cannot be read now is no other scan
         return False
 
@@ -139,11 +142,13 @@ def _enhance_into(
     should_stop: ShouldStop | None,
 ) -> dict[str, Any]:
     source = read_source(job.source) if options.dicom else None
-    image = read_volume(job.source)
+    image, *others = [read_volume(path) for path in job.sources]
+    scans = [image, *others] if others else image
     mask = options.mask if job.mask is None else read_labels(job.mask)
     share = estimate(Grid.of(image), model, mask, options.enhance).share(options.report)
     report = scaled(progress, 0, share)
-    result = enhance(image, model, options.enhance, mask=mask, progress=report, should_stop=should_stop)
+    result = enhance(scans, model, options.enhance, mask=mask, progress=report, should_stop=should_stop)
+    name_stacks(result.record, [path.name for path in job.sources])
     result.record["input"] |= {"file": job.source.name, "mask_file": None if job.mask is None else job.mask.name}
     result.record["warnings"] += contrast_warnings(job.name, 0, 1)
     files = save_enhancement(result, image, staging, job.name, maps=options.maps, source=source)  # the picture's title

@@ -45,13 +45,17 @@ from .options import (
 
 def batch(
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="Folder, BIDS dataset, or .csv list (input[,mask,output]).")
+        Path,
+        typer.Argument(metavar="INPUT", help="Folder, BIDS dataset, or .csv list (input[,input2,...,mask,output])."),
     ],
     outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
     pattern: Annotated[str, typer.Option(help="Names to take, for instance '*_T2w.nii.gz'.")] = "*",
     participant: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="Of a BIDS dataset only this one; may be repeated.")
     ] = None,
+    combine: Annotated[
+        bool, typer.Option("--combine", help="Volumes of one BIDS session, or of one folder, are stacks of one child.")
+    ] = False,
     spacing: Spacing = AUTO,
     model: ModelName = DEFAULT_MODEL,
     workers: Annotated[int, typer.Option(help="Parallel processes; with several GPUs, one for each.")] = 1,
@@ -108,7 +112,7 @@ def batch(
         allocation = None if slurm is None else Allocation.parse(slurm)
         if allocation is not None and part is not None:
             raise ValueError("--slurm and --shard do not go together: the jobs of SLURM are the shards.")
-        jobs = find_jobs(source, outdir, pattern, participant or ())
+        jobs = find_jobs(source, outdir, pattern, participant or (), combine)
         if masks is not None or mask == AUTO:
             jobs = with_masks(jobs, outdir, masks)
         jobs = shard(jobs, part)

@@ -16,6 +16,8 @@ from ..inference.estimate import estimate, plan_line
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.predictor import PredictionOptions
+from ..inference.record import name_stacks
+from ..inference.stack_quality import map_names
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume
 from ..models.checkpoint import load_model
@@ -37,7 +39,6 @@ from .options import (
     Device,
     Dicom,
     Maps,
-    Mask,
     ModelName,
     Overlap,
     Overwrite,
@@ -52,11 +53,24 @@ from .options import (
 
 
 def predict(
-    volume: Annotated[Path, typer.Argument(help="T2-weighted volume: NIfTI, NRRD, MetaImage or a DICOM folder.")],
+    volumes: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="VOLUME [VOLUME ...]",
+            help="T2-weighted volume: NIfTI, NRRD, MetaImage or a DICOM folder; several stacks of one child give one.",
+        ),
+    ],
     outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
     spacing: Spacing = AUTO,
     model: ModelName = DEFAULT_MODEL,
-    mask: Mask = AUTO,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|auto|none",
+            help="Brain mask; auto (default): find the brain; none: the volume is a brain already. Of several stacks "
+            "that of the first one, or once for each.",
+        ),
+    ] = None,
     series: Annotated[str | None, typer.Option(help="Which DICOM series, when the folder holds several.")] = None,
     device: Device = "auto",
     patch: Patch = PredictionOptions.patch,
@@ -81,10 +95,13 @@ def predict(
     cancel_file: CancelFile = None,
     debug: Debug = False,
 ) -> None:
-    """Make an isotropic super-resolved volume and a segmentation of the cortex, or of the model's classes."""
+    """Make an isotropic super-resolved volume and a segmentation of the cortex, or of the model's classes.
+
+    Several volumes are stacks of one child: they are registered to the first one and fused into one volume on its axes.
+    """
 
     def work() -> None:
-        name = result_name(volume)
+        name = result_name(volumes[0])
         if report:
             require("jinja2", extra="report")  # before the work, not after it
         wanted = parsed_spacing(spacing)
@@ -103,29 +120,30 @@ def predict(
             loaded = load_model(model, device)  # says which classes there will be files of
             for folder in runs:
                 page = [folder / f"{name}_report.html"] if report else []
-                paths = result_paths(
-                    folder, name, loaded.classes, brain="mask", maps=MAP_NAMES if maps else (), dicom=dicom
-                )
+                names = (*MAP_NAMES, *map_names(len(volumes))) if maps else ()
+                paths = result_paths(folder, name, loaded.classes, brain="mask", maps=names, dicom=dicom)
                 check_writable([*paths.values(), *page], overwrite)
-            source = read_source(volume, series) if dicom else None
-            image = read_volume(volume, series)
-            brain = mask if mask in (AUTO, NONE) else read_labels(Path(mask))
+            source = read_source(volumes[0], series) if dicom else None
+            images = [read_volume(volume, series) for volume in volumes]
+            words = (mask or [AUTO])[0 if len(volumes) > 1 else -1 :]  # of one volume the last one holds
+            masks = [word if word in (AUTO, NONE) else read_labels(Path(word)) for word in words]
+            first = Grid.of(images[0])
             for options in runs.values() if progress != "json" else ():  # the panel has shown it
-                typer.echo(plan_line(Grid.of(image), loaded, brain, options, report), err=True)
+                typer.echo(plan_line(first, loaded, masks[0], options, report), err=True)
             for index, (folder, options) in enumerate(runs.items()):
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
-                share = estimate(Grid.of(image), loaded, brain, options).share(report)
+                share = estimate(first, loaded, masks[0], options).share(report)
                 result = enhance(
-                    image, loaded, options, mask=brain, progress=scaled(part, 0, share), should_stop=should_stop
+                    images, loaded, options, mask=masks, progress=scaled(part, 0, share), should_stop=should_stop
                 )
-                _name_files(result.record, volume, mask)
+                _name_files(result.record, volumes, words[0])
                 result.record["warnings"] += contrast_warnings(name, 0, 1)
                 warnings |= dict.fromkeys(result.record["warnings"])
                 part(share, "Writing")
-                paths = save_enhancement(result, image, folder, name, overwrite, maps, source=source)
+                paths = save_enhancement(result, images[0], folder, name, overwrite, maps, source=source)
                 if report:
                     paths["report"] = folder / f"{name}_report.html"
-                    write_subject_report(result, image, paths["report"], name)
+                    write_subject_report(result, images[0], paths["report"], name)
                 files |= {
                     role if len(runs) == 1 else f"{folder.name}/{role}": str(path) for role, path in paths.items()
                 }
@@ -145,10 +163,11 @@ def _tell(progress: str, files: dict[str, str], record: dict[str, Any]) -> None:
     emit(progress, done=True, files=files)
 
 
-def _name_files(record: dict[str, Any], volume: Path, mask: str) -> None:
-    """Note the names of the scan and of the mask where one was given."""
-    file = os.path.basename(os.path.abspath(volume))  # "." is no name
-    record["input"] |= {"file": file, "mask_file": None if mask in (AUTO, NONE) else Path(mask).name}
+def _name_files(record: dict[str, Any], volumes: list[Path], mask: str) -> None:
+    """Note the names of the scans, and of the first mask where one was given."""
+    files = [os.path.basename(os.path.abspath(volume)) for volume in volumes]  # "." is no name
+    record["input"] |= {"file": files[0], "mask_file": None if mask in (AUTO, NONE) else Path(mask).name}
+    name_stacks(record, files)
 
 
 def _runs(pairs: str | None, patch: int, overlap: float) -> list[tuple[str, int, float]]:

@@ -15,6 +15,7 @@ from .options import EnhanceOptions
 from .run_context import RunContext
 
 AUTO, NONE = "auto", "none"
+BrainMask = sitk.Image | str | None  # an image, AUTO, or NONE
 
 _LEAST_INSIDE = 0.5  # share of a given mask's volume in the field of view; below, it is not of this scan
 _MOSTLY_INSIDE = 0.97
@@ -38,9 +39,7 @@ class BrainChoice:
     warnings: list[str] = field(default_factory=list)
 
 
-def choose_brain(
-    image: sitk.Image, mask: sitk.Image | str | None, options: EnhanceOptions, run: RunContext
-) -> BrainChoice:
+def choose_brain(image: sitk.Image, mask: BrainMask, options: EnhanceOptions, run: RunContext) -> BrainChoice:
     """Decide where the brain is.
 
     Args:

@@ -2,11 +2,13 @@
 
 Four stages over one prepared scan: `prepare` (bias correction, intensity scale, spline interpolation onto the output
 grid), `_predict` (the network on overlapping patches), `compose` (back to whole images in the input's units, in
-agreement with the scan) and `_measure` (quality). Panel, console, shell and cluster all call `enhance`.
+agreement with the scan) and `_measure` (quality). Panel, console, shell and cluster all call `enhance`. Several stacks
+of one child go through `several_scans`, which calls `enhance` for each of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -27,7 +29,7 @@ from ..utils.devices import choose_device
 from ..utils.progress import Progress, ShouldStop, scaled
 from ..utils.triples import triple
 from .augmented_prediction import predict_augmented
-from .brain_choice import choose_brain
+from .brain_choice import BrainChoice, BrainMask, choose_brain
 from .enhancement import Enhancement
 from .estimate import check_fits, estimate, prediction_seconds
 from .options import EnhanceOptions
@@ -36,14 +38,15 @@ from .predictor import predict_volume
 from .prepared_scan import PreparedScan, prepare
 from .record import describe_run
 from .run_context import RunContext
+from .several_scans import StackedScans, enhance_stacks
 
 
 def enhance(
-    image: sitk.Image,
+    image: sitk.Image | Sequence[sitk.Image],
     model: Model,
     options: EnhanceOptions = EnhanceOptions(),  # noqa: B008 (frozen)
     *,
-    mask: sitk.Image | str | None = None,
+    mask: BrainMask | Sequence[BrainMask] = None,
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Enhancement:
@@ -52,29 +55,44 @@ def enhance(
     The measures of quality and of uncertainty are those of the first class.
 
     Args:
-        image: 3D T2-weighted volume of any grid.
+        image: 3D T2-weighted volume of any grid; or several stacks of one child, which are registered and fused, see
+            `several_scans.enhance_stacks`.
         model: see `load_model`; it is moved to the chosen device.
         options: see `EnhanceOptions`.
         mask: brain mask, in the image's space; or "auto" to find the brain, see `extract_brain`; or "none" (or None)
             for a volume that is a brain already. The network sees nothing outside the brain, and there the result is
-            the interpolated volume, without any class.
+            the interpolated volume, without any class. Of several stacks that of the first one, or one for each.
         progress: called with (fraction, message).
         should_stop: asked between steps and patches.
 
     Returns:
-        Images on the grid of `grid.output_grid`: the input's axes and field of view.
+        Images on the grid of `grid.output_grid`: the axes and field of view of the input, or of the first stack.
 
     Raises:
-        ValueError: options, mask or image that cannot be used, or no brain was found.
+        ValueError: options, mask or image that cannot be used, no brain was found, or stacks that do not fit together.
         Cancelled: should_stop said so.
     """
-    check_fits(options.output(Grid.of(image), model.card), len(model.classes))  # before anything is done
+    images = [image] if isinstance(image, sitk.Image) else list(image)
+    masks = list(mask) if isinstance(mask, (list, tuple)) else [mask]
+    if not images or (len(images) == 1 and len(masks) != 1):
+        raise ValueError(f"One volume has one mask; there are {len(images)} volumes and {len(masks)} masks.")
+    check_fits(options.output(Grid.of(images[0]), model.card), len(model.classes))  # before anything is done
+    model.network.to(choose_device(options.prediction.device))
+    run = RunContext(progress, should_stop)
+    if len(images) > 1:
+        stacked = StackedScans.of(images, masks, options, run)
+        return enhance_stacks(stacked, model, options, run, _enhance_one)
+    if progress is not None:  # without a bar nobody needs to know how long the steps take
+        run.expected = estimate(Grid.of(images[0]), model, masks[0], options).seconds
+    return _enhance_one(images[0], model, options, choose_brain(images[0], masks[0], options, run), run)
+
+
+def _enhance_one(
+    image: sitk.Image, model: Model, options: EnhanceOptions, brain: BrainChoice, run: RunContext
+) -> Enhancement:
+    """One scan, whose brain is known."""
     device = choose_device(options.prediction.device)
     model.network.to(device)
-    run = RunContext(progress, should_stop)
-    if progress is not None:  # without a bar nobody needs to know how long the steps take
-        run.expected = estimate(Grid.of(image), model, mask, options).seconds
-    brain = choose_brain(image, mask, options, run)
     prepared = prepare(image, brain.mask, model.card, options, run)
     predicted, variance, how = _predict(prepared, model, options, run)
     composed = compose(prepared, predicted, model.classes, options, run)

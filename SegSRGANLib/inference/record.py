@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
@@ -51,6 +52,12 @@ def describe_run(
         "warnings": warnings,
         "seconds": {name: round(value, 3) for name, value in timings.items()},
     }
+
+
+def name_stacks(record: dict[str, Any], files: Sequence[str]) -> None:
+    """Note the files of several stacks in their record; nothing to do in the record of a single scan."""
+    for entry, file in zip(record.get("stacks", ()), files, strict=False):
+        entry["file"] = file
 
 
 def image_hash(image: sitk.Image) -> str:

@@ -46,6 +46,16 @@ def read_bids(root: Path, required: Collection[str] = (IMAGE,)) -> list[Case]:
     return cases
 
 
+def shared_entities(names: Collection[str]) -> str:
+    """What the names of several volumes have in common, for instance "sub-01_ses-2" of its runs and acquisitions.
+
+    Args:
+        names: without suffix and extension; entities joined by "_".
+    """
+    first, *others = [name.split("_") for name in names]
+    return "_".join(entity for entity in first if all(entity in other for other in others))
+
+
 def _sibling(image: Path, suffix: str) -> Path | None:
     stem, _, extension = image.name.rpartition("_T2w")
     path = image.with_name(f"{stem}_{suffix}{extension}")

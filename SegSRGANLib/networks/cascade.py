@@ -152,10 +152,16 @@ class Cascade(ImageNetwork):
         Returns:
             (N, 1 + classes, D, H, W): channel 0 is the input plus the residual, then the probability of each class.
         """
-        residual = _SCALE * self.output(self.blocks(self.stem(_to_cells(x))))
-        sharp = x + _to_voxels(residual)
-        odds = self.segmentation(_to_cells(sharp.detach()))
-        return torch.cat([sharp, torch.sigmoid(_to_voxels(odds).to(sharp.dtype))], dim=1)
+        sharp = self.super_resolve(x)
+        return torch.cat([sharp, self.segment(sharp.detach())], dim=1)
+
+    def super_resolve(self, x: torch.Tensor) -> torch.Tensor:
+        """The first half: (N, 1, D, H, W) interpolated intensities -> the same plus the residual."""
+        return x + _to_voxels(_SCALE * self.output(self.blocks(self.stem(_to_cells(x)))))
+
+    def segment(self, sharp: torch.Tensor) -> torch.Tensor:
+        """The second half: (N, 1, D, H, W) super-resolved intensities -> (N, classes, D, H, W) probabilities."""
+        return torch.sigmoid(_to_voxels(self.segmentation(_to_cells(sharp))).to(sharp.dtype))
 
 
 def _down(fine: int, coarse: int) -> nn.Sequential:

@@ -40,6 +40,22 @@ def numbers_of(record: Mapping[str, Any]) -> list[tuple[str, str]]:
             found.append((label.format(name=name), f"{value:.4g}" if isinstance(value, float) else str(value)))
     if bias := (record.get("verdict") or {}).get("volume_bias_percent"):
         found.insert(1, ("usual error of this volume on sources left out of the training, %", _signed(bias)))
+    return found + _stack_numbers(record.get("stacks") or [])
+
+
+def _stack_numbers(stacks: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Of each of several stacks: how it was registered, what was left out, and how well the result agrees with it."""
+    found = []
+    for entry in stacks:
+        if registration := entry.get("registration"):
+            moved = f"{registration['moved_mm']:.3g} mm, {registration['rotated_degrees']:.3g} degrees"
+            found.append((f"{entry['name']}: moved since the first one", moved))
+        left_out = ", ".join(str(index + 1) for index in entry["slices_left_out"]) or "none"
+        found.append((f"{entry['name']}: slices left out, of {entry['slices']}", left_out))
+        agreement = [entry["consistency"][key] for key in ("psnr", "psnr_of_first_alone")]
+        texts = ["exact" if value is None else f"{value:.4g}" for value in agreement]
+        text = f"{texts[0]} (first stack alone: {texts[1]})"
+        found.append((f"{entry['name']}: agreement with the result, PSNR in dB", text))
     return found
 
 
@@ -75,6 +91,9 @@ def origin_of(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     volume = f", {mask['volume_ml']:.0f} mL" if mask.get("volume_ml") else ""
     size, spacing = (_times(scan["grid"][key]) for key in ("size", "spacing"))
     rows = [("scan", f"{scan.get('file') or 'a volume in memory'}: {size} voxels of {spacing} mm")]
+    for entry in (record.get("stacks") or [])[1:]:
+        size, spacing = (_times(entry["grid"][key]) for key in ("size", "spacing"))
+        rows.append((entry["name"], f"{entry.get('file') or 'a volume in memory'}: {size} voxels of {spacing} mm"))
     if output := record.get("output"):
         rows.append(("result", f"{_times(output['size'])} voxels of {_times(output['spacing'])} mm"))
     if mask:

@@ -56,6 +56,22 @@ def spline_matrix(inputs: int, positions: np.ndarray) -> np.ndarray:
     return np.linalg.solve(samples.T, _evaluation_matrix(inputs, positions).T).T
 
 
+def coefficient_matrix(inputs: int, padding: int) -> np.ndarray:
+    """From samples to the coefficients of their cubic B-spline along one axis, continued by mirroring.
+
+    Args:
+        inputs: number of samples. padding: coefficients more at each end, fewer than samples.
+
+    Returns:
+        Matrix (inputs + 2 padding, inputs), float64.
+    """
+    if inputs == 1:
+        return np.ones((1 + 2 * padding, 1))
+    nodes = np.arange(-padding, inputs + padding)
+    mirrored = np.abs((nodes + inputs - 1) % (2 * inputs - 2) - (inputs - 1))
+    return np.linalg.inv(_evaluation_matrix(inputs, np.arange(inputs, dtype=float)))[mirrored]
+
+
 def _evaluation_matrix(inputs: int, positions: np.ndarray) -> np.ndarray:
     """Values at `positions` of the cubic B-splines centred on the samples (Unser 1999, eq. 6)."""
     matrix = np.zeros((len(positions), inputs))

@@ -1,0 +1,206 @@
+"""Several stacks of one child in, one super-resolved volume and its classes out.
+
+Stages: registration to the first stack, one intensity scale, weights of slices (`stacks.alignment`) - the network on
+each stack - one volume in agreement with all (`stack_fusion`) - the network's segmentation of that volume - quality
+measures for each stack (`stack_quality`). The result has the axes, the field of view and the intensities of the first
+stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..data.grid import Grid, output_grid
+from ..models.checkpoint import Model
+from ..quality.assessment import Quality
+from ..quality.preflight import judge
+from ..quality.verdict import give_verdict
+from ..stacks.alignment import AlignedStack, align
+from ..stacks.scan import Scan
+from ..transforms.bias_field import correct_bias
+from ..utils.devices import choose_device
+from ..utils.progress import Progress, scaled
+from .brain_choice import BrainChoice, BrainMask, choose_brain
+from .enhancement import Enhancement
+from .network_parts import intensity_model, segmentation_model
+from .options import EnhanceOptions
+from .record import describe_run, image_hash
+from .run_context import RunContext
+from .stack_fusion import fused_volume
+from .stack_quality import measure_stacks, of_stack, worth_saying
+
+MOST_STACKS = 16
+# of the time, for the progress bar
+_SHARES = {"registration": 0.2, "prediction": 0.35, "fusion": 0.25, "segmentation": 0.12, "quality": 0.08}
+
+Single = Callable[[sitk.Image, Model, EnhanceOptions, BrainChoice, RunContext], Enhancement]  # enhances one scan
+
+
+@dataclass(frozen=True)
+class StackedScans:
+    """The stacks of one child, checked.
+
+    images: as given. scans: float32, with the brain, or the foreground where no brain is known. brains: of each stack;
+    None for a stack whose brain is that of the first one.
+    """
+
+    images: list[sitk.Image]
+    scans: list[Scan]
+    brains: list[BrainChoice | None]
+
+    @classmethod
+    def of(
+        cls, images: Sequence[sitk.Image], masks: Sequence[BrainMask], options: EnhanceOptions, run: RunContext
+    ) -> StackedScans:
+        """Check stacks and masks, and find the brains that are to be found.
+
+        Args:
+            images: two or more. masks: one for each stack, or one: an image in the space of the first stack, which
+                serves all, or the word that holds for all. options: bias correction and device. run: cancellation.
+
+        Raises:
+            ValueError: too many stacks, another number of masks, or a stack or mask that cannot be used.
+        """
+        count = len(images)
+        if count > MOST_STACKS:
+            raise ValueError(f"At most {MOST_STACKS} stacks are combined into one volume, not {count}.")
+        if len(masks) not in (1, count):
+            raise ValueError(f"There are {count} stacks but {len(masks)} masks; give one mask, or one for each stack.")
+        follow = len(masks) == 1 and isinstance(masks[0], sitk.Image)
+        scans, brains = [], []
+        for index, image in enumerate(images):
+            Scan.of(image, None, f"stack {index + 1}")  # says what is wrong with it before its brain is looked for
+            mask = masks[min(index, len(masks) - 1)]
+            brain = None if follow and index > 0 else choose_brain(image, mask, options, run)
+            known = None if brain is None else brain.mask or brain.found
+            scan = Scan.of(image, known, f"stack {index + 1}")
+            if options.bias_correction:
+                scan = replace(scan, image=correct_bias(scan.image, scan.mask))
+            scans.append(scan)
+            brains.append(brain)
+        return cls(list(images), scans, brains)
+
+    def carried_brains(self, stacks: list[AlignedStack]) -> list[BrainChoice]:
+        """The brain of each stack, carried over from the first one where it is not known."""
+        first = self.brains[0]
+        return [
+            BrainChoice(stack.carried(first.mask), None, {"source": "first stack"}) if brain is None else brain  # type: ignore[union-attr, arg-type]
+            for stack, brain in zip(stacks, self.brains, strict=True)
+        ]
+
+
+def enhance_stacks(
+    stacked: StackedScans, model: Model, options: EnhanceOptions, run: RunContext, single: Single
+) -> Enhancement:
+    """Fuse several stacks of one child into one super-resolved volume, and segment it.
+
+    Args:
+        stacked: the first stack decides the grid and the intensities of the result.
+        model, options: as in `pipeline.enhance`. run: progress, cancellation and timings.
+        single: what enhances one scan.
+
+    Returns:
+        Images on the grid of `grid.output_grid` of the first stack. The record's "stacks" says of each how it was
+        registered, which slices were left out and how well the result agrees with it; the map "consistency" is that
+        of the first stack, "consistency-2" that of the second ...
+
+    Raises:
+        ValueError: options that cannot be used, or stacks that do not fit together.
+        Cancelled: the run was stopped.
+    """
+    output = options.output(Grid.of(stacked.scans[0].image), model.card)
+    run.expected = dict(_SHARES)
+    with run.step("registration"):
+        stacks = align(stacked.scans, run.report, run.should_stop)
+        brains = stacked.carried_brains(stacks)
+    once = replace(options, spacing=output.spacing, bias_correction=False)  # that was done
+    with run.step("prediction"):
+        singles = _super_resolved(stacks, brains, (model, replace(once, uncertainty=0)), run, single)
+    with run.step("fusion"):
+        device = choose_device(options.prediction.device)
+        sr = fused_volume(stacks, singles, output, options.consistency, (device, run))
+    with run.step("segmentation"):
+        part = RunContext(run.report, run.should_stop, {"prediction": 1.0})
+        whole = single(sr, segmentation_model(model), replace(once, consistency=False), brains[0], part)
+    with run.step("quality"):
+        run.report(0.0, "Measuring the quality")
+        quality, entries = measure_stacks(stacks, sr, whole, singles[0].sr, brains[0].mask)
+    run.finish()
+    run.report(1.0, "Finished the computation")
+    record = _described(stacked, model, once, quality, run)
+    record |= {"options": asdict(options), "output": {"size": output.size, "spacing": output.spacing}}
+    record |= {key: whole.record[key] for key in ("intensity_scale", "prediction", "classes")}
+    record["mask"] = brains[0].record
+    record["quality"]["slice_motion"] = _worst_motion(singles)
+    record["stacks"] = [
+        entry | {"grid": asdict(Grid.of(image)), "sha256": image_hash(image), "mask": brain.record}
+        for entry, image, brain in zip(entries, stacked.images, brains, strict=True)
+    ]
+    record["verdict"] = give_verdict(_judged(record), model.card.reliability)
+    images = sr, whole.probabilities, whole.labels
+    return Enhancement(*images, record, whole.brain, quality.maps, brains[0].found)
+
+
+def _described(
+    stacked: StackedScans, model: Model, options: EnhanceOptions, quality: Quality, run: RunContext
+) -> dict[str, Any]:
+    """What the record says of the run as a whole."""
+    domain, warnings = _before(stacked, model, options)
+    sentences = list(dict.fromkeys(warnings + quality.warnings))
+    device = choose_device(options.prediction.device)
+    record = describe_run(stacked.images[0], model, device, sentences, run.seconds)
+    record |= {"quality": {"domain": domain, **quality.figures}}
+    fine = np.min(options.spacing)
+    return record | {"thickness_ratio": round(max(scan.thickness for scan in stacked.scans) / float(fine), 4)}
+
+
+def _before(stacked: StackedScans, model: Model, options: EnhanceOptions) -> tuple[dict[str, Any], list[str]]:
+    """What can be said of the stacks before the run; the figures are those of the first one."""
+    figures, warnings = {}, []
+    for scan, brain in zip(stacked.scans, stacked.brains, strict=True):
+        output = output_grid(Grid.of(scan.image), min(options.spacing))
+        items, found = judge(scan.image, None if brain is None else brain.mask, output, model.card)
+        figures = figures or items
+        found = ([] if brain is None else brain.warnings) + found
+        warnings += [of_stack(scan, sentence) for sentence in found]
+    return figures, warnings
+
+
+def _worst_motion(singles: list[Enhancement]) -> dict[str, Any] | None:
+    """The irregular slices of the stack that has most; None where one of them could not be measured."""
+    motions = [single.record["quality"]["slice_motion"] for single in singles]
+    return None if None in motions else max(motions, key=lambda motion: motion["share"])
+
+
+def _judged(record: dict[str, Any]) -> dict[str, Any]:
+    """The record as the verdict sees it: with the agreement of the stack that agrees least."""
+    worst = min((entry["consistency"] for entry in record["stacks"]), key=lambda figures: figures["psnr"] or np.inf)
+    return record | {"quality": record["quality"] | {"consistency": worth_saying(worst)}}
+
+
+def _super_resolved(
+    stacks: list[AlignedStack],
+    brains: list[BrainChoice],
+    network: tuple[Model, EnhanceOptions],
+    run: RunContext,
+    single: Single,
+) -> list[Enhancement]:
+    """What the network makes of each stack alone, on the stack's own axes."""
+    model, options = intensity_model(network[0]), network[1]
+    results = []
+    for index, (stack, brain) in enumerate(zip(stacks, brains, strict=True)):
+        part = _named(scaled(run.report, index / len(stacks), (index + 1) / len(stacks)), stack.scan.name)
+        own = options if index == 0 else replace(options, spacing=min(options.spacing))  # its axes are others
+        context = RunContext(part, run.should_stop, {"prediction": 1.0})
+        results.append(single(stack.scan.image, model, own, brain, context))
+    return results
+
+
+def _named(report: Progress, name: str) -> Progress:
+    """Progress that says which stack it is about."""
+    return lambda fraction, message: report(fraction, f"{name[0].upper()}{name[1:]}: {message}")
