@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from SegSRGANLib.inference.predictor import PredictionOptions, inference_form, predict_volume
+from SegSRGANLib.inference.forms import inference_form
+from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
 from SegSRGANLib.networks.segsrgan import Generator
 
 

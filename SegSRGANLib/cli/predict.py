@@ -43,6 +43,7 @@ from .options import (
     Overlap,
     Overwrite,
     Patch,
+    Precision,
     ProgressMode,
     Report,
     Spacing,
@@ -73,6 +74,7 @@ def predict(
     ] = None,
     series: Annotated[str | None, typer.Option(help="Which DICOM series, when the folder holds several.")] = None,
     device: Device = "auto",
+    precision: Precision = PredictionOptions.precision,
     patch: Patch = PredictionOptions.patch,
     overlap: Overlap = PredictionOptions.overlap,
     pairs: Annotated[
@@ -89,7 +91,6 @@ def predict(
     maps: Maps = False,
     report: Report = False,
     dicom: Dicom = False,
-    mixed_precision: Annotated[bool, typer.Option(help="bfloat16 convolutions on CUDA.")] = True,
     overwrite: Overwrite = False,
     progress: ProgressMode = "bar",
     cancel_file: CancelFile = None,
@@ -108,7 +109,7 @@ def predict(
         common = EnhanceOptions(
             wanted, interpolator, bias_correction, threshold, consistency=consistency, uncertainty=uncertainty
         )
-        network = PredictionOptions(device=device, mixed_precision=mixed_precision)
+        network = PredictionOptions(device=device, precision=precision)
         runs = {
             outdir / folder: replace(common, prediction=replace(network, patch=side, overlap=share))
             for folder, side, share in _runs(pairs, patch, overlap)

@@ -74,15 +74,22 @@ class PatchMerger:
     before it comes, and neither a volume of weights nor a final division is needed.
     """
 
-    def __init__(self, channels: int, grid: SlidingWindowSplitter, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        channels: int,
+        grid: SlidingWindowSplitter,
+        device: torch.device | str = "cpu",
+        total: torch.Tensor | None = None,
+    ) -> None:
+        """Begin with nothing; total: zeros (C, z, y, x) to sum up in, instead of a tensor of the merger's own."""
         self._shares = [_shares(*axis) for axis in zip(grid.shape, grid.patch, grid.starts, strict=True)]
-        self._sum = torch.zeros((channels, *grid.shape), device=device)
+        self._sum = torch.zeros((channels, *grid.shape), device=device) if total is None else total
 
     def add(self, prediction: torch.Tensor, place: tuple[slice, slice, slice]) -> None:
         """Add one prediction (C, *patch) at its place."""
         z, y, x = (shares[axis.start] for shares, axis in zip(self._shares, place, strict=True))
         window = (z[:, None, None] * y[:, None] * x).to(self._sum)
-        self._sum[(slice(None), *place)] += prediction.to(self._sum) * window
+        self._sum[(slice(None), *place)].addcmul_(prediction.to(self._sum), window)
 
     def result(self) -> torch.Tensor:
         """The mean (C, z, y, x); complete once every patch of the grid was added."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from contextlib import nullcontext
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,18 +13,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..networks.image_network import ImageNetwork
-from ..networks.keras_segsrgan import KerasGenerator
-from ..networks.segsrgan import Generator
 from ..utils.memory import kept_heap
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
-from ..utils.triples import triple
+from .cascade_forward import FastCascade
 from .fast_forward import FastGenerator
+from .forms import full_precision, inference_form
 from .memory_plan import Plan, first_plan, later_plans, peak_bytes
-from .patches import PatchMerger, SlidingWindowSplitter, sliding_windows
+from .patch_forward import PatchRun, predict_patches
+from .precision import check_precision, choose_precision
 from .slab_forward import predict_streaming
 
 _logger = logging.getLogger(__name__)
-_FLAT = 0.02  # range of intensities, where the brain lies in [0, 1]
+_SHARPENED = 0.4  # of a cascade's time, when its first part is done
 
 
 @dataclass(frozen=True)
@@ -35,20 +34,22 @@ class PredictionOptions:
     patch: side of a patch in voxels; 0 predicts the whole volume at once.
     overlap: share of a patch in common with the next one.
     batch: patches at once; None chooses 1 on the CPU and as many as fit, up to 16, on a GPU.
-    device: "auto", "cpu", "cuda" or "mps". mixed_precision: bfloat16 convolutions, on CUDA only.
+    device: "auto", "cpu", "cuda" or "mps".
+    precision: "float32", "bfloat16", or "auto": bfloat16 where it is faster and close enough, see `precision`.
     """
 
     patch: int = 128
     overlap: float = 0.5
     batch: int | None = None
     device: str = "auto"
-    mixed_precision: bool = True
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap <= 0.75:
             raise ValueError(f"The overlap of patches lies between 0 and 0.75, not at {self.overlap}.")
         if self.batch is not None and self.batch < 1:
             raise ValueError(f"A batch has at least one patch, not {self.batch}.")
+        check_precision(self.precision)
 
 
 def predict_volume(
@@ -114,83 +115,42 @@ def _predict(
     """Carry out one plan."""
     peak = peak_bytes(plan, network, tuple(volume.shape))
     record.update(plan=str(plan), predicted_peak_mb={str(place): size >> 20 for place, size in peak.items()})
-    form = inference_form(network)
-    half = options.mixed_precision and plan.device.type == "cuda"
-    precision = torch.autocast("cuda", torch.bfloat16) if half else nullcontext()
+    dtype, record["precision"] = choose_precision(options.precision, network, volume)
+    form = inference_form(network, dtype)
+    run = PatchRun(plan, options.overlap, record, *callbacks)
     memory = kept_heap() if plan.device.type == "cpu" else nullcontext()
-    with torch.inference_mode(), precision, memory:
+    with torch.inference_mode(), full_precision(), memory:
+        if isinstance(form, FastCascade):
+            return _predict_cascade(form, volume, run).cpu()
         if plan.patch:
-            return _predict_patches(form, volume, plan, options.overlap, record, callbacks).cpu()
+            return predict_patches(form, volume, run).cpu()
         if isinstance(form, FastGenerator) and not form.unet:
             return predict_streaming(form, volume[None, None], progress=callbacks[0], should_stop=callbacks[1])[0]
         stop_if(callbacks[1])
         return form(volume[None, None].to(plan.device))[0].float().cpu()
 
 
-def inference_form(network: ImageNetwork) -> nn.Module:
-    """The fastest form of a network that gives its numbers on its device."""
-    device = next(network.parameters()).device.type
-    if device == "cpu" and isinstance(network, (Generator, KerasGenerator)):
-        return FastGenerator(network)
-    last = device == "cuda" or getattr(network, "channels_last", False)
-    return network.to(memory_format=torch.channels_last_3d) if last else network  # ty: ignore[no-matching-overload]
+def _predict_cascade(form: FastCascade, volume: torch.Tensor, run: PatchRun) -> torch.Tensor:
+    """Super-resolve the whole volume, without patches; then segment the result patch by patch, or at once."""
+    plan, report = run.plan, scaled(run.progress, 0, _SHARPENED)
 
+    def tick(done: float) -> None:
+        stop_if(run.should_stop)
+        report(done, "Super-resolving")
 
-def _predict_patches(
-    form: nn.Module,
-    volume: torch.Tensor,
-    plan: Plan,
-    overlap: float,
-    record: dict[str, Any],
-    callbacks: tuple[Progress | None, ShouldStop | None],
-) -> torch.Tensor:
-    progress, should_stop = scaled(callbacks[0], 0, 1), callbacks[1]
-    sides = [min(plan.patch, side) for side in volume.shape]
-    grid = sliding_windows(triple(volume.shape), triple(sides), overlap)
-    volume = volume.to(plan.accumulate)
-    empty, wanted = _sorted_by_content(volume, grid)
-    record.update(patches=len(grid), skipped=len(empty))
-    places, done, merger = iter(wanted), 0, None
-    while chunk := list(islice(places, plan.batch)):
-        stop_if(should_stop)
-        predictions = form(_stacked(volume, chunk, plan.device)).float().to(plan.accumulate)
-        if merger is None:
-            merger = PatchMerger(predictions.shape[1], grid, plan.accumulate)
-            for place in empty:
-                merger.add(_unchanged(volume[place], predictions.shape[1]), place)
-        for prediction, place in zip(predictions, chunk, strict=True):
-            merger.add(prediction, place)
-        done += len(chunk)
-        progress(done / len(wanted), f"Predicting patch {done} of {len(wanted)}")
-    return merger.result()  # ty: ignore[missing-union-attribute]  # at least one patch is wanted
-
-
-def _stacked(volume: torch.Tensor, places: list[tuple[slice, slice, slice]], device: torch.device) -> torch.Tensor:
-    """The patches as a batch on the network's device; on the way to a GPU the computation goes on."""
-    patches = torch.stack([volume[place] for place in places]).unsqueeze(1)
-    if patches.device == device:
-        return patches
-    return patches.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else patches.to(device)
-
-
-def _sorted_by_content(volume: torch.Tensor, grid: SlidingWindowSplitter) -> tuple[list[Any], list[Any]]:
-    """Places where the volume is flat, and the others; one is wanted at least, to know what comes out.
-
-    Flat is air with the faint ripples that interpolation leaves beside a bright brain. Instance normalization would
-    blow the ripples up, and the network would find cortex in them.
-    """
-    empty, wanted = [], []
-    for place in grid:
-        low, high = torch.aminmax(volume[place])
-        (wanted if high - low > _FLAT else empty).append(place)
-    return (empty, wanted) if wanted else (empty[1:], empty[:1])
-
-
-def _unchanged(patch: torch.Tensor, channels: int) -> torch.Tensor:
-    """What stands for the prediction of an empty patch: its own intensity, and nothing in the other channels."""
-    prediction = patch.new_zeros((channels, *patch.shape))
-    prediction[0] = patch
-    return prediction
+    stop_if(run.should_stop)
+    whole = torch.zeros((1 + form.classes, *volume.shape), device=plan.accumulate)
+    given = volume.to(plan.device)
+    sharp = whole[0] if plan.accumulate == plan.device else torch.empty_like(given)
+    form.sharpen(given, sharp, tick=tick)
+    del given
+    whole[0] = sharp
+    if plan.patch:
+        later = replace(run, progress=scaled(run.progress, _SHARPENED, 1))
+        predict_patches(form.segment, whole[0], later, content=volume, into=whole[1:])
+    else:
+        whole[1:] = form.segment(sharp[None, None])[0]
+    return whole
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

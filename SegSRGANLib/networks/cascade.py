@@ -25,8 +25,8 @@ from ..data.classes import MOST_CLASSES
 from .image_network import ImageNetwork
 from .layers import InstanceNorm, UpsampleConv
 
-_SLOPE = 0.1  # of the leaky activations
-_SCALE = 0.2  # of a residual: without normalization, full ones make the first steps diverge
+SLOPE = 0.1  # of the leaky activations
+SCALE = 0.2  # of a residual: without normalization, full ones make the first steps diverge
 _CELL = 8  # voxels of a 2^3 cell
 
 
@@ -67,12 +67,12 @@ class LinearBlock(nn.Module):
         super().__init__()
         self.conv_a = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
         self.conv_b = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
-        nn.init.kaiming_normal_(self.conv_a.weight, _SLOPE)
+        nn.init.kaiming_normal_(self.conv_a.weight, SLOPE)
         nn.init.zeros_(self.conv_b.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Add what the two convolutions find to the input."""
-        return x + _SCALE * self.conv_b(F.leaky_relu(self.conv_a(x), _SLOPE))
+        return x + SCALE * self.conv_b(F.leaky_relu(self.conv_a(x), SLOPE))
 
 
 class NormalizedBlock(nn.Module):
@@ -87,8 +87,8 @@ class NormalizedBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Add what the two convolutions find to the input."""
-        y = F.leaky_relu(self.norm_a(self.conv_a(x)), _SLOPE)
-        return F.leaky_relu(x + self.norm_b(self.conv_b(y)), _SLOPE)
+        y = F.leaky_relu(self.norm_a(self.conv_a(x)), SLOPE)
+        return F.leaky_relu(x + self.norm_b(self.conv_b(y)), SLOPE)
 
 
 class SegmentingUNet(nn.Module):
@@ -110,14 +110,14 @@ class SegmentingUNet(nn.Module):
 
     def forward(self, cells: torch.Tensor) -> torch.Tensor:
         """Down, up, and back to the cells."""
-        y, skips = F.leaky_relu(self.stem(cells), _SLOPE), []
+        y, skips = F.leaky_relu(self.stem(cells), SLOPE), []
         for level, encoder in enumerate(self.encoders):
             y = encoder(y)
             if level < len(self.downs):
                 skips.append(y)
                 y = self.downs[level](y)
         for up, decoder in zip(reversed(self.ups), reversed(self.decoders), strict=True):
-            y = decoder(F.leaky_relu(up(y) + skips.pop(), _SLOPE))
+            y = decoder(F.leaky_relu(up(y) + skips.pop(), SLOPE))
         return self.head(y)
 
 
@@ -157,25 +157,25 @@ class Cascade(ImageNetwork):
 
     def super_resolve(self, x: torch.Tensor) -> torch.Tensor:
         """The first half: (N, 1, D, H, W) interpolated intensities -> the same plus the residual."""
-        return x + _to_voxels(_SCALE * self.output(self.blocks(self.stem(_to_cells(x)))))
+        return x + to_voxels(SCALE * self.output(self.blocks(self.stem(to_cells(x)))))
 
     def segment(self, sharp: torch.Tensor) -> torch.Tensor:
         """The second half: (N, 1, D, H, W) super-resolved intensities -> (N, classes, D, H, W) probabilities."""
-        return torch.sigmoid(_to_voxels(self.segmentation(_to_cells(sharp))).to(sharp.dtype))
+        return torch.sigmoid(to_voxels(self.segmentation(to_cells(sharp))).to(sharp.dtype))
 
 
 def _down(fine: int, coarse: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv3d(fine, coarse, 2, stride=2, bias=False), InstanceNorm(coarse), nn.LeakyReLU(_SLOPE))
+    return nn.Sequential(nn.Conv3d(fine, coarse, 2, stride=2, bias=False), InstanceNorm(coarse), nn.LeakyReLU(SLOPE))
 
 
-def _to_cells(x: torch.Tensor) -> torch.Tensor:
+def to_cells(x: torch.Tensor) -> torch.Tensor:
     """Every 2^3 cell's voxels as channels: (N, 1, 2D, 2H, 2W) -> (N, 8, D, H, W)."""
     n, _, depth, height, width = x.shape
     cells = x.reshape(n, depth // 2, 2, height // 2, 2, width // 2, 2)
     return cells.permute(0, 2, 4, 6, 1, 3, 5).flatten(1, 3)
 
 
-def _to_voxels(cells: torch.Tensor) -> torch.Tensor:
-    """The inverse of `_to_cells`, for each eight channels: (N, 8 k, D, H, W) -> (N, k, 2D, 2H, 2W)."""
+def to_voxels(cells: torch.Tensor) -> torch.Tensor:
+    """The inverse of `to_cells`, for each eight channels: (N, 8 k, D, H, W) -> (N, k, 2D, 2H, 2W)."""
     fine = cells.unflatten(1, (-1, 2, 2, 2)).permute(0, 1, 5, 2, 6, 3, 7, 4)
     return fine.flatten(6, 7).flatten(4, 5).flatten(2, 3)

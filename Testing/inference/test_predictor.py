@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from SegSRGANLib.inference import memory_plan as plans
-from SegSRGANLib.inference import predictor as prediction
+from SegSRGANLib.inference.forms import inference_form
 from SegSRGANLib.inference.memory_plan import Plan, first_plan, later_plans, peak_bytes
 from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
 from SegSRGANLib.networks.cascade import Cascade, CascadeConfig
@@ -204,4 +204,4 @@ def test_the_record_says_how_it_was_done():
     assert record["plan"] == "patches of 16, 1 at once, on cpu, result on cpu"
     assert record["patches"] == 8 and record["skipped"] == 0 and record["fallbacks"] == []
     assert record["predicted_peak_mb"] == {"cpu": 3}
-    assert prediction.inference_form(Generator(GeneratorConfig(2, 1))).__class__.__name__ == "FastGenerator"
+    assert inference_form(Generator(GeneratorConfig(2, 1))).__class__.__name__ == "FastGenerator"

@@ -6,7 +6,7 @@ from torch import nn
 
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import load_checkpoint, save_checkpoint
-from SegSRGANLib.networks.cascade import Cascade, CascadeConfig, _to_cells, _to_voxels
+from SegSRGANLib.networks.cascade import Cascade, CascadeConfig, to_cells, to_voxels
 from SegSRGANLib.networks.srrecnn import SRReCNN, SRReCNNConfig, grow
 from SegSRGANLib.training.optimization import start_as_interpolation
 
@@ -75,9 +75,9 @@ def test_cells_put_neighbours_side_by_side():
     """Moving a bright voxel within its cell moves it between channels; the way back is exact."""
     x = torch.zeros(1, 1, 4, 4, 4)
     x[0, 0, 2, 1, 3] = 1
-    assert _to_cells(x).nonzero().tolist() == [[0, 4 * 0 + 2 * 1 + 1, 1, 0, 1]]
+    assert to_cells(x).nonzero().tolist() == [[0, 4 * 0 + 2 * 1 + 1, 1, 0, 1]]
     volume = torch.rand(2, 1, 4, 6, 8)
-    assert torch.equal(_to_voxels(_to_cells(volume)), volume)
+    assert torch.equal(to_voxels(to_cells(volume)), volume)
 
 
 def test_cascade_of_three_classes_has_eight_filters_for_each():
