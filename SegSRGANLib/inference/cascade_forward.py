@@ -28,7 +28,7 @@ from .fused_convolution import PreparedConv
 
 _LAYOUT = torch.channels_last_3d
 _SAME, _FLAT = (1, 1, 1), (0, 1, 1)  # padding: of a whole map, of a slab that comes with its neighbours
-_PIECE = 1 << 14  # voxels summed at once: a float32 sum of more loses digits
+_PIECE = 1 << 12  # voxels summed at once: a float32 sum of more loses digits
 _SLAB_BYTES = {"cpu": 1 << 27}
 _GPU_SLAB_BYTES = 1 << 31
 Tick = Callable[[float], None]
@@ -179,11 +179,10 @@ def channel_moments(y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     if y.device.type != "cpu":
         variance, mean = torch.var_mean(y.float(), dim=(0, 2, 3, 4), correction=0)
         return mean, variance
-    rows = max(1, _PIECE // (y.shape[3] * y.shape[4]))
-    pieces = [y[:, :, first : first + rows] for first in range(0, y.shape[2], rows)]
-    values = [torch.batch_norm_update_stats(piece, None, None, 0.0) for piece in pieces]
+    pieces = y.permute(0, 2, 3, 4, 1).reshape(-1, y.shape[1]).split(_PIECE)  # (voxels, C), the same memory
+    values = [torch.batch_norm_update_stats(piece.t()[None, :, :, None], None, None, 0.0) for piece in pieces]
     means, variances = (torch.stack(column).double() for column in zip(*values, strict=True))
-    weights = torch.tensor([piece.shape[2] / y.shape[2] for piece in pieces], dtype=torch.float64)
+    weights = torch.tensor([len(piece) for piece in pieces], dtype=torch.float64) / y[0, 0].numel()
     mean = weights @ means
     return mean.float(), (weights @ (variances + (means - mean).square())).float()
 

@@ -22,7 +22,7 @@ from .forms import full_precision, inference_form
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 NOISE = 0.01  # of a scan with a signal-to-noise ratio of 100, better than a clinical one, relative to its brightness
-MOST_ERROR = 0.25  # root mean square of the change of the intensities, relative to that noise
+MOST_ERROR = 0.1  # root mean square of the change of the intensities, relative to that noise
 MOST_FLIPS = 0.01  # voxels whose class changes, relative to those that have one
 _TRIAL = 64  # side of the patch that both are compared on, voxels
 _BRIGHT = 0.1  # of the intensity scale: what is darker is air
@@ -93,7 +93,7 @@ def change_of(exact: np.ndarray, fast: np.ndarray, classes: int) -> dict[str, fl
     flipped = 0.0
     if len(exact) > 1:
         before, after = (label_map(values[1 : 1 + classes], 0.5) for values in (exact, fast))
-        flipped = float(np.count_nonzero(before != after)) / max(1, np.count_nonzero(before))
+        flipped = int(np.count_nonzero(before != after)) / max(1, int(np.count_nonzero(before)))
     return {"intensity_error": round(error / (NOISE * brightness), 4), "flipped": round(flipped, 5)}
 
 
