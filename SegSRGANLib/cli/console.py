@@ -83,6 +83,8 @@ def run_guarded(command: Callable[[], Any], debug: bool) -> int:
 
 def _sentence(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError) and text.endswith("."):  # a sentence of our own
+        return text
     # torch and ITK have only words for it; sentences of our own may hold these words in the name of a file
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in text.lower()):
         return f"There is not enough memory for this volume at this spacing; try a smaller --patch ({text})."

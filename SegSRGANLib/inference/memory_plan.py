@@ -19,6 +19,7 @@ _SPARE = 0.8  # share of the available memory that a plan may take
 _UNKNOWN_MAPS = 208  # of a network that does not say
 _STREAMED = 0.2  # share of the maps that `slab_forward` holds for the whole volume
 _SLABS = 600 << 20  # bytes of the slabs of `slab_forward`, with what the allocator loses between them
+_CASCADE_SLABS = 450 << 20  # bytes of the slabs of `cascade_forward`
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def peak_bytes(plan: Plan, network: ImageNetwork, shape: tuple[int, ...]) -> dic
     """The most memory that a plan takes on each of its devices, predicted.
 
     A network's `working_maps` are the maps of the patch's size that one patch takes, measured with `predict_volume`
-    on several large patches, between which the kept heap fragments.
+    on several large patches, between which the kept heap fragments. Its `volume_maps`, if any, are those of the whole
+    volume that it takes before, see `cascade_forward`.
     """
     channels = 1 + max(3, 1 + getattr(network, "classes", 1))  # the volume, and the result with or without a brain mask
     held = 4 * (channels + 1) * prod(shape)
@@ -99,6 +101,8 @@ def peak_bytes(plan: Plan, network: ImageNetwork, shape: tuple[int, ...]) -> dic
         working = int(4 * _STREAMED * maps * prod(shape)) + _SLABS
     else:
         working = int(4 * maps * prod(shape))
+    if volume_maps := getattr(network, "volume_maps", 0):
+        working = max(working, int(4 * volume_maps * prod(shape)) + _CASCADE_SLABS)
     peak = {plan.device: working}
     peak[plan.accumulate] = peak.get(plan.accumulate, 0) + held
     return peak

@@ -33,7 +33,7 @@ from .brain_choice import BrainChoice, BrainMask, choose_brain
 from .enhancement import Enhancement
 from .estimate import check_fits, estimate, prediction_seconds
 from .options import EnhanceOptions
-from .postprocessing import Composition, compose, whole_variance
+from .postprocessing import Composition, agree, compose, whole_variance
 from .predictor import predict_volume
 from .prepared_scan import PreparedScan, prepare
 from .record import describe_run
@@ -70,6 +70,7 @@ def enhance(
 
     Raises:
         ValueError: options, mask or image that cannot be used, no brain was found, or stacks that do not fit together.
+        MemoryError: the result is larger than the memory that is free.
         Cancelled: should_stop said so.
     """
     images = [image] if isinstance(image, sitk.Image) else list(image)
@@ -96,6 +97,8 @@ def _enhance_one(
     prepared = prepare(image, brain.mask, model.card, options, run)
     predicted, variance, how = _predict(prepared, model, options, run)
     composed = compose(prepared, predicted, model.classes, options, run)
+    del predicted  # the largest of all arrays
+    composed = agree(prepared, composed, options, run)
     quality = _measure(prepared, composed, variance, run)
     run.finish()
     run.report(1.0, "Finished the computation")

@@ -33,7 +33,7 @@ def compose(
     Args:
         prepared: the scan. predicted: (C, z, y, x) of its region, changed in place: intensity, a probability for each
             class, and the channels of a brain mask where the network predicts one. names: of the classes.
-        options: threshold, and whether the intensity is brought to agreement with the scan. run: clock.
+        options: threshold. run: clock.
     """
     output, classes = prepared.scan.output, 1 + len(names)
     with run.step("composition"):
@@ -48,11 +48,18 @@ def compose(
         probabilities = {name: _whole(prepared, part) for name, part in zip(names, likely, strict=True)}
         labels = _whole(prepared, label_map(likely, options.threshold)) if names else None
         brain = _whole_brain(prepared, predicted[classes:])
-    with run.step("consistency"):
-        if options.consistency:
-            run.report(0.0, "Bringing the result to agreement with the scan")
-            intensity = prepared.scan.consistency.enforce(intensity, prepared.scan.inside)
         return Composition(output.image(intensity), probabilities, labels, brain)
+
+
+def agree(prepared: PreparedScan, composed: Composition, options: EnhanceOptions, run: RunContext) -> Composition:
+    """The same with its intensity in agreement with the scan, if that is wanted."""
+    with run.step("consistency"):
+        if not options.consistency:
+            return composed
+        run.report(0.0, "Bringing the result to agreement with the scan")
+        intensity = sitk.GetArrayFromImage(composed.sr)
+        agreed = prepared.scan.consistency.enforce(intensity, prepared.scan.inside)
+        return replace(composed, sr=prepared.scan.output.image(agreed))
 
 
 def whole_variance(prepared: PreparedScan, variance: PredictiveVariance | None) -> PredictiveVariance | None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from ..networks.image_network import ImageNetwork
 from ..utils.memory import kept_heap
@@ -99,7 +98,10 @@ def predict_volume(
         if plan.device.type == "cuda":
             torch.cuda.empty_cache()
     else:
-        raise MemoryError(f"There is not enough memory to predict a volume of {tuple(volume.shape)} voxels.")
+        raise MemoryError(
+            f"There is not enough memory to predict a volume of {tuple(volume.shape)} voxels; try a smaller patch or "
+            "a coarser spacing."
+        )
     depth, height, width = volume.shape
     return whole[:, :depth, :height, :width]
 

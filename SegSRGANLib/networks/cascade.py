@@ -137,6 +137,7 @@ class Cascade(ImageNetwork):
         self.working_maps = 1.5 * max(config.filters, wide) + 4 * (config.classes - 1)
         self.multiple = 2**config.levels
         self.minimum = 2 * self.multiple  # a single voxel at the coarsest level has no deviation to normalize by
+        self.volume_maps = config.filters / _CELL  # of the super-resolving part, which sees a whole volume
         self.stem = nn.Conv3d(_CELL, config.filters, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(self.stem.weight, nonlinearity="linear")
         self.blocks = nn.Sequential(*(LinearBlock(config.filters) for _ in range(config.blocks)))
