@@ -1,17 +1,20 @@
-"""Speed, memory and quality of prediction: ours beside the original's strategy, MONAI and the machine's limit.
+"""Speed, memory and quality of prediction: ours beside the original's strategy, MONAI, other engines and the floor.
 
-    python benchmarks/inference.py speed   [--shape 204 256 256] [--model FILE] [--repeats 3]
-    python benchmarks/inference.py quality [--model FILE] [--subjects SBA25 SBA28op SBA32op]
-    python benchmarks/inference.py profile [--model FILE]
+    python benchmarks/inference.py speed     [--model NAME] [--shape 128 192 192] [--repeats 3]
+    python benchmarks/inference.py precision [--model NAME ...] [--subjects ALBERT01 ...]
+    python benchmarks/inference.py quality   [--model FILE] [--subjects SBA25 SBA28op SBA32op]
+    python benchmarks/inference.py profile   [--model FILE]
 
-Prints Markdown. Every case of `speed` runs in a process of its own, so that its peak memory is its own. On a machine
-that is busy with other work run  speed --clock cpu --threads 1,  which counts the CPU seconds of one thread. `quality`
-needs the atlas of Fidon et al. (2021) in $SEGSRGAN_DATA/fidon2021. MONAI is optional (pip install --no-deps monai).
+Prints Markdown, of the default model unless another one is named. What is compared runs in turns, round by round, and
+a ratio is the median of the rounds' ratios: on a machine with other work it is worth more than the seconds. There,
+run with  --clock cpu --threads 1,  which counts the CPU seconds of one thread. `quality` and `precision` need the data
+in $SEGSRGAN_DATA. MONAI, OpenVINO and ONNX Runtime are optional (pip install --no-deps monai; see exported_forms.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import platform
@@ -24,17 +27,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from strategies import STRATEGIES, PlainGenerator
+from exported_forms import ENGINES
+from prediction_quality import precision, quality
+from strategies import STRATEGIES, plain_form
+from torch import nn
 
-from SegSRGANLib.inference.fast_forward import FastGenerator
-from SegSRGANLib.models.checkpoint import load_checkpoint
-from SegSRGANLib.networks.segsrgan import Generator
+from SegSRGANLib.inference.forms import inference_form
+from SegSRGANLib.inference.predictor import PredictionOptions
+from SegSRGANLib.models.checkpoint import Model, load_model
+from SegSRGANLib.models.registry import DEFAULT_MODEL
+from SegSRGANLib.networks.layers import UpsampleConv
 from SegSRGANLib.utils.memory import kept_heap
 
 
-def network(model: str | None) -> Generator:
-    torch.manual_seed(0)
-    return load_checkpoint(model).network if model else Generator().eval()
+def loaded(model: str | None) -> Model:
+    return load_model(model or DEFAULT_MODEL, "cpu")
+
+
+def network(model: str | None) -> nn.Module:
+    return loaded(model).network.eval()
 
 
 def machine() -> str:
@@ -50,23 +61,29 @@ def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
-def flops(net: Generator, voxels: float = 1.0) -> dict[str, float]:
-    """Floating-point operations a voxel of the network as published, and as we compute it (upsampling folded)."""
-    f, blocks = net.config.filters, net.config.blocks
-    same = 2 * (
-        343 * f + 27 * f * 2 * f / 8 + 27 * 2 * f * 4 * f / 64 + blocks * 2 * 27 * 16 * f * f / 64 + 343 * f * 2
-    )
-    return {
-        "published": voxels * (same + 2 * 27 * (4 * f * 2 * f / 8 + 2 * f * f)),
-        "folded": voxels * (same + 2 * 8 * (4 * f * 2 * f / 8 + 2 * f * f)),
-    }
+def flops(net: nn.Module, side: int = 64) -> dict[str, float]:
+    """Floating-point operations a voxel of the convolutions: as published, and with the upsampling folded as here."""
+    work = {"published": 0.0, "folded": 0.0}
+
+    def count(layer: nn.Conv3d, inputs: object, output: torch.Tensor) -> None:
+        taps = layer.weight[0, 0].numel()
+        pairs = 2 * layer.in_channels * output.numel()
+        work["published"] += taps * pairs
+        work["folded"] += (8 if isinstance(layer, UpsampleConv) else taps) * pairs
+
+    hooks = [layer.register_forward_hook(count) for layer in net.modules() if isinstance(layer, nn.Conv3d)]
+    with torch.inference_mode():
+        net(torch.zeros(1, 1, side, side, side))
+    for hook in hooks:
+        hook.remove()
+    return {name: value / side**3 for name, value in work.items()}
 
 
-def matrix_rate(clock: Callable[[], float]) -> float:
+def matrix_rate(clock: Callable[[], float], dtype: torch.dtype = torch.float32) -> float:
     """The best rate of this machine, operations a second: a large matrix product, or a large convolution."""
     a, x, w = torch.rand(3000, 3000), torch.rand(1, 64, 34, 34, 34), torch.rand(64, 64, 3, 3, 3)
-    x, w = (t.contiguous(memory_format=torch.channels_last_3d) for t in (x, w))
-    rates = []
+    x, w = (t.to(dtype).contiguous(memory_format=torch.channels_last_3d) for t in (x, w))
+    a, rates = a.to(dtype), []
     with torch.inference_mode():
         for run, work in ((lambda: a @ a, 2 * 3000**3), (lambda: torch.conv3d(x, w), 2 * 27 * 64**2 * 32**3)):
             rates.append(work / min(_times(run, 8, clock)))
@@ -83,22 +100,45 @@ def _times(run: Callable[[], object], repeats: int, clock: Callable[[], float]) 
     return seconds
 
 
-def patches(net: Generator, rate: float, repeats: int, clock: Callable[[], float]) -> None:
-    print("\n| patch | plain torch, s | our training form, s | our inference form, s | ratio | floor, s | over floor |")
-    print("|---|---|---|---|---|---|---|")
-    forms = [PlainGenerator(net), net, FastGenerator(net)]
-    with torch.inference_mode():
-        for side in (64, 96, 128, 160):
-            x = torch.rand(1, 1, side, side, side)
-            cells, medians = [], []
-            for form in forms:
-                with kept_heap() if isinstance(form, FastGenerator) else torch.inference_mode():
-                    seconds = _times(lambda form=form, x=x: form(x), repeats, clock)
-                medians.append(statistics.median(seconds))
-                cells.append(f"{medians[-1]:.2f} ({min(seconds):.2f}-{max(seconds):.2f})")
-            floor = flops(net, side**3)["folded"] / rate
-            ratio, over = medians[0] / medians[2], medians[2] / floor
-            print(f"| {side}^3 | {' | '.join(cells)} | {ratio:.1f} | {floor:.2f} | {over:.2f} |", flush=True)
+def _forms(net: nn.Module, side: int) -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
+    """What can compute one patch here, by name; the plain network first."""
+    forms = {"plain torch, float32": plain_form(net), "ours, float32": inference_form(net)}
+    forms["ours, bfloat16"] = inference_form(load_copy(net), torch.bfloat16)
+    for name, make in ENGINES.items():
+        try:
+            forms[name] = make(net, side)
+        except Exception as error:  # whatever an engine raises: it is left out
+            print(f"{name}: left out, {type(error).__name__}: {str(error).splitlines()[0][:100]}", file=sys.stderr)
+    return forms
+
+
+def load_copy(net: nn.Module) -> nn.Module:
+    """A form may change the layout of the network's weights."""
+    return copy.deepcopy(net)
+
+
+def patches(net: nn.Module, sides: list[int], repeats: int, clock: Callable[[], float]) -> None:
+    """One patch in every form, in turns."""
+    rates = {"float32": matrix_rate(clock), "bfloat16": matrix_rate(clock, torch.bfloat16)}
+    work = flops(net)["folded"]
+    print("Matrix rate: " + ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {name}" for name, rate in rates.items()) + ".")
+    for side in sides:
+        x, forms = torch.rand(1, 1, side, side, side), _forms(net, side)
+        seconds: dict[str, list[float]] = {name: [] for name in forms}
+        with torch.inference_mode(), kept_heap():
+            for turn in range(repeats + 1):
+                for name, form in forms.items():
+                    start = clock()
+                    form(x)
+                    if turn:
+                        seconds[name].append(clock() - start)
+        print(f"\n| patch of {side}^3 | seconds (range) | plain torch : this | over the floor |\n|---|---|---|---|")
+        plain = next(iter(seconds.values()))
+        for name, values in seconds.items():
+            ratio = statistics.median(p / v for p, v in zip(plain, values, strict=True))
+            floor = work * side**3 / rates["bfloat16" if "bfloat16" in name else "float32"]
+            spread = f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
+            print(f"| {name} | {spread} | {ratio:.2f} | {statistics.median(values) / floor:.2f} |", flush=True)
 
 
 def one_case(arguments: argparse.Namespace) -> None:
@@ -128,12 +168,11 @@ def _peak() -> int:
 
 def speed(arguments: argparse.Namespace) -> None:
     clock = CLOCKS[arguments.clock]
-    net, rate = network(arguments.model), matrix_rate(clock)
-    voxels = float(np.prod(arguments.shape))
+    net = network(arguments.model)
     work = flops(net)
-    print(f"Machine: {machine()}. Clock: {arguments.clock}.\nMatrix rate: {rate / 1e9:.0f} GFLOP/s.")
+    print(f"Machine: {machine()}. Clock: {arguments.clock}. Model: {arguments.model or DEFAULT_MODEL}.")
     print(f"The network: {work['published'] / 1e3:.0f} kFLOP a voxel, {work['folded'] / 1e3:.0f} as computed here.")
-    patches(net, rate, arguments.repeats, clock)
+    patches(net, arguments.patches, arguments.repeats, clock)
     results = {}
     for strategy in STRATEGIES:
         if strategy.name in arguments.leave_out:
@@ -149,14 +188,14 @@ def speed(arguments: argparse.Namespace) -> None:
             continue
         results[strategy.name] = json.loads(done.stdout.splitlines()[-1])
         print(strategy.name, results[strategy.name], file=sys.stderr, flush=True)
-    _speed_table(arguments, results, flops(net, voxels)["folded"] / rate)
+    _speed_table(arguments, results)
 
 
-def _speed_table(arguments: argparse.Namespace, results: dict, floor: float) -> None:
+def _speed_table(arguments: argparse.Namespace, results: dict) -> None:
     medians = {name: statistics.median(result["seconds"]) for name, result in results.items()}
-    print(f"\nVolume of {' x '.join(map(str, arguments.shape))} voxels; floor for one pass: {floor:.1f} s.\n")
-    print("| strategy | seconds (range) | original 64/20 : this | MONAI 64/0.5 : this | peak memory, MB |")
-    print("|---|---|---|---|---|")
+    print(f"\nVolume of {' x '.join(map(str, arguments.shape))} voxels.\n")
+    print(f"| strategy | seconds (range) | {' | '.join(f'{base} : this' for base in _BASES)} | peak memory, MB |")
+    print("|---|---|" + "---|" * (len(_BASES) + 1))
     for name, result in results.items():
         seconds = result["seconds"]
         spread = f"({min(seconds):.1f}-{max(seconds):.1f})" if len(seconds) > 1 else ""
@@ -167,53 +206,7 @@ def _speed_table(arguments: argparse.Namespace, results: dict, floor: float) -> 
 
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-_BASES = ("original, patch 64 step 20", "MONAI, patch 64 overlap 0.5")
-
-
-def quality(arguments: argparse.Namespace) -> None:
-    from SegSRGANLib.metrics.image import psnr
-    from SegSRGANLib.metrics.segmentation import dice
-    from SegSRGANLib.training.validation import prepare_case
-
-    model = load_checkpoint(arguments.model)
-    normalization, consistent = model.card.normalization, model.card.consistent_input
-    validation_cases = [
-        prepare_case(_subject(name), arguments.thickness, normalization, consistent) for name in arguments.subjects
-    ]
-    print(f"\nSubjects: {', '.join(arguments.subjects)}; slices of {arguments.thickness} mm; mean over subjects.\n")
-    print("| strategy | seconds | PSNR in the brain, dB | PSNR, dB | Dice of the cortex |\n|---|---|---|---|---|")
-    rows: dict[str, list] = {"spline": []}
-    for case in validation_cases:
-        reference, mask = case.reference, case.subject.labels > 0
-        wanted = case.subject.class_table[case.subject.labels] > 0
-        spline = case.interpolated.numpy() * case.scale
-        rows["spline"].append((0.0, psnr(reference, spline, mask), psnr(reference, spline), float("nan")))
-        for strategy in STRATEGIES:
-            if strategy.name in arguments.leave_out:
-                continue
-            start = time.perf_counter()
-            result = strategy.predict(model.network, case.given, plain=False).numpy()
-            seconds = time.perf_counter() - start
-            estimate = result[0] * np.float32(case.scale)
-            figures = psnr(reference, estimate, mask), psnr(reference, estimate), dice(wanted, result[1] >= 0.5)
-            rows.setdefault(strategy.name, []).append((seconds, *figures))
-            print(case.subject.name, strategy.name, rows[strategy.name][-1], file=sys.stderr, flush=True)
-    for name, values in rows.items():
-        mean = np.mean(values, axis=0)
-        print(f"| {name} | {mean[0]:.1f} | {mean[1]:.2f} | {mean[2]:.2f} | {mean[3]:.4f} |")
-
-
-def _subject(name: str):
-    import SimpleITK as sitk
-
-    from SegSRGANLib.training.data.subject import Subject
-
-    data = Path(os.environ.get("SEGSRGAN_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-    stem = data / "fidon2021" / f"sub-{name}" / "anat" / f"sub-{name}"
-    image = sitk.ReadImage(f"{stem}_T2w.nii.gz", sitk.sitkFloat32)
-    labels = sitk.GetArrayFromImage(sitk.ReadImage(f"{stem}_dseg.nii.gz")).astype(np.uint8)
-    intensity = np.maximum(sitk.GetArrayFromImage(image), 0)
-    return Subject(name, intensity / intensity.max(), labels, {"cortex": (5,)}, float(image.GetSpacing()[0]))
+_BASES = ("original, patch 64 step 20", "MONAI, patch 64 overlap 0.5", "MONAI, patch 128 overlap 0.5")
 
 
 def profile(arguments: argparse.Namespace) -> None:
@@ -222,32 +215,29 @@ def profile(arguments: argparse.Namespace) -> None:
 
     from SegSRGANLib.inference.options import EnhanceOptions
     from SegSRGANLib.inference.pipeline import enhance
-    from SegSRGANLib.inference.predictor import PredictionOptions
-    from SegSRGANLib.models.card import ModelCard
-    from SegSRGANLib.models.checkpoint import Model
 
     depth, height, width = arguments.shape
     scan = sitk.GetImageFromArray(np.random.default_rng(0).random((depth // 6, height, width), np.float32) + 0.1)
     scan.SetSpacing((0.5, 0.5, 3.0))
-    model = Model(network(arguments.model), ModelCard())
+    model = loaded(arguments.model)
     print(f"\nMachine: {machine()}.\n\n| plan | {' | '.join(_STEPS)} | total, s |\n|{'---|' * (len(_STEPS) + 2)}")
     for patch, overlap in ((64, 0.5), (128, 0.25), (0, 0.0)):
         options = EnhanceOptions(0.5, prediction=PredictionOptions(patch, overlap, device="cpu"))
-        record = enhance(scan, model, options).record
+        record = enhance(scan, model, options, mask="none").record
         seconds = record["seconds"]
         shares = " | ".join(f"{100 * seconds[step] / seconds['total']:.1f} %" for step in _STEPS)
         print(f"| {record['prediction']['plan']} | {shares} | {seconds['total']:.1f} |", flush=True)
     _operations(network(arguments.model))
 
 
-_STEPS = ("interpolation", "prediction", "composition", "quality")
+_STEPS = ("mask", "interpolation", "prediction", "composition", "consistency", "quality")
 
 
-def _operations(net: Generator) -> None:
+def _operations(net: nn.Module) -> None:
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as profiler
 
-    form, x = FastGenerator(net), torch.rand(1, 1, 128, 128, 128)
+    form, x = inference_form(net), torch.rand(1, 1, 128, 128, 128)
     with torch.inference_mode(), kept_heap():
         form(x)
         with profiler(activities=[ProfilerActivity.CPU]) as seen:
@@ -261,20 +251,27 @@ def _operations(net: Generator) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["speed", "quality", "profile", "case"])
-    parser.add_argument("--shape", type=int, nargs=3, default=[204, 256, 256], metavar=("Z", "Y", "X"))
-    parser.add_argument("--model", help=".safetensors file; by default random weights")
+    parser.add_argument("what", choices=["speed", "precision", "quality", "profile", "case"])
+    parser.add_argument("--shape", type=int, nargs=3, default=[128, 192, 192], metavar=("Z", "Y", "X"))
+    parser.add_argument("--model", help="name or .safetensors file; by default the default model")
+    parser.add_argument("--patches", type=int, nargs="+", default=[64, 128], help="sides of single patches")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--subjects", nargs="+", default=["SBA25", "SBA28op", "SBA32op"])
+    parser.add_argument("--subjects", nargs="+", help="by default three of the data that the command needs")
     parser.add_argument("--thickness", type=float, default=2.4, help="slices of the quality test, mm")
     parser.add_argument("--leave-out", nargs="*", default=[], choices=[s.name for s in STRATEGIES])
     parser.add_argument("--case", choices=[s.name for s in STRATEGIES], help=argparse.SUPPRESS)
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
     parser.add_argument("--threads", type=int, help="default: torch's")
     arguments = parser.parse_args()
+    newborns = ["ALBERT01", "ALBERT05", "ALBERT10"]
+    arguments.subjects = arguments.subjects or (
+        newborns if arguments.what == "precision" else ["SBA25", "SBA28op", "SBA32op"]
+    )
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    {"speed": speed, "quality": quality, "profile": profile, "case": one_case}[arguments.what](arguments)
+    {"speed": speed, "precision": precision, "quality": quality, "profile": profile, "case": one_case}[arguments.what](
+        arguments
+    )
 
 
 if __name__ == "__main__":
