@@ -18,13 +18,16 @@ Form = Callable[[torch.Tensor], torch.Tensor]
 
 
 def openvino_form(network: nn.Module, side: int, precision: str) -> Form:
-    """Patches (1, 1, side, side, side) through OpenVINO; precision: "f32" or "bf16"."""
+    """Patches (1, 1, side, side, side) through OpenVINO; precision: "f32" or "bf16".
+
+    Through ONNX: converting the modules themselves ended the process (OpenVINO 2026, torch 2.13).
+    """
     import openvino
 
-    example = torch.rand(1, 1, side, side, side)
-    model = openvino.convert_model(network, example_input=example, input=[tuple(example.shape)])
-    settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-    compiled = openvino.Core().compile_model(model, "CPU", settings)
+    with tempfile.TemporaryDirectory() as folder:
+        model = openvino.Core().read_model(_exported(network, side, Path(folder)))
+        settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+        compiled = openvino.Core().compile_model(model, "CPU", settings)
     return lambda x: torch.from_numpy(compiled(x.numpy())[0])
 
 
@@ -35,10 +38,15 @@ def onnx_runtime_form(network: nn.Module, side: int) -> Form:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.onnx"
-        torch.onnx.export(network, (torch.rand(1, 1, side, side, side),), path, input_names=["x"], dynamo=False)
-        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        content = _exported(network, side, Path(folder)).read_bytes()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     return lambda x: torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
+
+
+def _exported(network: nn.Module, side: int, folder: Path) -> Path:
+    path = folder / "network.onnx"
+    torch.onnx.export(network, (torch.rand(1, 1, side, side, side),), path, input_names=["x"], dynamo=False)
+    return path
 
 
 ENGINES: dict[str, Callable[[nn.Module, int], Form]] = {

@@ -101,45 +101,70 @@ def _times(run: Callable[[], object], repeats: int, clock: Callable[[], float], 
     return seconds
 
 
-def _forms(net: nn.Module, side: int) -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
-    """What can compute one patch here, by name; the plain network first."""
-    forms = {"plain torch, float32": plain_form(net), "ours, float32": inference_form(net)}
-    forms["ours, bfloat16"] = inference_form(load_copy(net), torch.bfloat16)
-    for name, make in ENGINES.items():
-        try:
-            forms[name] = make(net, side)
-        except Exception as error:  # whatever an engine raises: it is left out
-            print(f"{name}: left out, {type(error).__name__}: {str(error).splitlines()[0][:100]}", file=sys.stderr)
-    return forms
+def _forms(net: nn.Module, engine: str | None, side: int) -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
+    """What computes one patch, by name: the plain network first, then ours, or another engine."""
+    forms = {"plain torch, float32": plain_form(net)}
+    if engine is not None:
+        return forms | {engine: ENGINES[engine](net, side)}
+    forms["ours, float32"] = inference_form(net)
+    return forms | {"ours, bfloat16": inference_form(copy.deepcopy(net), torch.bfloat16)}
 
 
-def load_copy(net: nn.Module) -> nn.Module:
-    """A form may change the layout of the network's weights."""
-    return copy.deepcopy(net)
+def one_patch(arguments: argparse.Namespace) -> None:
+    """One patch in turns, in this process, which an engine may end; prints JSON."""
+    net, side = network(arguments.model), arguments.patches[0]
+    x, forms = torch.rand(1, 1, side, side, side), _forms(net, arguments.engine, side)
+    seconds: dict[str, list[float]] = {name: [] for name in forms}
+    clock = CLOCKS[arguments.clock]
+    with torch.inference_mode(), kept_heap():
+        for turn in range(arguments.repeats + 1):
+            for name, form in forms.items():
+                start = clock()
+                form(x)
+                if turn:
+                    seconds[name].append(clock() - start)
+    print(json.dumps(seconds))
 
 
-def patches(net: nn.Module, sides: list[int], repeats: int, clock: Callable[[], float]) -> None:
-    """One patch in every form, in turns."""
+def patches(net: nn.Module, arguments: argparse.Namespace) -> None:
+    """One patch in every form; each ratio is of times in one process."""
+    clock, work = CLOCKS[arguments.clock], flops(net)["folded"]
     rates = {"float32": matrix_rate(clock), "bfloat16": matrix_rate(clock, torch.bfloat16)}
-    work = flops(net)["folded"]
     print("Matrix rate: " + ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {name}" for name, rate in rates.items()) + ".")
-    for side in sides:
-        x, forms = torch.rand(1, 1, side, side, side), _forms(net, side)
-        seconds: dict[str, list[float]] = {name: [] for name in forms}
-        with torch.inference_mode(), kept_heap():
-            for turn in range(repeats + 1):
-                for name, form in forms.items():
-                    start = clock()
-                    form(x)
-                    if turn:
-                        seconds[name].append(clock() - start)
+    for side in arguments.patches:
         print(f"\n| patch of {side}^3 | seconds (range) | plain torch : this | over the floor |\n|---|---|---|---|")
-        plain = next(iter(seconds.values()))
-        for name, values in seconds.items():
-            ratio = statistics.median(p / v for p, v in zip(plain, values, strict=True))
-            floor = work * side**3 / rates["bfloat16" if "bfloat16" in name else "float32"]
-            spread = f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
-            print(f"| {name} | {spread} | {ratio:.2f} | {statistics.median(values) / floor:.2f} |", flush=True)
+        for engine in (None, *ENGINES):
+            seconds = _in_own_process(
+                ["patch", "--patches", str(side)] + (["--engine", engine] if engine else []), arguments
+            )
+            if seconds is None:
+                print(f"| {engine} | not available | | |")
+                continue
+            plain = seconds["plain torch, float32"]
+            for name, values in list(seconds.items())[1 if engine else 0 :]:
+                ratio = statistics.median(p / v for p, v in zip(plain, values, strict=True))
+                over = (
+                    statistics.median(values)
+                    * rates["bfloat16" if "bfloat16" in name else "float32"]
+                    / (work * side**3)
+                )
+                spread = f"{statistics.median(values):.3f} ({min(values):.3f}-{max(values):.3f})"
+                print(f"| {name} | {spread} | {ratio:.2f} | {over:.2f} |", flush=True)
+
+
+def _in_own_process(what: list[str], arguments: argparse.Namespace) -> dict | None:
+    """The JSON that another call of this script prints; None when it failed, with the reason on stderr."""
+    command = [sys.executable, __file__, *what, "--repeats", str(arguments.repeats), "--clock", arguments.clock]
+    command += (["--threads", str(arguments.threads)] if arguments.threads else []) + (
+        ["--model", arguments.model] if arguments.model else []
+    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        print(f"{' '.join(what)}: {reason}", file=sys.stderr)
+        return None
+    print(" ".join(what), done.stdout.splitlines()[-1], file=sys.stderr, flush=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def one_case(arguments: argparse.Namespace) -> None:
@@ -170,27 +195,18 @@ def _peak() -> int:
 
 
 def speed(arguments: argparse.Namespace) -> None:
-    clock = CLOCKS[arguments.clock]
     net = network(arguments.model)
     work = flops(net)
     print(f"Machine: {machine()}. Clock: {arguments.clock}. Model: {arguments.model or DEFAULT_MODEL}.")
     print(f"The network: {work['published'] / 1e3:.0f} kFLOP a voxel, {work['folded'] / 1e3:.0f} as computed here.")
-    patches(net, arguments.patches, arguments.repeats, clock)
+    patches(net, arguments)
     results = {}
     for strategy in STRATEGIES:
         if strategy.name in arguments.leave_out:
             continue
-        command = [sys.executable, __file__, "case", "--case", strategy.name, "--shape", *map(str, arguments.shape)]
-        command += ["--repeats", str(arguments.repeats), "--clock", arguments.clock]
-        command += (["--threads", str(arguments.threads)] if arguments.threads else []) + (
-            ["--model", arguments.model] if arguments.model else []
-        )
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            print(f"{strategy.name}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
-            continue
-        results[strategy.name] = json.loads(done.stdout.splitlines()[-1])
-        print(strategy.name, results[strategy.name], file=sys.stderr, flush=True)
+        result = _in_own_process(["case", "--case", strategy.name, "--shape", *map(str, arguments.shape)], arguments)
+        if result is not None:
+            results[strategy.name] = result
     _speed_table(arguments, results)
 
 
@@ -254,7 +270,7 @@ def _operations(net: nn.Module) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["speed", "precision", "quality", "profile", "case"])
+    parser.add_argument("what", choices=["speed", "precision", "quality", "profile", "case", "patch"])
     parser.add_argument("--shape", type=int, nargs=3, default=[128, 192, 192], metavar=("Z", "Y", "X"))
     parser.add_argument("--model", help="name or .safetensors file; by default the default model")
     parser.add_argument("--patches", type=int, nargs="+", default=[64, 128], help="sides of single patches")
@@ -263,6 +279,7 @@ def main() -> None:
     parser.add_argument("--thickness", type=float, default=2.4, help="slices of the quality test, mm")
     parser.add_argument("--leave-out", nargs="*", default=[], choices=[s.name for s in STRATEGIES])
     parser.add_argument("--case", choices=[s.name for s in STRATEGIES], help=argparse.SUPPRESS)
+    parser.add_argument("--engine", choices=list(ENGINES), help=argparse.SUPPRESS)
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
     parser.add_argument("--threads", type=int, help="default: torch's")
     arguments = parser.parse_args()
@@ -272,9 +289,14 @@ def main() -> None:
     )
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    {"speed": speed, "precision": precision, "quality": quality, "profile": profile, "case": one_case}[arguments.what](
-        arguments
-    )
+    {
+        "speed": speed,
+        "precision": precision,
+        "quality": quality,
+        "profile": profile,
+        "case": one_case,
+        "patch": one_patch,
+    }[arguments.what](arguments)
 
 
 if __name__ == "__main__":
