@@ -66,7 +66,11 @@ def _tried(network: nn.Module, volume: torch.Tensor) -> tuple[torch.dtype, dict[
     patch = _central_patch(volume, network)[None, None].to(device)
     with torch.inference_mode(), full_precision():
         exact = inference_form(network)(patch)[0].float().cpu()
-        fast = inference_form(network, torch.bfloat16)(patch)[0].float().cpu()
+        try:
+            fast = inference_form(network, torch.bfloat16)(patch)[0].float().cpu()
+        except (RuntimeError, TypeError) as error:  # some devices have only a part of the operations in bfloat16
+            reason = f"bfloat16 does not work here ({type(error).__name__})"
+            return torch.float32, {"chosen": "float32", "reason": reason}
     change = change_of(exact.numpy(), fast.numpy(), getattr(network, "classes", 1))
     near = change["intensity_error"] <= MOST_ERROR and change["flipped"] <= MOST_FLIPS
     bounds = {"intensity_error": MOST_ERROR, "flipped": MOST_FLIPS}

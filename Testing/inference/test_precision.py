@@ -42,6 +42,18 @@ def test_auto_keeps_float32_where_bfloat16_changes_too_much(monkeypatch, network
     assert choose_precision("auto", network, LARGE)[0] == torch.float32
 
 
+def test_auto_keeps_float32_where_an_operation_is_missing(monkeypatch, network):
+    def form(network, dtype=torch.float32):
+        if dtype == torch.bfloat16:
+            raise RuntimeError("not implemented for 'BFloat16'")
+        return network
+
+    monkeypatch.setattr(precision, "bfloat16_pays", lambda device: True)
+    monkeypatch.setattr(precision, "inference_form", form)
+    dtype, record = choose_precision("auto", network, LARGE)
+    assert dtype == torch.float32 and "does not work here" in record["reason"]
+
+
 def test_auto_keeps_float32_for_small_volumes_and_for_the_papers_network(monkeypatch, network):
     monkeypatch.setattr(precision, "bfloat16_pays", lambda device: pytest.fail("should not be measured"))
     assert choose_precision("auto", network, LARGE[:16, :16, :16])[0] == torch.float32
