@@ -16,7 +16,7 @@ CancelFile = Annotated[Path | None, typer.Option(hidden=True, help="Stop when th
 ModelName = Annotated[str, typer.Option("--model", "-m", help="Name of a listed model, or a .safetensors file.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")]
 Precision = Annotated[
-    str, typer.Option(metavar="auto|float32|bfloat16", help="auto: bfloat16 where it is faster and changes very little.")
+    str, typer.Option(metavar="auto|float32|bfloat16", help="auto: bfloat16 where faster and very close.")
 ]
 Patch = Annotated[int, typer.Option(help="Side of a patch, voxels; 0: the whole volume at once.")]
 Overlap = Annotated[float, typer.Option(help="Share of a patch in common with the next one.")]

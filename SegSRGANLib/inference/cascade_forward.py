@@ -17,6 +17,7 @@ normalization, all statistics, the sum of input and residual, and the probabilit
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -47,11 +48,12 @@ class FastCascade(nn.Module):
         self.network, self.dtype = network, dtype
         self.multiple, self.minimum, self.classes = network.multiple, network.minimum, network.classes
         self.width = network.stem.out_channels
+        blocks: Any = network.blocks  # for the type checker: a container holds modules of any kind
         self._stem = PreparedConv(network.stem.weight)
         self._output = PreparedConv(SCALE * network.output.weight, dtype=dtype)
         self._blocks = [
             (PreparedConv(block.conv_a.weight, dtype=dtype), PreparedConv(SCALE * block.conv_b.weight, dtype=dtype))
-            for block in network.blocks
+            for block in blocks
         ]
         self._segmentation = _FastUNet(network.segmentation, dtype)
 
@@ -113,12 +115,13 @@ class _FastUNet:
 
     def __init__(self, network: SegmentingUNet, dtype: torch.dtype) -> None:
         self._dtype = dtype
-        self._stem = PreparedConv(network.stem[0].weight), network.stem[1]
-        self._encoders = [_FastBlock(block, dtype) for block in network.encoders]
-        self._downs = [(PreparedConv(down[0].weight, stride=2, dtype=dtype), down[1]) for down in network.downs]
-        self._ups = [(PreparedConv(up[0].phase_filters(), dtype=dtype), up[0], up[1]) for up in network.ups]
-        self._decoders = [_FastBlock(block, dtype) for block in network.decoders]
-        self._head = PreparedConv(network.head.weight, network.head.bias, dtype=dtype)
+        parts: Any = network  # for the type checker: its containers hold modules of any kind
+        self._stem = PreparedConv(parts.stem[0].weight), parts.stem[1]
+        self._encoders = [_FastBlock(block, dtype) for block in parts.encoders]
+        self._downs = [(PreparedConv(down[0].weight, stride=2, dtype=dtype), down[1]) for down in parts.downs]
+        self._ups = [(PreparedConv(up[0].phase_filters(), dtype=dtype), up[0], up[1]) for up in parts.ups]
+        self._decoders = [_FastBlock(block, dtype) for block in parts.decoders]
+        self._head = PreparedConv(parts.head.weight, parts.head.bias, dtype=dtype)
 
     def __call__(self, cells: torch.Tensor) -> torch.Tensor:
         convolution, norm = self._stem

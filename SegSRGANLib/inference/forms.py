@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator as Generated
 from contextlib import contextmanager
 
 import torch
@@ -39,15 +39,15 @@ def inference_form(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn
     if isinstance(network, Cascade):
         return FastCascade(network, dtype)
     if dtype == torch.bfloat16:
-        return Autocast(network.to(memory_format=torch.channels_last_3d))
+        return Autocast(network.to(memory_format=torch.channels_last_3d))  # ty: ignore[no-matching-overload]
     if device == "cpu" and isinstance(network, (Generator, KerasGenerator)):
         return FastGenerator(network)
     last = device == "cuda" or getattr(network, "channels_last", False)
-    return network.to(memory_format=torch.channels_last_3d) if last else network
+    return network.to(memory_format=torch.channels_last_3d) if last else network  # ty: ignore[no-matching-overload]
 
 
 @contextmanager
-def full_precision() -> Iterator[None]:
+def full_precision() -> Generated[None]:
     """Inside the block float32 means float32 on CUDA, too: convolutions do not round their input to 10 bits (TF32)."""
     former = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
