@@ -34,7 +34,7 @@ class EnhanceSettings:
 
     def arguments(self) -> list[str]:
         """The options of `segsrgan predict` but the mask, the same that a shell user types."""
-        return [*self._common(), "--mixed-precision" if self.mixedPrecision else "--no-mixed-precision"]
+        return self._common()
 
     def batchArguments(self) -> list[str]:
         """The options of `segsrgan batch`; there it holds for volumes without a mask of their own."""
@@ -43,6 +43,7 @@ class EnhanceSettings:
     def _common(self) -> list[str]:
         arguments = ["--spacing", f"{self.spacing:.6g}", "--device", self.device, "--patch", str(self.patch)]
         arguments += ["--overlap", f"{self.overlap:.6g}", "--threshold", f"{self.threshold:.6g}"]
+        arguments += ["--precision", "auto" if self.mixedPrecision else "float32"]
         if self.model:
             arguments += ["--model", self.model]
         if self.biasCorrection:

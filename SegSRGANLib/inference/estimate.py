@@ -21,10 +21,10 @@ from ..utils.devices import choose_device
 from ..utils.duration import in_words
 from ..utils.memory import available_memory
 from ..utils.triples import triple
+from .forms import inference_form
 from .memory_plan import Plan, first_plan, peak_bytes
 from .options import EnhanceOptions
 from .patches import sliding_windows
-from .predictor import inference_form
 
 # Seconds of one CPU core for a million voxels of the result (2.3 to 9.5 million voxels, simulated and real scans)
 _RATES = {"interpolation": 0.13, "composition": 0.006, "consistency": 0.024, "quality": 0.15}

@@ -6,17 +6,12 @@ import ctypes
 import sys
 
 import pytest
-import SimpleITK as sitk
 import torch
 
 from SegSRGANLib.inference import memory_plan as plans
 from SegSRGANLib.inference.forms import inference_form
 from SegSRGANLib.inference.memory_plan import Plan, first_plan, later_plans, peak_bytes
-from SegSRGANLib.inference.options import EnhanceOptions
-from SegSRGANLib.inference.pipeline import enhance
 from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
-from SegSRGANLib.models.card import ModelCard
-from SegSRGANLib.models.checkpoint import Model
 from SegSRGANLib.networks.cascade import Cascade, CascadeConfig
 from SegSRGANLib.networks.keras_segsrgan import KerasGenerator, KerasGeneratorConfig
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
@@ -96,19 +91,6 @@ def test_a_plan_that_cannot_fit_is_not_tried(monkeypatch):
     assert first_plan(network, (200, 200, 200), 0, None).patch == 0
     monkeypatch.setattr(plans, "available_memory", lambda device: 0)
     assert first_plan(network, (64, 64, 64), 64, None).patch == 64  # nothing fits: the run itself will tell
-
-
-def test_a_result_that_cannot_fit_is_refused_in_words(monkeypatch):
-    monkeypatch.setattr(plans, "available_memory", lambda device: 2_000_000_000)
-    plans.check_memory((300, 400, 400), 1)
-    with pytest.raises(
-        MemoryError, match="400 x 400 x 300 voxels needs at least 2.1 GB of memory, and 2.0 GB are free"
-    ):
-        plans.check_memory((300, 400, 400), 8)
-    image = sitk.Image([32, 32, 32], sitk.sitkFloat32)
-    model = Model(Cascade(CascadeConfig(2, 1, 1)), ModelCard())
-    with pytest.raises(MemoryError, match="choose a coarser spacing"):
-        enhance(image, model, EnhanceOptions(0.005, prediction=PredictionOptions(device="cpu")), mask="none")
 
 
 def test_a_cascade_is_planned_with_its_map_of_the_whole_volume():

@@ -86,7 +86,7 @@ def test_the_options_reach_the_child(panel, standIn, monkeypatch):  # noqa: F811
         "--model stand-in",
     ):
         assert option in line
-    assert "--mask auto" in line and "--bias-correction" in line and "--no-mixed-precision" in line
+    assert "--mask auto" in line and "--bias-correction" in line and "--precision float32" in line
 
 
 def test_progress_and_remaining_time_are_shown(panel, standIn):  # noqa: F811

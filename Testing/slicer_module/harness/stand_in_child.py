@@ -31,16 +31,20 @@ def main() -> None:
     predict_options = commands.add_parser("predict")
     predict_options.add_argument("input", type=Path)
     predict_options.add_argument("-o", dest="output", type=Path, required=True)
-    for name, kind in (("spacing", float), ("model", str), ("mask", str), ("device", str), ("patch", int)):
+    for name, kind in (
+        ("spacing", float), ("model", str), ("mask", str), ("device", str), ("patch", int), ("precision", str)
+    ):  # fmt: skip
         predict_options.add_argument(f"--{name}", type=kind)
     for name in ("overlap", "threshold"):
         predict_options.add_argument(f"--{name}", type=float)
-    for name in ("--bias-correction", "--mixed-precision", "--no-mixed-precision", "--maps", "--report"):
+    for name in ("--bias-correction", "--maps", "--report"):
         predict_options.add_argument(name, action="store_true")
     batch_options = commands.add_parser("batch")
     batch_options.add_argument("input", type=Path)
     batch_options.add_argument("-o", dest="output", type=Path, required=True)
-    for name, kind in (("spacing", float), ("model", str), ("mask", str), ("device", str), ("patch", int)):
+    for name, kind in (
+        ("spacing", float), ("model", str), ("mask", str), ("device", str), ("patch", int), ("precision", str)
+    ):  # fmt: skip
         batch_options.add_argument(f"--{name}", type=kind)
     for name in ("overlap", "threshold"):
         batch_options.add_argument(f"--{name}", type=float)
