@@ -41,7 +41,7 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml $(VENV)/venv.stamp
 # its own, so that a CPU build of torch does not bring them.
 PIN = uv pip compile pyproject.toml --universal --python-version 3.10 --no-annotate --custom-compile-command "make pins"
 pins:
-	$(PIN) --extra cli --extra report -o requirements/demo.txt
+	$(PIN) -o requirements/demo.txt
 	$(PIN) --extra all --extra test --extra slicer-test -c requirements/demo.txt -o requirements/test.txt
 	sed -i.old -E '/^(nvidia-|cuda-|triton)/d' requirements/demo.txt requirements/test.txt
 	rm requirements/*.old
