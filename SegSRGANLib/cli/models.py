@@ -119,6 +119,6 @@ def _network(path: Path) -> dict[str, Any]:
 def _state(entry: ModelEntry) -> str:
     if entry.error:
         return "unusable"
-    if entry.file:
+    if entry.bundled:
         return "bundled"
     return "installed" if entry.installed else "downloadable"
