@@ -1,4 +1,4 @@
-"""What the build of a distribution decides: with or without weights, its licence, and a README whose links work anywhere.
+"""What the build of a distribution decides: with or without weights, its licence, a README whose links work anywhere.
 
 SEGSRGAN_WITHOUT_WEIGHTS=1 makes a distribution of the code alone, under its open licences; its user fetches the weights
 with `segsrgan models download`.

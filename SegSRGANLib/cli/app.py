@@ -16,6 +16,7 @@ from .pack import pack
 from .predict import predict
 from .simulate import simulate
 from .train import train
+from .view import view
 
 
 def build() -> typer.Typer:
@@ -27,7 +28,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
     )
-    for command in (predict, batch, brain, train, simulate, evaluate, compare, pack, demo):
+    for command in (predict, batch, brain, train, simulate, evaluate, view, compare, pack, demo):
         app.command()(command)
     app.add_typer(models.app, name="models")
     app.callback(invoke_without_command=True)(_version)

@@ -25,6 +25,8 @@ from ..quality.preflight import contrast_warnings
 from ..quality.verdict import verdict_line
 from ..results.files import check_writable, result_name, result_paths, save_enhancement
 from ..results.html_page import write_subject_report
+from ..results.viewer.page import TooLarge, write_view
+from ..results.viewer.study import find_studies
 from ..transforms.resample import INTERPOLATORS
 from ..utils.optional import require
 from ..utils.progress import scaled
@@ -102,7 +104,7 @@ def predict(
             show(0.0, "Reading")
             loaded = load_model(model, device)  # says which classes there will be files of
             for folder in runs:
-                page = [folder / f"{name}_report.html"] if report else []
+                page = [folder / f"{name}_{kind}.html" for kind in ("report", "view")] if report else []
                 paths = result_paths(
                     folder, name, loaded.classes, brain="mask", maps=MAP_NAMES if maps else (), dicom=dicom
                 )
@@ -126,6 +128,8 @@ def predict(
                 if report:
                     paths["report"] = folder / f"{name}_report.html"
                     write_subject_report(result, image, paths["report"], name)
+                    if written := _write_view(paths["record"], volume):
+                        paths["view"] = written
                 files |= {
                     role if len(runs) == 1 else f"{folder.name}/{role}": str(path) for role, path in paths.items()
                 }
@@ -149,6 +153,17 @@ def _name_files(record: dict[str, Any], volume: Path, mask: str) -> None:
     """Note the names of the scan and of the mask where one was given."""
     file = os.path.basename(os.path.abspath(volume))  # "." is no name
     record["input"] |= {"file": file, "mask_file": None if mask in (AUTO, NONE) else Path(mask).name}
+
+
+def _write_view(record: Path, scan: Path) -> Path | None:
+    """The page with the volumes inside, where a browser can open it; else a warning says how to see it."""
+    path = record.with_name(record.name.replace("_record.json", "_view.html"))
+    try:
+        write_view(find_studies(record, scan)[0], path)
+    except TooLarge as error:
+        typer.echo(f"Warning: {error}", err=True)
+        return None
+    return path
 
 
 def _runs(pairs: str | None, patch: int, overlap: float) -> list[tuple[str, int, float]]:

@@ -260,3 +260,13 @@ def test_the_installed_command_starts_without_torch():
 
 def test_wrong_usage_is_status_two():
     assert subprocess.run([sys.executable, "-m", "SegSRGANLib", "predict"], capture_output=True).returncode == 2
+
+
+def test_predict_writes_the_pages_with_the_result(capfd, scan, tmp_path, model):
+    pytest.importorskip("jinja2")
+    status, out, _ = predict(capfd, scan, tmp_path / "out", model, "--progress", "none", "--report")
+    page = tmp_path / "out" / "sub-01_T2w_view.html"
+    assert status == 0 and str(page) in out and (tmp_path / "out" / "sub-01_T2w_report.html").is_file()
+    assert all(f'id="volume-{role}"' in page.read_text() for role in ("scan", "sr", "labels"))
+    status, _, error = predict(capfd, scan, tmp_path / "out", model, "--progress", "none", "--report")
+    assert status == 1 and "already there" in error
