@@ -59,6 +59,9 @@ def predict(
     spacing: Spacing = AUTO,
     model: ModelName = DEFAULT_MODEL,
     mask: Mask = AUTO,
+    like: Annotated[
+        Path | None, typer.Option(help="Volume whose voxels the result has, for a comparison; instead of --spacing.")
+    ] = None,
     series: Annotated[str | None, typer.Option(help="Which DICOM series, when the folder holds several.")] = None,
     device: Device = "auto",
     patch: Patch = PredictionOptions.patch,
@@ -89,7 +92,8 @@ def predict(
         name = result_name(volume)
         if report:
             require("jinja2", extra="report")  # before the work, not after it
-        wanted = parsed_spacing(spacing)
+        truth = None if like is None else Grid.of(read_volume(like))
+        wanted = parsed_spacing(spacing) if truth is None else truth.spacing
         common = EnhanceOptions(
             wanted, interpolator, bias_correction, threshold, consistency=consistency, uncertainty=uncertainty
         )
@@ -120,6 +124,7 @@ def predict(
                 result = enhance(
                     image, loaded, options, mask=brain, progress=scaled(part, 0, share), should_stop=should_stop
                 )
+                result = result if truth is None else result.like(truth)
                 _name_files(result.record, volume, mask)
                 result.record["warnings"] += contrast_warnings(name, 0, 1)
                 warnings |= dict.fromkeys(result.record["warnings"])
