@@ -42,7 +42,7 @@ class Chromium:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
 
-    def send(self, method: str, seconds: float = 60.0, **parameters: Any) -> dict[str, Any]:
+    def send(self, method: str, seconds: float = 180.0, **parameters: Any) -> dict[str, Any]:
         """Call a method of the protocol and wait for its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}

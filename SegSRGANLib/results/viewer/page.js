@@ -23,7 +23,9 @@ function colours() {
 
 /** One volume as NiiVue has it. Maps are transparent below the value from which they matter. */
 async function image(layer, buffer) {
-  const options = { url: buffer.slice(0), name: layer.role + (facts.address ? ".nii" : ".nii.gz"), opacity: 1 }
+  const slider = document.querySelector(`#overlays [data-role="${layer.role}"]`)
+  const options = { url: buffer.slice(0), name: layer.role + (facts.address ? ".nii" : ".nii.gz") }
+  options.opacity = slider ? slider.value / 100 : 1
   if (layer.kind === "grey") Object.assign(options, { colormap: "gray", cal_min: layer.low, cal_max: layer.high })
   if (layer.role === "consistency") Object.assign(options, { colormap: "warm", colormapNegative: "winter", cal_min: 3, cal_max: 8 })
   else if (layer.kind === "map") Object.assign(options, { colormap: "viridis", cal_min: layer.high / 10, cal_max: layer.high })
@@ -48,22 +50,26 @@ async function addView(base, overlays, buffers) {
   document.getElementById("views").append(figure)
   const view = new niivue.Niivue({
     isRadiologicalConvention: true, isOrientationTextVisible: true, dragAndDropEnabled: false, logLevel: "error",
-    crosshairColor: [0.35, 0.75, 1, 0.8], crosshairWidth: 0.6, multiplanarShowRender: niivue.SHOW_RENDER.ALWAYS,
+    crosshairColor: [0.35, 0.75, 1, 0.8], crosshairWidth: 0.6, multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
     loadingText: "", show3Dcrosshair: true, showAllOrientationMarkers: true, fontColor: [1, 0.85, 0.4, 1],
     fontMinPx: 15, fontSizeScaling: 0.5, multiplanarPadPixels: 18, clipPlaneColor: [0, 0, 0, 0], isClipAllVolumes: true
   })
   await view.attachToCanvas(canvas)
-  for (const layer of [base, ...overlays]) view.addVolume(await image(layer, await buffers[layer.role]))
+  const images = []
+  for (const layer of [base, ...overlays]) images.push(await image(layer, await buffers[layer.role]))
+  // all at once: addVolume() would draw every layer again for each one
+  view.volumes = images
+  view.back = images[0]
+  view.overlays = images.slice(1)
+  view.updateGLVolume()
   view.layers = overlays.map(layer => layer.role)
   canvas.addEventListener("pointerdown", () => canvas.focus())
   canvas.addEventListener("pointerenter", () => canvas.focus({ preventScroll: true }))
   views.push(view)
 }
 
-function setOpacities() {
-  for (const slider of document.querySelectorAll("#overlays input")) {
-    for (const view of views) view.setOpacity(1 + view.layers.indexOf(slider.dataset.role), slider.value / 100)
-  }
+function setOpacity(slider) {
+  for (const view of views) view.setOpacity(1 + view.layers.indexOf(slider.dataset.role), slider.value / 100)
 }
 
 function showPlanes(button) {
@@ -95,7 +101,7 @@ function describeLocation(location) {
 
 function listen() {
   const on = (selector, event, action) => document.querySelectorAll(selector).forEach(item => item.addEventListener(event, () => action(item)))
-  on("#overlays input", "input", setOpacities)
+  on("#overlays input", "input", setOpacity)
   on("#planes button", "click", showPlanes)
   on("#cut input", "input", slider => setCut(Number(slider.value)))
   on("#places button", "click", button => jump(facts.places[Number(button.dataset.place)]))
@@ -117,7 +123,6 @@ async function start() {
     status.textContent = ""
     document.body.dataset.firstPicture ??= Math.round(performance.now())
   }
-  setOpacities()
   listen()
   document.body.dataset.ready = Math.round(performance.now())
 }
