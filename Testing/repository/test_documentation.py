@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -146,3 +148,30 @@ def test_pictures_have_the_size_they_are_shown_at():
         content = picture.read_bytes()
         assert content[:4] == b"\x89PNG" and len(content) <= 500_000, picture.name
         assert int.from_bytes(content[16:20], "big") <= 2000, picture.name
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_top_to_bottom(place, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    notebook = json.loads((ROOT / "docs" / "first-steps.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    values = {}
+    for cell in cells:
+        cell = re.sub(
+            r"^(spacing|slice_thickness) = ([\d.]+)", lambda m: f"{m[1]} = {2.5 * float(m[2])}", cell, flags=re.M
+        )
+        exec(compile(cell, "first-steps.ipynb", "exec"), values)
+    assert values["figures"]["psnr"] > 5
+    assert (place / "first-steps" / "phantom_record.json").is_file()
+    assert not any(cell.get("outputs") for cell in notebook["cells"])  # no pictures in the repository's history
+
+
+def test_model_cards_have_what_model_hubs_read():
+    yaml = pytest.importorskip("yaml", reason="needs the extra train")
+    listed = {entry.name: entry for entry in registry.listed_models() if entry.file}
+    for name, entry in listed.items():
+        card = (ROOT / "docs" / "models" / f"{name}.md").read_text(encoding="utf-8")
+        front = yaml.safe_load(card.split("---\n")[1])
+        assert front["license"] == "other" and front["license_link"].endswith("Resources/Models/LICENSE.md")
+        assert front["library_name"] == "segsrgan-torch" and front["model_file"] == entry.file
+        assert front["pipeline_tag"] in ("image-segmentation", "image-to-image")
