@@ -71,11 +71,16 @@ def place(tmp_path, monkeypatch):
 
 
 # To run again and again, without a browser, at a coarse spacing, without searching for a brain in noise.
-_ADDED = {"predict": ("--overwrite",), "batch": ("--overwrite",), "view": ("--overwrite",)}
+# The worker of a batch is a process of its own, which gets the tiny model as a file.
+_ADDED = {
+    "predict": ("--overwrite",),
+    "batch": ("--overwrite", "-m", "../models/segsrgan.safetensors"),
+    "view": ("--overwrite",),
+}
 
 
 def _alone(words):
-    """Without further processes, which would not know the tiny model."""
+    """With one worker, which is enough here."""
     if "--workers" not in words:
         return words
     place = words.index("--workers")
