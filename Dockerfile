@@ -12,7 +12,7 @@ ENV HOME=/tmp MPLCONFIGDIR=/tmp MPLBACKEND=Agg PYTHONDONTWRITEBYTECODE=1 PYTHONU
 WORKDIR /opt/segsrgan
 COPY requirements/demo.txt requirements/
 RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -r requirements/demo.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY SegSRGANLib SegSRGANLib
 COPY Resources/Models Resources/Models
 RUN pip install --no-cache-dir --no-deps .

@@ -1,5 +1,6 @@
 # make demo   a phantom brain goes through the whole of SegSRGAN; pictures and files land in demo-output/
 # make test   ruff, the layers, the types and the tests
+# make docs   the documentation as a site, in build/site
 # Each makes .venv, installs what it needs and runs; a second call reuses what is there.
 # Another interpreter:  make demo PYTHON=python3.12
 
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint pins clean
+.PHONY: demo test lint docs pins clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := demo
 
@@ -23,6 +24,10 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	$(BIN)/ty check --python $(VENV)
+
+# The site of docs/, in build/site; a warning, such as a link that leads nowhere, is an error.
+docs: $(VENV)/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The stamps are made last, so that an interrupted installation is taken up again.
 $(VENV)/venv.stamp:
@@ -41,9 +46,10 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml $(VENV)/venv.stamp
 # its own, so that a CPU build of torch does not bring them.
 PIN = uv pip compile pyproject.toml --universal --python-version 3.10 --no-annotate --custom-compile-command "make pins"
 pins:
-	$(PIN) --extra cli --extra report -o requirements/demo.txt
+	$(PIN) -o requirements/demo.txt
 	$(PIN) --extra all --extra test --extra slicer-test -c requirements/demo.txt -o requirements/test.txt
-	sed -i.old -E '/^(nvidia-|cuda-|triton)/d' requirements/demo.txt requirements/test.txt
+	$(PIN) --extra docs -c requirements/demo.txt -o requirements/docs.txt
+	sed -i.old -E '/^(nvidia-|cuda-|triton)/d' requirements/demo.txt requirements/test.txt requirements/docs.txt
 	rm requirements/*.old
 
 clean:

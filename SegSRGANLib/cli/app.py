@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "Train a network on high-resolution volumes with label maps; with --init, fine-tune a model.",
     "simulate": "Simulate thick slices: Gaussian slice profile, sampling, noise (eq. 1 of the paper).",
     "evaluate": "Measure PSNR and SSIM, and Dice, HD95, ASSD and volume bias of the segmentation.",
+    "view": "Show scan, super-resolution, segmentation and quality maps side by side, in a browser, without a network.",
     "compare": "Compare systems on simulated thick slices of true volumes. Started again, it goes on where it was.",
     "pack": "Pack volumes and label maps for `python -m SegSRGANLib.training.timed`.",
     "demo": "Make a phantom, scan it with thick slices, super-resolve it, and show how close the result is.",

@@ -17,7 +17,7 @@ from .options import Debug, Json
 
 def evaluate(
     sr: Annotated[Path, typer.Option(help="Super-resolved volume.")],
-    hr: Annotated[Path, typer.Option(help="True high-resolution volume, on the same grid.")],
+    hr: Annotated[Path, typer.Option(help="True high-resolution volume; what both have in common is compared.")],
     labels: Annotated[Path | None, typer.Option(help="Segmentation to judge.")] = None,
     truth: Annotated[Path | None, typer.Option(help="True segmentation.")] = None,
     truth_label: Annotated[int | None, typer.Option(help="Label of the cortex, when the truth holds several.")] = None,

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..models.checkpoint import load_checkpoint
+from ..models.checkpoint import load_checkpoint, load_model
+from ..models.onnx_export import export_onnx
 from ..models.registry import ModelEntry, find_model, list_models
 from ..models.store import download_model, import_model, remove_model
 from .console import emit, reported, run_guarded
@@ -95,6 +96,24 @@ def remove(name: _Name, debug: Debug = False) -> None:
     raise typer.Exit(run_guarded(work, debug))
 
 
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="Name of a model, or a .safetensors file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .onnx file.")],
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
+    """Write a model's network as ONNX, for other programs, and compare the two."""
+
+    def work() -> None:
+        if output.exists() and not overwrite:
+            raise ValueError(f"{output} is already there; use --overwrite to replace it.")
+        difference = export_onnx(load_model(name, "cpu"), output)
+        typer.echo(f"{output}  (largest difference to the model on a random patch: {difference:.1e})")
+
+    raise typer.Exit(run_guarded(work, debug))
+
+
 def _finish(entry: ModelEntry, progress: str) -> None:
     if progress != "json":
         typer.echo(f"{entry.name} is ready: {entry.path}")
@@ -119,6 +138,6 @@ def _network(path: Path) -> dict[str, Any]:
 def _state(entry: ModelEntry) -> str:
     if entry.error:
         return "unusable"
-    if entry.file:
+    if entry.bundled:
         return "bundled"
     return "installed" if entry.installed else "downloadable"

@@ -27,6 +27,8 @@ from ..quality.preflight import contrast_warnings
 from ..quality.verdict import verdict_line
 from ..results.files import check_writable, result_name, result_paths, save_enhancement
 from ..results.html_page import write_subject_report
+from ..results.viewer.page import TooLarge, write_view
+from ..results.viewer.study import find_studies
 from ..transforms.resample import INTERPOLATORS
 from ..utils.optional import require
 from ..utils.progress import scaled
@@ -72,6 +74,9 @@ def predict(
             "that of the first one, or once for each.",
         ),
     ] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="Volume whose voxels the result has, for a comparison; instead of --spacing.")
+    ] = None,
     series: Annotated[str | None, typer.Option(help="Which DICOM series, when the folder holds several.")] = None,
     device: Device = "auto",
     precision: Precision = PredictionOptions.precision,
@@ -105,7 +110,8 @@ def predict(
         name = result_name(volumes[0])
         if report:
             require("jinja2", extra="report")  # before the work, not after it
-        wanted = parsed_spacing(spacing)
+        truth = None if like is None else Grid.of(read_volume(like))
+        wanted = parsed_spacing(spacing) if truth is None else truth.spacing
         common = EnhanceOptions(
             wanted, interpolator, bias_correction, threshold, consistency=consistency, uncertainty=uncertainty
         )
@@ -120,7 +126,7 @@ def predict(
             show(0.0, "Reading")
             loaded = load_model(model, device)  # says which classes there will be files of
             for folder in runs:
-                page = [folder / f"{name}_report.html"] if report else []
+                page = [folder / f"{name}_{kind}.html" for kind in ("report", "view")] if report else []
                 names = (*MAP_NAMES, *map_names(len(volumes))) if maps else ()
                 paths = result_paths(folder, name, loaded.classes, brain="mask", maps=names, dicom=dicom)
                 check_writable([*paths.values(), *page], overwrite)
@@ -137,6 +143,7 @@ def predict(
                 result = enhance(
                     images, loaded, options, mask=masks, progress=scaled(part, 0, share), should_stop=should_stop
                 )
+                result = result if truth is None else result.like(truth)
                 _name_files(result.record, volumes, words[0])
                 result.record["warnings"] += contrast_warnings(name, 0, 1)
                 warnings |= dict.fromkeys(result.record["warnings"])
@@ -145,6 +152,8 @@ def predict(
                 if report:
                     paths["report"] = folder / f"{name}_report.html"
                     write_subject_report(result, images[0], paths["report"], name)
+                    if written := _write_view(paths["record"], volumes[0]):
+                        paths["view"] = written
                 files |= {
                     role if len(runs) == 1 else f"{folder.name}/{role}": str(path) for role, path in paths.items()
                 }
@@ -169,6 +178,17 @@ def _name_files(record: dict[str, Any], volumes: list[Path], mask: str) -> None:
     files = [os.path.basename(os.path.abspath(volume)) for volume in volumes]  # "." is no name
     record["input"] |= {"file": files[0], "mask_file": None if mask in (AUTO, NONE) else Path(mask).name}
     name_stacks(record, files)
+
+
+def _write_view(record: Path, scan: Path) -> Path | None:
+    """The page with the volumes inside, where a browser can open it; else a warning says how to see it."""
+    path = record.with_name(record.name.replace("_record.json", "_view.html"))
+    try:
+        write_view(find_studies(record, scan)[0], path)
+    except TooLarge as error:
+        typer.echo(f"Warning: {error}", err=True)
+        return None
+    return path
 
 
 def _runs(pairs: str | None, patch: int, overlap: float) -> list[tuple[str, int, float]]:

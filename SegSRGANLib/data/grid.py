@@ -23,6 +23,7 @@ from ..utils.triples import triple
 _MOST_FINER = 20.0  # times; the thickest slices that any model was trained on are 13 times the result's voxels
 _MOST_VOXELS = 1 << 30  # of a result: 4 GB for each of its images
 _TOLERANCE = 1e-3  # mm for positions, and fractions for direction cosines: scanners round their headers
+_VOXELS_APART = 0.01  # between voxels that count as the same place
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,27 @@ class Grid:
             and bool(np.allclose(self.origin, other.origin, atol=_TOLERANCE))
             and self.same_direction(other)
         )
+
+    def common(self, other: Grid) -> Grid:
+        """The voxels that two grids share, when they differ only in where they begin and end.
+
+        Raises:
+            ValueError: other axes or spacing, voxels that lie between those of the other grid, or none in common.
+        """
+        start = self.index_of(other)
+        whole = np.round(start)
+        if not self.same_direction(other) or not np.allclose(self.spacing, other.spacing, atol=1e-4):
+            raise ValueError("The two grids have other axes or another spacing.")
+        if np.abs(start - whole).max() > _VOXELS_APART:
+            raise ValueError("The voxels of one grid lie between those of the other.")
+        low = np.maximum(whole, 0)
+        high = np.minimum(whole + np.array(other.size), self.size)
+        if np.any(high <= low):
+            raise ValueError("The two grids have no voxel in common.")
+        axes = np.array(self.direction).reshape(3, 3)
+        origin = np.array(self.origin) + axes @ (low * np.array(self.spacing))
+        size = tuple(int(n) for n in high - low)
+        return Grid(size, self.spacing, tuple(map(float, origin)), self.direction)
 
 
 def auto_spacing(grid: Grid, trained: tuple[float, float]) -> float:

@@ -6,12 +6,17 @@ grid of the high-resolution one, divided by its maximum, data range 1.
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import SimpleITK as sitk
 
 from ..data.grid import Grid
+from ..transforms.resample import resample_labels
 from .image import mean_ssim, psnr, ssim_map
 from .segmentation import compare_segmentations
+
+_logger = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -23,6 +28,9 @@ def evaluate(
     truth_label: int | None = None,
 ) -> dict[str, float]:
     """Compare a super-resolved volume, and optionally its segmentation, with the truth on one grid.
+
+    Volumes that end some voxels earlier or later than the truth (155 slices simulated as thick ones come back as 156)
+    are compared where all of them have voxels; a warning is logged that says so.
 
     Args:
         sr: the result.
@@ -37,10 +45,10 @@ def evaluate(
         truth also "dice", "hd95" (mm), "assd" (mm) and "volume_bias" (%).
 
     Raises:
-        ValueError: grids that differ, a volume without positive or finite intensities, or segmentations that leave
-            open what to compare.
+        ValueError: grids that differ in more than their ends, a volume without positive or finite intensities, or
+            segmentations that leave open what to compare.
     """
-    _check_grids(hr, {"super-resolved volume": sr, "segmentation": labels, "true segmentation": truth, "mask": mask})
+    hr, sr, labels, truth, mask = _on_common_grid(hr, sr, labels, truth, mask)
     if (labels is None) != (truth is None):
         raise ValueError("To compare segmentations give both: the result's labels and the truth.")
     reference, estimate = _finite(hr, "high-resolution volume"), _finite(sr, "super-resolved volume")
@@ -82,13 +90,26 @@ def _finite(image: sitk.Image, name: str) -> np.ndarray:
     return array
 
 
-def _check_grids(hr: sitk.Image, others: dict[str, sitk.Image | None]) -> None:
-    wanted = Grid.of(hr)
-    for name, image in others.items():
-        if image is not None and not wanted.matches(Grid.of(image)):
-            found = Grid.of(image)
-            raise ValueError(
-                f"The {name} must be on the grid of the high-resolution volume: size {wanted.size}, "
-                f"spacing {wanted.spacing}, origin {wanted.origin}; but it has size {found.size}, "
-                f"spacing {found.spacing}, origin {found.origin}; resample it first."
-            )
+def _on_common_grid(hr: sitk.Image, *others: sitk.Image | None) -> tuple[sitk.Image | None, ...]:
+    """The volumes cut to the voxels that all of them have; `others` are those of `evaluate`, in its order."""
+    wanted = common = Grid.of(hr)
+    names = ("super-resolved volume", "segmentation", "true segmentation", "mask")
+    for name, image in zip(names, others, strict=True):
+        if image is not None:
+            grid = Grid.of(image)
+            try:
+                common = common.common(grid)
+            except ValueError as error:
+                raise ValueError(
+                    f"The {name} must be on the grid of the high-resolution volume: size {wanted.size}, "
+                    f"spacing {wanted.spacing}, origin {wanted.origin}; but it has size {grid.size}, "
+                    f"spacing {grid.spacing}, origin {grid.origin}; resample it first, or run predict --like."
+                ) from error
+    images = (hr, *others)
+    if all(image is None or Grid.of(image).matches(common) for image in images):
+        return images
+    _logger.warning(
+        "compared on the common grid of %s voxels: the high-resolution volume has %s, the super-resolved one %s",
+        *(" x ".join(map(str, grid.size)) for grid in (common, wanted, Grid.of(others[0]))),
+    )
+    return tuple(None if image is None else resample_labels(image, common) for image in images)

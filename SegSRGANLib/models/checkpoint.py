@@ -146,7 +146,7 @@ def load_model(name_or_file: str | Path = DEFAULT_MODEL, device: str | torch.dev
     if Path(name_or_file).suffix == ".safetensors" or Path(name_or_file).is_file():
         return load_checkpoint(name_or_file, device)
     entry = find_model(str(name_or_file))
-    if not entry.installed and entry.url:
+    if not entry.installed and (entry.url or entry.file):
         raise CheckpointError(
             f"The model {entry.name} is not on this computer yet: run  segsrgan models download {entry.name}  first, "
             "or import its file."

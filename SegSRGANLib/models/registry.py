@@ -18,13 +18,15 @@ from .card import ModelCard, read_card
 from .download import Fingerprint
 
 DEFAULT_MODEL = "segsrgan"
+ADDRESS_VARIABLE = "SEGSRGAN_MODELS_URL"
 
 
 @dataclass(frozen=True)
 class ModelEntry:
     """One model that can be picked by name.
 
-    A bundled model has `file`; one that can be downloaded has `url`; one of the user's own has neither.
+    A bundled model has `file`, and `url` where the release is known that has it; one that can only be downloaded has
+    `url` alone; one of the user's own has neither.
 
     name: as the user writes it. summary: two plain sentences. title, description, licence, training_data,
         citation: texts.
@@ -58,7 +60,12 @@ class ModelEntry:
     @property
     def path(self) -> Path:
         """Where the model file is, or will be."""
-        return models_folder() / self.file if self.file else user_models_folder() / f"{self.name}.safetensors"
+        return models_folder() / self.file if self.bundled else user_models_folder() / f"{self.name}.safetensors"
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it came with the software; a package may be built without the weights."""
+        return bool(self.file) and (models_folder() / self.file).is_file()
 
     @property
     def installed(self) -> bool:
@@ -112,11 +119,18 @@ def user_models_folder() -> Path:
 
 
 def listed_models() -> list[ModelEntry]:
-    """The models of `models.json`, bundled or to be downloaded."""
+    """The models of `models.json`, bundled or to be downloaded.
+
+    The bundled ones lie in the release whose address `models.json` has under "release", or the variable
+    SEGSRGAN_MODELS_URL (a mirror).
+    """
     listed = json.loads((models_folder() / "models.json").read_text(encoding="utf-8"))
+    release = os.environ.get(ADDRESS_VARIABLE) or listed.get("release", "")
     entries = []
     for values in listed["models"]:
         low, high = values.pop("training_slices", ModelCard.training_slices)
+        if release and values.get("file"):
+            values["url"] = f"{release.rstrip('/')}/{values['file']}"
         entries.append(ModelEntry(**values, training_slices=(float(low), float(high))))
     return entries
 

@@ -18,7 +18,7 @@ from ..utils.progress import Progress, ShouldStop
 from .card import card_in
 from .download import fetch
 from .header import cannot_build, check_finite, is_keras_file, read_header
-from .registry import ModelEntry, find_model, list_models, listed_models, user_models_folder
+from .registry import ADDRESS_VARIABLE, ModelEntry, find_model, list_models, listed_models, user_models_folder
 
 # what ARCHITECTURES calls the networks that predict images
 GENERATORS = ("generator", "original", "cascade", "srrecnn")
@@ -46,7 +46,10 @@ def download_model(name: str, progress: Progress | None = None, should_stop: Sho
     if entry.installed and not entry.error:
         return entry
     if not entry.url or not entry.fingerprint:
-        raise CheckpointError(f"The model {name} has no verified address to download it from.")
+        raise CheckpointError(
+            f"The model {name} has no verified address to download it from; set {ADDRESS_VARIABLE} to one that has its "
+            "file, or import the file."
+        )
     if entry.git_blob_sha1:
         require("h5py", extra="keras")  # say so before the download, not after
     target = user_models_folder() / f"{name}.download"
@@ -88,7 +91,7 @@ def import_model(file: str | Path, name: str | None = None, overwrite: bool = Fa
                 f"A model cannot be named {name!r}; choose another name of letters, digits, '.', '_', '+' and '-'."
             )
         known = replace(known or ModelEntry(name, name), name=name, file="", url="")
-    if known.file:
+    if known.bundled:
         raise CheckpointError(f"{file.name} is the model {known.name}, which is already installed.")
     if known.path.is_file() and filecmp.cmp(file, known.path, shallow=False):
         return find_model(known.name)
@@ -115,7 +118,7 @@ def remove_model(name: str) -> None:
         CheckpointError: unknown name, a bundled model, or one that is not there.
     """
     entry = find_model(name)
-    if entry.file:
+    if entry.bundled:
         raise CheckpointError(f"The model {name} came with the software and cannot be removed.")
     unfinished = list(user_models_folder().glob(f"{name}.download*"))
     if not entry.installed and not unfinished:

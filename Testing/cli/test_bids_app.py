@@ -47,7 +47,7 @@ def test_the_package_can_be_built_from_what_is_copied():
     """What pyproject.toml names for a wheel is there."""
     text = (ROOT / "pyproject.toml").read_text()
     wheel = re.search(r"targets\.wheel\]\nonly-include = \[(.+)\]", text)[1]
-    named = re.findall(r'"([^"]+)"', wheel) + [re.search(r'readme = "(.+)"', text)[1], "LICENSE", "pyproject.toml"]
+    named = re.findall(r'"([^"]+)"', wheel) + ["README.md", "LICENSE", "NOTICE", "hatch_build.py", "pyproject.toml"]
     assert set(named) <= set(_copied())
 
 

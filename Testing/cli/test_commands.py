@@ -260,3 +260,38 @@ def test_the_installed_command_starts_without_torch():
 
 def test_wrong_usage_is_status_two():
     assert subprocess.run([sys.executable, "-m", "SegSRGANLib", "predict"], capture_output=True).returncode == 2
+
+
+def test_predict_writes_the_pages_with_the_result(capfd, scan, tmp_path, model):
+    pytest.importorskip("jinja2")
+    status, out, _ = predict(capfd, scan, tmp_path / "out", model, "--progress", "none", "--report")
+    page = tmp_path / "out" / "sub-01_T2w_view.html"
+    assert status == 0 and str(page) in out and (tmp_path / "out" / "sub-01_T2w_report.html").is_file()
+    assert all(f'id="volume-{role}"' in page.read_text() for role in ("scan", "sr", "labels"))
+    status, _, error = predict(capfd, scan, tmp_path / "out", model, "--progress", "none", "--report")
+    assert status == 1 and "already there" in error
+
+
+def test_simulate_predict_evaluate_with_slices_that_do_not_divide(capfd, caplog, tmp_path, model):
+    """155 slices of 0.8 mm are 51.67 of 2.4 mm: the result has other slices than the truth, unless it is asked for."""
+    phantom = neonatal_phantom(spacing=2.0)
+    hr, lr = tmp_path / "hr.nii.gz", tmp_path / "lr.nii.gz"
+    sitk.WriteImage(phantom.t2w[:, :, :47], str(hr))
+    assert run(capfd, "simulate", hr, "-o", lr, "--slice-thickness", "6", "--axis", "2")[0] == 0
+    slices = sitk.ReadImage(str(hr)).GetSize()[2]
+    assert slices != 3 * sitk.ReadImage(str(lr)).GetSize()[2]
+    common = ("-m", model, "--progress", "none", "--mask", "none")
+    assert run(capfd, "predict", lr, "-o", tmp_path / "free", *common, "--spacing", "2.0")[0] == 0
+    status, out, _ = run(capfd, "evaluate", "--sr", tmp_path / "free" / "lr_sr.nii.gz", "--hr", hr)
+    assert status == 0 and "psnr" in out and "compared on the common grid" in caplog.text
+    caplog.clear()
+    assert run(capfd, "predict", lr, "-o", tmp_path / "like", *common, "--like", hr)[0] == 0
+    for name in ("sr", "cortex", "cortex-probability"):
+        assert Grid.of(sitk.ReadImage(str(tmp_path / "like" / f"lr_{name}.nii.gz"))).size[2] == slices
+    status, *_ = run(capfd, "evaluate", "--sr", tmp_path / "like" / "lr_sr.nii.gz", "--hr", hr)
+    assert status == 0 and not caplog.text
+    between = sitk.ReadImage(str(hr))
+    between.SetOrigin([value + 0.3 for value in between.GetOrigin()])
+    sitk.WriteImage(between, str(hr))
+    status, _, error = run(capfd, "predict", lr, "-o", tmp_path / "no", *common, "--like", hr)
+    assert status == 1 and "cannot have the given grid" in error

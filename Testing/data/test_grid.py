@@ -88,3 +88,21 @@ def test_image_refuses_another_shape():
 def test_two_dimensional_image_is_refused():
     with pytest.raises(ValueError, match="2 dimensions"):
         Grid.of(sitk.Image(4, 4, sitk.sitkUInt8))
+
+
+def test_grids_that_differ_at_their_ends_have_a_common_one():
+    axes = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    grid = Grid((4, 5, 156), (0.8, 0.8, 0.8), (1.0, 2.0, 3.0), axes)
+    shorter = Grid((4, 5, 155), grid.spacing, grid.origin, axes)
+    assert grid.common(shorter) == shorter.common(grid) == shorter
+    image = grid.image(np.arange(4 * 5 * 156, dtype=np.int32).reshape(grid.shape))
+    moved = Grid((4, 5, 156), grid.spacing, image.TransformIndexToPhysicalPoint((1, 2, 3)), axes)
+    common = grid.common(moved)
+    assert common.size == (3, 3, 153) and np.allclose(common.origin, moved.origin)
+    for other, message in (
+        (Grid(grid.size, (0.8, 0.8, 0.9), grid.origin, axes), "spacing"),
+        (Grid(grid.size, grid.spacing, (1.0, 2.0, 3.4), axes), "between"),
+        (Grid(grid.size, grid.spacing, (1.0, 2.0, 800.6), axes), "no voxel in common"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            grid.common(other)

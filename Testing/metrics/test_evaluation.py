@@ -66,7 +66,7 @@ def _moved(image):
     ("arguments", "message"),
     [
         (lambda sr, hr, t: (_moved(sr), hr), "super-resolved volume must be on the grid.*7.5"),
-        (lambda sr, hr, t: (sr[1:, :, :], hr), r"super-resolved volume.*size \(13, 16, 18\)"),
+        (lambda sr, hr, t: (sitk.Expand(sr, [2, 1, 1]), hr), r"super-resolved volume.*size \(28, 16, 18\)"),
         (lambda sr, hr, t: (sr, hr, t > 5, _moved(t), None, 5), "true segmentation must be on the grid"),
         (lambda sr, hr, t: (sr, hr, _moved(t), t, None, 5), "The segmentation must be on the grid"),
         (lambda sr, hr, t: (sr, hr, None, None, _moved(t)), "mask must be on the grid"),
@@ -84,3 +84,13 @@ def test_evaluate_refuses_with_one_sentence(arguments, message):
     with pytest.raises(ValueError, match=message) as caught:
         evaluate(*arguments(*_images()))
     assert "\n" not in str(caught.value)
+
+
+def test_volumes_that_end_elsewhere_are_compared_on_their_common_grid(caplog):
+    sr, hr, t = _images()
+    figures = evaluate(sr[1:, :, :-2], hr, t[1:, :, :] > 5, t, truth_label=10)
+    assert figures == evaluate(sr[1:, :, :-2], hr[1:, :, :-2], t[1:, :, :-2] > 5, t[1:, :, :-2], truth_label=10)
+    assert "13 x 16 x 16 voxels: the high-resolution volume has 14 x 16 x 18, the super-resolved one" in caplog.text
+    caplog.clear()
+    evaluate(sr, hr)
+    assert not caplog.text

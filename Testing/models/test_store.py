@@ -16,7 +16,7 @@ from SegSRGANLib.models.registry import list_models, user_models_folder
 from SegSRGANLib.models.store import GENERATORS, download_model, free_name, import_model, remove_model
 from SegSRGANLib.networks.factory import ARCHITECTURES
 from SegSRGANLib.networks.segsrgan import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from SegSRGANLib.utils.errors import CheckpointError
+from SegSRGANLib.utils.errors import CheckpointError, DownloadError
 
 KERAS_FILE = Path(__file__).parent / "data" / "original-plain.h5"
 
@@ -140,3 +140,37 @@ def test_the_released_files_are_listed_with_their_fingerprints():
         assert len(bytes.fromhex(entry.git_blob_sha1)) == 20
         assert "/cc393b9/data/weights/Perso_" in entry.url
         assert entry.licence == "CeCILL-B"
+
+
+class TestWithoutWeights:
+    """A package built without the weights: the bundled models come from the release."""
+
+    @pytest.fixture
+    def emptied(self, catalogue, tmp_path, monkeypatch):
+        file = tmp_path / "bundled.safetensors"
+        catalogue.content = file.read_bytes()
+        listed = json.loads((tmp_path / "models.json").read_text())
+        listed["models"][1] |= {"sha256": hashlib.sha256(catalogue.content).hexdigest()}
+        (tmp_path / "models.json").write_text(json.dumps(listed))
+        file.unlink()
+        return catalogue
+
+    def test_a_missing_weight_file_says_how_to_get_it(self, emptied):
+        with pytest.raises(CheckpointError, match="segsrgan models download segsrgan"):
+            load_model("segsrgan", "cpu")
+        with pytest.raises(CheckpointError, match="SEGSRGAN_MODELS_URL"):
+            download_model("segsrgan")
+
+    def test_it_is_downloaded_from_the_release_and_checked(self, emptied, monkeypatch):
+        monkeypatch.setenv("SEGSRGAN_MODELS_URL", emptied.url.removesuffix("/file"))
+        assert download_model("segsrgan").url.endswith("/bundled.safetensors")
+        assert load_model("segsrgan", "cpu").card.title == "Bundled"
+        remove_model("segsrgan")
+        emptied.content = emptied.content[:-1] + b"x"
+        with pytest.raises(DownloadError, match="not the expected file"):
+            download_model("segsrgan")
+
+
+def test_every_bundled_model_has_a_fingerprint():
+    for entry in weights.listed_models():
+        assert entry.fingerprint and (not entry.file or (entry.sha256 and entry.size)), entry.name

@@ -32,8 +32,13 @@ def test_every_resource_is_listed():
     resources = ROOT / "SegSRGAN" / "Resources"
     there = {path.relative_to(ROOT / "SegSRGAN").as_posix() for path in resources.rglob("*") if path.is_file()}
     assert there == _listed("SegSRGAN", "MODULE_PYTHON_RESOURCES")
-    templates = (ROOT / "SegSRGANLib" / "results" / "templates").iterdir()
-    there = {path.relative_to(ROOT / "SegSRGANLib").as_posix() for path in templates}
+    library = ROOT / "SegSRGANLib"
+    there = {
+        path.relative_to(library).as_posix()
+        for folder in ("templates", "viewer")
+        for path in (library / "results" / folder).iterdir()
+        if path.is_file() and path.suffix not in (".py", ".md")
+    }
     assert there == _listed("SegSRGANLib", "MODULE_PYTHON_RESOURCES")
 
 

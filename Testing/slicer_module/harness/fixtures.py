@@ -17,7 +17,7 @@ import pytest
 
 if any(importlib.util.find_spec(name) is None for name in ("slicer_core", "vtkmodules", "PySide6")):
     pytest.skip(
-        "needs slicer-core, vtk and PySide6-Essentials: pip install 'segsrganlib[slicer-test]'", allow_module_level=True
+        "needs slicer-core, vtk and PySide6-Essentials: pip install -e '.[slicer-test]'", allow_module_level=True
     )
 
 HARNESS = Path(__file__).resolve().parent

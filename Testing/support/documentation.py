@@ -1,0 +1,74 @@
+"""The commands and snippets of the documentation, and a folder with everything that they name, small."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from support.batch_cohort import save_tiny_model, write_scan
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_FENCED = re.compile(r"^```.*?^```\n", re.DOTALL | re.MULTILINE)
+
+
+def snippets(page: Path) -> list[str]:
+    """The Python blocks of a page."""
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The command lines of a page's indented blocks, as words; comments are left out and long lines joined."""
+    text = _FENCED.sub("", page.read_text(encoding="utf-8")).replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    found = []
+    for line in lines:
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError:
+            continue
+        while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+            words = words[1:]
+        if words:
+            found.append(words)
+    return found
+
+
+def fill(folder: Path) -> None:
+    """Write the files that the documentation's commands name."""
+    scan = write_scan(folder / "sub-01_T2w.nii.gz")
+    for name in ("head.nii.gz", "scan.nii.gz", "sub-01_run-1_T2w.nii.gz", "scans/a.nii.gz", "scans/b.nii.gz"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(scan, folder / name)
+    image = sitk.ReadImage(str(scan))
+    inside = sitk.Cast(image > 0, sitk.sitkUInt8)
+    for name in ("brain.nii.gz", "mask.nii.gz", "sub-01_run-1_desc-brain_mask.nii.gz"):
+        sitk.WriteImage(inside, str(folder / name))
+    for dataset in ("BIDS_DATASET", "bids-dataset"):
+        raw = folder / dataset / "sub-01" / "anat"
+        raw.mkdir(parents=True)
+        shutil.copyfile(scan, raw / "sub-01_T2w.nii.gz")
+        (folder / dataset / "dataset_description.json").write_text('{"Name": "tiny", "BIDSVersion": "1.10.0"}')
+    (folder / "list.csv").write_text("input\nscans/a.nii.gz\n")
+    fine = sitk.Resample(image, (16, 18, 31), sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), (0.8, 0.8, 0.8))
+    sitk.WriteImage(fine, str(folder / "hr.nii.gz"))
+    labels = sitk.GetArrayFromImage(fine)
+    labels = np.where(labels > np.median(labels), 5, 1).astype(np.uint8)
+    truth = sitk.GetImageFromArray(labels)
+    truth.CopyInformation(fine)
+    sitk.WriteImage(truth, str(folder / "labels.nii.gz"))
+
+
+def tiny_models(folder: Path) -> Path:
+    """A folder of bundled models in which the default one is tiny."""
+    file = save_tiny_model(folder / "segsrgan.safetensors")
+    entry = {"name": "segsrgan", "title": "Tiny", "file": file.name}
+    entry |= {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "size": file.stat().st_size}
+    (folder / "models.json").write_text(json.dumps({"models": [entry]}))
+    return folder
