@@ -17,6 +17,7 @@ from ..inference.pipeline import enhance
 from ..inference.record import image_hash, name_stacks
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume
+from ..models.brain_extractor import has_brain_extractor
 from ..models.checkpoint import Model
 from ..quality.preflight import contrast_warnings
 from ..results.files import recorded_files, remove, save_enhancement
@@ -118,6 +119,8 @@ def _same_mask(record: dict[str, Any], job: Job, options: BatchOptions) -> bool:
     if record["input"].get("mask_file", name) != name:
         return False
     source = record.get("mask", {}).get("source")
+    if options.mask == AUTO and not has_brain_extractor():
+        return name is not None or record.get("mask", {}).get("wanted") == AUTO
     return name is not None or source is None or source == {AUTO: "found", NONE: "none"}.get(options.mask)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..data.grid import Grid
+from ..models.brain_extractor import has_brain_extractor
 from ..transforms.resample import resample_labels
 from .brain_extraction import BrainExtraction, extract_brain
 from .options import EnhanceOptions
@@ -17,6 +18,10 @@ from .run_context import RunContext
 AUTO, NONE = "auto", "none"
 BrainMask = sitk.Image | str | None  # an image, AUTO, or NONE
 
+_NO_EXTRACTOR = (
+    "This installation cannot find the brain by itself, so the whole volume was taken for a brain: give a mask when it "
+    "shows a head."
+)
 _LEAST_INSIDE = 0.5  # share of a given mask's volume in the field of view; below, it is not of this scan
 _MOSTLY_INSIDE = 0.97
 _PLAUSIBLE = (10.0, 2500.0)  # mL, of any mask that a person gives
@@ -44,6 +49,7 @@ def choose_brain(image: sitk.Image, mask: BrainMask, options: EnhanceOptions, ru
 
     Args:
         image: the scan. mask: an image in its space, "auto" to find the brain, "none" or None for the whole volume.
+            Without a brain extractor "auto" takes the whole volume, with a warning.
         options: whose device is used. run: progress and cancellation.
 
     Raises:
@@ -54,6 +60,9 @@ def choose_brain(image: sitk.Image, mask: BrainMask, options: EnhanceOptions, ru
     if isinstance(mask, str):
         if mask != AUTO:
             raise ValueError(f"The brain mask is an image, auto or none, not {mask!r}.")
+        if not has_brain_extractor():
+            record = {"source": "none", "wanted": AUTO, "volume_ml": None, "checks": {}}
+            return BrainChoice(None, None, record, [_NO_EXTRACTOR])
         return _found(_extracted(image, options, run))
     with run.step("mask"):
         return _given(image, mask, options, run)

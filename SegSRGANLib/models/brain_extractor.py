@@ -15,6 +15,16 @@ from ..utils.errors import CheckpointError
 from .registry import models_folder
 
 
+def has_brain_extractor() -> bool:
+    """Whether this installation can find brains by itself."""
+    return bool(_entries())
+
+
+def _entries() -> list[dict[str, str]]:
+    listed = json.loads((models_folder() / "models.json").read_text(encoding="utf-8"))
+    return list(listed.get("brain_extractors", []))
+
+
 @functools.lru_cache(maxsize=2)
 def load_brain_extractor(device: torch.device) -> BrainExtractor:
     """The bundled network, verified by its checksum.
@@ -22,10 +32,12 @@ def load_brain_extractor(device: torch.device) -> BrainExtractor:
     Raises:
         CheckpointError: its file is missing, damaged or changed.
     """
-    listed = json.loads((models_folder() / "models.json").read_text(encoding="utf-8"))
-    entries = listed.get("brain_extractors", [])
+    entries = _entries()
     if not entries:
-        raise CheckpointError("The brain extractor is missing in models.json; install SegSRGAN again.")
+        raise CheckpointError(
+            "This installation has no brain extractor: give a brain mask, or say that the volume shows a brain alone "
+            "(--mask none)."
+        )
     path = models_folder() / entries[0]["file"]
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != entries[0]["sha256"]:
         raise CheckpointError(f"The file {path.name} of the brain extractor is missing or damaged; install it again.")

@@ -82,6 +82,8 @@ def _mask_checks(record: Mapping[str, Any]) -> list[Check]:
     source, volume, found = mask.get("source"), mask.get("volume_ml"), mask.get("checks") or {}
     if volume is not None and not _BRAIN_ML[0] <= volume <= _BRAIN_ML[1]:
         return [Check("brain mask", REFUSE, f"The brain mask has {volume:.0f} mL, which no newborn's brain has.")]
+    if source == "none" and mask.get("wanted"):
+        return [_missing("brain mask", "Where the brain is")]
     if source == "found":
         return [_found_mask(found)]
     if source == "given":

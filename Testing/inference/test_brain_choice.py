@@ -12,6 +12,7 @@ from SegSRGANLib.inference.brain_choice import BrainChoice, choose_brain
 from SegSRGANLib.inference.options import EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.inference.run_context import RunContext
+from SegSRGANLib.quality.verdict import give_verdict
 from SegSRGANLib.utils.errors import CheckpointError
 
 _GRID = scan_grid((2.0, 2.0, 4.0))
@@ -94,6 +95,16 @@ def test_missing_network_stops_auto_but_no_given_mask(monkeypatch: pytest.Monkey
     assert _choose(head(_GRID), _mask(30)).record["checks"]["disagreement"] is None
     with pytest.raises(CheckpointError, match="gone"):
         _choose(head(_GRID), "auto")
+
+
+def test_without_an_extractor_auto_takes_the_whole_volume_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("SegSRGANLib.inference.brain_choice.has_brain_extractor", lambda: False)
+    choice = _choose(head(_GRID), "auto")
+    assert choice.mask is choice.found is None
+    assert choice.record == {"source": "none", "wanted": "auto", "volume_ml": None, "checks": {}}
+    assert choice.warnings and "give a mask" in choice.warnings[0]
+    verdict = give_verdict({"mask": choice.record}, None)
+    assert any(check["name"] == "brain mask" and not check["made"] for check in verdict["checks"])
 
 
 def test_unknown_word_is_refused() -> None:
