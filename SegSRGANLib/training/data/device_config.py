@@ -23,8 +23,9 @@ class DeviceSimulation:
     volume itself, at any depth around the cortex. surrounded: of random surroundings where the volume has none.
     stretched: 1 for zooms that differ between the axes, 0 for equal ones. scan_axes: chances of thick slices along
     each array axis of a scan; the first is often blurred already, by overlapping slices. label_share: of patches around
-    a voxel of the first class. average_weight: of the intensities of averages. border_weight: of voxels at tissue
-    borders of averages. fluid: index of the share of the fluid around the brain.
+    a voxel of the first class; the others are around any class, each equally often. average_weight: of the intensities
+    of averages. border_weight: of voxels at tissue borders of averages. fluid: index of the share of the fluid around
+    the brain.
     bright, middle, dark: indices of the shares by their usual order in T2-weighted images.
     """
 
@@ -52,7 +53,7 @@ class DeviceSimulation:
     scale: tuple[float, float] = (0.75, 1.25)
     bias: float = 0.25
     tissue_shift: float = 0.05
-    label_share: float = 0.7
+    label_share: float = 0.45
     border_weight: float = 0.5
     average_weight: float = 0.6
     stretched: float = 1.0

@@ -84,7 +84,8 @@ class DeviceSimulator:
     def _placement(self, volume: DeviceVolume) -> tuple[np.ndarray, np.ndarray, int]:
         """Linear map (3, 3) from patch to volume voxels, centre (3,), and the patch's axis with thick slices."""
         rng, config = self._draw.numbers, self._config
-        pool = volume.wanted if rng.random() < config.label_share and len(volume.wanted) else volume.centres
+        first = rng.random() < config.label_share
+        pool = volume.centres[0 if first else rng.integers(len(volume.centres))]
         centre = pool[rng.integers(len(pool))] + rng.uniform(-_OFF_CENTRE, _OFF_CENTRE, 3)
         order, signs = np.arange(3), np.array([1.0, 1.0, rng.choice([-1.0, 1.0])])
         if rng.random() < config.permuted:

@@ -21,16 +21,15 @@ class DeviceVolume:
 
     intensity: (1, 1, 2z, 2y, 2x) float32, interpolated by cubic splines; None for a label map alone.
     shares: (1, C, z, y, x) float32, the share of each class and, last, of what is neither background nor a class.
-    medians: (C,), median intensity of each share's voxels. centres: (n, 3) voxel indices (z, y, x) of all classes;
-    wanted: (m, 3) those of the first. weight: how often it is drawn. averaged: see `volume_pack.PackedVolume`.
+    medians: (C,), median intensity of each share's voxels. centres: (n, 3) voxel indices (z, y, x) of each class that
+    has any, the first class first. weight: how often it is drawn. averaged: see `volume_pack.PackedVolume`.
     """
 
     name: str
     intensity: torch.Tensor | None
     shares: torch.Tensor
     medians: torch.Tensor
-    centres: np.ndarray
-    wanted: np.ndarray
+    centres: list[np.ndarray]
     weight: float
     averaged: bool
 
@@ -52,14 +51,13 @@ def to_device(volume: PackedVolume, classes: Sequence[tuple[int, ...]], device: 
     medians = [
         0.0 if volume.intensity is None else _median(volume.intensity[numbers == k]) for k in range(1, len(classes) + 2)
     ]
-    tissue = (numbers > 0) & (numbers <= len(classes))
+    centres = [np.argwhere(numbers == k) for k in range(1, len(classes) + 1)]
     return DeviceVolume(
         volume.name,
         None if volume.intensity is None else _finer(volume.intensity, device)[None, None],
         shares[None].to(device),
         torch.tensor(medians, device=device),
-        np.argwhere(tissue),
-        np.argwhere(numbers == 1),
+        [voxels for voxels in centres if len(voxels)],
         volume.weight,
         volume.averaged,
     )

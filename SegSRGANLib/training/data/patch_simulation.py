@@ -40,7 +40,8 @@ class SimulationConfig:
     zoom: voxels per voxel of the training volume; anisotropic_zoom: its log-difference between axes.
     usual_factor, usual_zoom: narrower bounds for half of the patches, each on its own; None has none.
     noise: largest standard deviation of the noise of the acquisition.
-    label_share: share of the patches around a voxel of a class to segment; the others are around any tissue.
+    label_share: share of the patches around a voxel of a class to segment, each class equally often, so that small
+        ones are learnt, too; the others are around any tissue.
     mask_overlap: smallest share of the patch inside the brain.
     consistent_input: the network gets interpolated slices that were brought to agreement with the scan, see
         `card.ModelCard`; None does what the model does that the training starts from, else does not.
@@ -155,7 +156,7 @@ def _random_crop(
     best, most = np.zeros(3, int), -1.0
     inner = np.ceil(size * share).astype(int)
     for _ in range(_TRIES):
-        voxels = subject.wanted_voxels if rng.random() < config.label_share else subject.brain_voxels
+        voxels = _drawn_class(subject, rng) if rng.random() < config.label_share else subject.brain_voxels
         centre = np.array(np.unravel_index(voxels[rng.integers(len(voxels))], subject.labels.shape))
         start = centre - size // 2 + rng.integers(-8, 9, 3)
         if config.mask_overlap == 0:
@@ -166,6 +167,11 @@ def _random_crop(
         if overlap >= config.mask_overlap:
             break
     return _box(subject.intensity, best, size), _box(subject.labels, best, size)
+
+
+def _drawn_class(subject: Subject, rng: np.random.Generator) -> np.ndarray:
+    voxels = subject.class_voxels
+    return voxels[rng.integers(len(voxels))] if len(voxels) > 1 else voxels[0]
 
 
 def _box(volume: np.ndarray, start: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -40,9 +40,11 @@ class Subject:
         return table
 
     @cached_property
-    def wanted_voxels(self) -> np.ndarray:
-        """Flat indices of the tissues of all classes."""
-        return np.flatnonzero(self.class_table[self.labels])
+    def class_voxels(self) -> list[np.ndarray]:
+        """Flat indices of each class that has any."""
+        classes = self.class_table[self.labels]
+        voxels = [np.flatnonzero(classes == number) for number in range(1, 1 + len(self.wanted))]
+        return [indices for indices in voxels if len(indices)]
 
     @cached_property
     def brain_voxels(self) -> np.ndarray:

@@ -118,7 +118,7 @@ def test_a_subject_keeps_what_counts(tmp_path):
     np.testing.assert_allclose(subject.intensity, np.maximum(intensity, 0) / scale, rtol=1e-5)
     np.testing.assert_array_equal(subject.class_table[subject.labels] > 0, labels == CORTEX)
     np.testing.assert_array_equal(subject.labels > 0, labels > 0)
-    assert len(subject.wanted_voxels) == np.count_nonzero(labels == CORTEX)
+    assert sum(map(len, subject.class_voxels)) == np.count_nonzero(labels == CORTEX)
 
 
 def test_any_order_of_axes_gives_the_same_subject(tmp_path):
@@ -215,5 +215,5 @@ def test_tissues_of_each_class_by_its_name(tmp_path):
     subject = load_subject(_cases(path)[0], {"white matter": (1,), "grey and fluid": (CORTEX, 4)}, Normalization())
     expected = np.select([labels == 1, np.isin(labels, (CORTEX, 4))], [1, 2])
     np.testing.assert_array_equal(subject.class_table[subject.labels], expected)
-    assert len(subject.wanted_voxels) == np.count_nonzero(expected)
+    assert sum(map(len, subject.class_voxels)) == np.count_nonzero(expected)
     np.testing.assert_array_equal(subject.labels > 0, labels > 0)  # a map of several tissues is complete
