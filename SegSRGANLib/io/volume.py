@@ -41,12 +41,15 @@ _FARTHEST_ORIGIN = 1e6  # mm
 _MAX_NIFTI_AXIS = 32767  # a NIfTI-1 header counts voxels in 16 bits
 
 
-def read_volume(path: str | os.PathLike[str], series: str | None = None) -> sitk.Image:
+def read_volume(
+    path: str | os.PathLike[str], series: str | None = None, *, warnings: list[str] | None = None
+) -> sitk.Image:
     """Read an intensity volume.
 
     Args:
         path: a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file, a folder of DICOM slices, or one of those slices.
         series: UID or description of the DICOM series, needed when the folder holds several.
+        warnings: gets a sentence for everything that was read, but should be looked at; it belongs into the record.
 
     Returns:
         A 3D scalar float32 image (LPS, mm) with finite, not all equal values and perpendicular axes. It carries no
@@ -56,7 +59,7 @@ def read_volume(path: str | os.PathLike[str], series: str | None = None) -> sitk
         VolumeError: one sentence: the file, what is wrong and what to do.
     """
     path = Path(path).absolute()
-    image = sitk.Cast(_read(path, series), sitk.sitkFloat32)
+    image = sitk.Cast(_read(path, series, warnings), sitk.sitkFloat32)
     low, high = _range(image, path.name)
     if low == high:
         raise VolumeError(f"{path.name} holds the same value, {low:g}, in every voxel: it is not a scan.")
@@ -123,7 +126,7 @@ def write_volume(image: sitk.Image, path: str | os.PathLike[str]) -> None:
             ) from error
 
 
-def _read(path: Path, series: str | None = None) -> sitk.Image:
+def _read(path: Path, series: str | None = None, warnings: list[str] | None = None) -> sitk.Image:
     """Read any supported file or folder, with the file's voxel type; its geometry is checked, its values are not."""
     _check_name(path)
     try:
@@ -131,7 +134,7 @@ def _read(path: Path, series: str | None = None) -> sitk.Image:
             raise VolumeError(f"{path} does not exist: check the name and the folder.")
         known = path.name.lower().endswith(tuple(_CHECKS))
         if path.is_dir() or (path.is_file() and not known and is_dicom_file(path)):
-            image = read_dicom_series(path, series)
+            image = read_dicom_series(path, series, warnings)
         elif series is not None:
             raise VolumeError(f"{path.name} is not a DICOM series, so the series '{series}' cannot be chosen in it.")
         else:
