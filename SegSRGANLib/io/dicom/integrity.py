@@ -1,7 +1,7 @@
 """The elements of a DICOM file, walked through before a reader believes their lengths.
 
-GDCM reserves what an element says it holds (a damaged file of 876 bytes took 2.6 GB and 20 s), and fills pixels that are
-missing with whatever the memory held.
+GDCM reserves what an element says it holds (a damaged file of 876 bytes took 2.6 GB and 20 s), and fills pixels that
+are missing with whatever the memory held.
 """
 
 from __future__ import annotations
