@@ -27,6 +27,7 @@ from ..utils.progress import Progress, ShouldStop, scaled
 from .augmented_prediction import predict_augmented
 from .brain_choice import choose_brain
 from .enhancement import Enhancement
+from .finite import check_finite, check_intensities, finite_figures
 from .options import EnhanceOptions
 from .postprocessing import Composition, compose, whole_variance
 from .predictor import predict_volume
@@ -62,9 +63,11 @@ def enhance(
         Images on the grid of `grid.output_grid`: the input's axes and field of view.
 
     Raises:
-        ValueError: options, mask or image that cannot be used, or no brain was found.
+        ValueError: options, mask or image that cannot be used, or no brain was found. DataError: a result that is not
+            finite.
         Cancelled: should_stop said so.
     """
+    check_intensities(sitk.GetArrayViewFromImage(image))
     run = RunContext(scaled(progress, 0, 1), should_stop)
     device = choose_device(options.prediction.device)
     model.network.to(device)
@@ -83,7 +86,7 @@ def enhance(
     record["verdict"] = give_verdict(record, model.card.reliability)
     predicted_brain = composed.brain if brain.found is None else None
     images = composed.sr, composed.probabilities, composed.labels
-    return Enhancement(*images, record, predicted_brain, quality.maps, brain.found)
+    return Enhancement(*images, finite_figures(record), predicted_brain, quality.maps, brain.found)
 
 
 def _predict(
@@ -103,7 +106,11 @@ def _predict(
         first, variance = predict_augmented(
             predict, prepared.given, runs, options.threshold, prepared.counted, len(model.classes)
         )
-    return first.numpy(), variance, how
+    predicted = first.numpy()
+    check_finite(predicted, "The model's prediction", prepared.scale)
+    if variance is not None:
+        check_finite(variance.deviation, "The spread of the model's predictions", prepared.scale)
+    return predicted, variance, how
 
 
 def _slice_motion(prepared: PreparedScan) -> dict[str, Any] | None:

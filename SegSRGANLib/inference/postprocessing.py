@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from ..data.classes import label_map
 from ..quality.uncertainty import PredictiveVariance
 from ..transforms.components import largest_component
+from .finite import check_finite
 from .options import EnhanceOptions
 from .prepared_scan import PreparedScan
 from .run_context import RunContext
@@ -34,13 +35,17 @@ def compose(
         prepared: the scan. predicted: (C, z, y, x) of its region, changed in place: intensity, a probability for each
             class, and the channels of a brain mask where the network predicts one. names: of the classes.
         options: threshold, and whether the intensity is brought to agreement with the scan. run: clock.
+
+    Raises:
+        DataError: the intensity is not finite.
     """
     output, classes = prepared.scan.output, 1 + len(names)
     with run.step("composition"):
         where = True if prepared.counted is None else prepared.counted
         intensity = prepared.interpolated
         np.copyto(intensity[prepared.region], predicted[0], where=where)
-        intensity *= np.float32(prepared.scale)
+        with np.errstate(over="ignore"):  # what becomes infinite is an error below
+            intensity *= np.float32(prepared.scale)
         likely = predicted[1:classes]
         if prepared.counted is not None:
             likely *= prepared.counted
@@ -51,6 +56,7 @@ def compose(
     with run.step("consistency"):
         if options.consistency:
             intensity = prepared.scan.consistency.enforce(intensity, prepared.scan.inside)
+        check_finite(intensity, "The super-resolved volume", prepared.scale)
         return Composition(output.image(intensity), probabilities, labels, brain)
 
 
