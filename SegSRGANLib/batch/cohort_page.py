@@ -46,7 +46,7 @@ def write_cohort_report(outcomes: list[Outcome], options: BatchOptions, path: Pa
         rows=rows,
     )
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _badness(outcome: Outcome) -> tuple[Any, ...]:
@@ -60,7 +60,7 @@ def _badness(outcome: Outcome) -> tuple[Any, ...]:
 def _page(outcome: Outcome, options: BatchOptions, path: Path) -> str | None:
     """Relative address of the volume's own page, if it has one."""
     page = options.layout.path(outcome.job, "report")
-    return quote(Path(os.path.relpath(page, path.parent)).as_posix()) if page.is_file() else None
+    return quote(os.fsencode(Path(os.path.relpath(page, path.parent)).as_posix())) if page.is_file() else None
 
 
 def _plot(rows: list[dict[str, Any]], name: str) -> dict[str, Any] | None:

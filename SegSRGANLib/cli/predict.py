@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from ..inference.brain_choice import AUTO, NONE
 from ..inference.options import DEFAULT_SPACING, EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.predictor import PredictionOptions
+from ..inference.record import image_hash
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume
 from ..models.checkpoint import load_model
@@ -21,8 +21,8 @@ from ..models.registry import DEFAULT_MODEL
 from ..quality.assessment import MAP_NAMES
 from ..quality.preflight import contrast_warnings
 from ..quality.verdict import verdict_line
-from ..results.files import check_writable, result_name, result_paths, save_enhancement
-from ..results.html_page import write_subject_report
+from ..results.files import check_writable, report_path, result_name, result_paths, save_enhancement
+from ..results.provenance import describe_sources
 from ..transforms.resample import INTERPOLATORS
 from ..utils.optional import require
 from ..utils.progress import scaled
@@ -97,27 +97,26 @@ def predict(
             show(0.0, "Reading")
             loaded = load_model(model, device)  # says which classes there will be files of
             for folder in runs:
-                page = [folder / f"{name}_report.html"] if report else []
+                page = [report_path(folder, name)] if report else []
                 names = MAP_NAMES if maps else ()
                 paths = result_paths(folder, name, loaded.classes, brain="mask", maps=names, dicom=dicom)
                 check_writable([*paths.values(), *page], overwrite)
             source = read_source(volume, series) if dicom else None
-            image = read_volume(volume, series)
+            notes: list[str] = []
+            image = read_volume(volume, series, warnings=notes)
             given = mask not in (AUTO, NONE)
             brain = read_labels(Path(mask)) if given else mask
+            sources = describe_sources(volume, Path(mask) if given else None)
+            sources |= {"mask_sha256": image_hash(brain)} if given else {}
             for index, (folder, prediction) in enumerate(runs.items()):
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
                 options = replace(common, prediction=prediction)
                 result = enhance(image, loaded, options, mask=brain, progress=part, should_stop=should_stop)
-                result.record["input"] |= {"file": os.path.basename(os.path.abspath(volume))}  # "." is no name
-                result.record["input"] |= {"mask_file": Path(mask).name if given else None}
-                result.record["warnings"] += contrast_warnings(name, 0, 1)
+                result.record["input"] |= sources
+                result.record["warnings"] += notes + contrast_warnings(name, 0, 1)
                 warnings |= dict.fromkeys(result.record["warnings"])
                 part(0.98, "Writing")
-                paths = save_enhancement(result, image, folder, name, overwrite, maps, source=source)
-                if report:
-                    paths["report"] = folder / f"{name}_report.html"
-                    write_subject_report(result, image, paths["report"], name)
+                paths = save_enhancement(result, image, folder, name, overwrite, maps, source=source, report=report)
                 files |= {
                     role if len(runs) == 1 else f"{folder.name}/{role}": str(path) for role, path in paths.items()
                 }
