@@ -22,6 +22,7 @@ from ..utils.process_pool import BUSY, CANCELLED, FAILED
 from .console import CANCELLED as STATUS_CANCELLED
 from .console import emit, reported, run_guarded
 from .options import (
+    AsOriginal,
     BiasCorrection,
     CancelFile,
     Consistency,
@@ -74,6 +75,7 @@ def batch(
     bias_correction: BiasCorrection = False,
     consistency: Consistency = True,
     uncertainty: Uncertainty = 0,
+    as_original: AsOriginal = None,
     maps: Maps = False,
     report: Report = False,
     dicom: Dicom = False,
@@ -98,6 +100,7 @@ def batch(
             prediction=PredictionOptions(patch, overlap, device=device),
             consistency=consistency,
             uncertainty=uncertainty,
+            as_original=as_original,
         )
         options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps, report, dicom, _checked_word(mask))
         if report:

@@ -28,6 +28,7 @@ from ..utils.optional import require
 from ..utils.progress import scaled
 from .console import emit, reported, run_guarded
 from .options import (
+    AsOriginal,
     BiasCorrection,
     CancelFile,
     Consistency,
@@ -69,6 +70,7 @@ def predict(
     bias_correction: BiasCorrection = False,
     consistency: Consistency = True,
     uncertainty: Uncertainty = 0,
+    as_original: AsOriginal = None,
     maps: Maps = False,
     report: Report = False,
     dicom: Dicom = False,
@@ -85,7 +87,13 @@ def predict(
         if report:
             require("jinja2", extra="report")  # before the work, not after it
         common = EnhanceOptions(
-            spacing, interpolator, bias_correction, threshold, consistency=consistency, uncertainty=uncertainty
+            spacing,
+            interpolator,
+            bias_correction,
+            threshold,
+            consistency=consistency,
+            uncertainty=uncertainty,
+            as_original=as_original,
         )
         runs = {
             outdir / folder: PredictionOptions(side, share, device=device, mixed_precision=mixed_precision)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..models.card import ModelCard
 from .augmented_prediction import MOST_RUNS
 from .predictor import PredictionOptions
 
@@ -21,6 +22,9 @@ class EnhanceOptions:
     prediction: patches, device and precision.
     consistency: bring the intensities to agreement with the scan, see `enforce_data_consistency`.
     uncertainty: number of runs on mirrored and shifted copies, see `predict_augmented`; 0 for none.
+    as_original: run the network as the original project does: axes as stored, the whole volume in zeros, patches at a
+        fixed step and their plain mean, no agreement with the scan, nothing below the scan's minimum. None: as the
+        model's card says, which is so for imported models of the original project.
     """
 
     spacing: float | tuple[float, float, float] = DEFAULT_SPACING
@@ -30,9 +34,17 @@ class EnhanceOptions:
     prediction: PredictionOptions = PredictionOptions()
     consistency: bool = True
     uncertainty: int = 0
+    as_original: bool | None = None
 
     def __post_init__(self) -> None:
         if self.uncertainty != 0 and not 2 <= self.uncertainty <= MOST_RUNS:
             raise ValueError(f"The uncertainty takes 2 to {MOST_RUNS} runs, or 0 for none, not {self.uncertainty}.")
         if not 0 < self.threshold < 1:
             raise ValueError(f"The threshold on the probability lies between 0 and 1, not at {self.threshold}.")
+
+    def for_model(self, card: ModelCard) -> EnhanceOptions:
+        """These options with `as_original` decided, and with what it brings."""
+        if not (card.as_original if self.as_original is None else self.as_original):
+            return replace(self, as_original=False)
+        prediction = replace(self.prediction, as_original=True)
+        return replace(self, as_original=True, prediction=prediction, consistency=False)

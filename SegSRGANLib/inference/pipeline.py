@@ -71,6 +71,7 @@ def enhance(
     run = RunContext(scaled(progress, 0, 1), should_stop)
     device = choose_device(options.prediction.device)
     model.network.to(device)
+    given, options = options, options.for_model(model.card)
     brain = choose_brain(image, mask, options, run)
     prepared = prepare(image, brain.mask, model.card, options, run)
     predicted, variance, how = _predict(prepared, model, options, run)
@@ -79,7 +80,8 @@ def enhance(
     run.finish()
     run.report(0.97, "Finished the computation")
     record = describe_run(image, model, device, brain.warnings + prepared.scan.warnings + quality.warnings, run.seconds)
-    record |= {"options": asdict(options), "intensity_scale": prepared.scale, "prediction": how, "mask": brain.record}
+    record |= {"options": asdict(given), "intensity_scale": prepared.scale, "prediction": how, "mask": brain.record}
+    record["as_original"] = options.as_original
     record |= {"classes": list(composed.probabilities), "quality": {"domain": prepared.scan.domain, **quality.figures}}
     record["thickness_ratio"] = round(max(image.GetSpacing()) / min(prepared.scan.output.spacing), 4)
     record["quality"]["slice_motion"] = _slice_motion(prepared)
@@ -94,7 +96,7 @@ def _predict(
 ) -> tuple[np.ndarray, PredictiveVariance | None, dict[str, Any]]:
     """The prediction (C, z, y, x) of the region, its variance over several runs if wanted, and how it was made."""
     runs, how = max(1, options.uncertainty), {}
-    axes = CanonicalAxes.of(prepared.scan.output)
+    axes = CanonicalAxes((0, 1, 2), ()) if options.as_original else CanonicalAxes.of(prepared.scan.output)
 
     def predict(volume: torch.Tensor, number: int) -> torch.Tensor:
         part = scaled(scaled(run.report, 0.05, 0.95), number / runs, (number + 1) / runs)

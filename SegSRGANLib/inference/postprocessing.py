@@ -54,6 +54,8 @@ def compose(
         labels = _whole(prepared, label_map(likely, options.threshold)) if names else None
         brain = _whole_brain(prepared, predicted[classes:])
     with run.step("consistency"):
+        if options.as_original:  # the original project clears what is darker than the scan's darkest voxel
+            np.maximum(intensity, sitk.GetArrayViewFromImage(prepared.scan.image).min(), out=intensity)
         if options.consistency:
             intensity = prepared.scan.consistency.enforce(intensity, prepared.scan.inside)
         check_finite(intensity, "The super-resolved volume", prepared.scale)

@@ -21,7 +21,15 @@ from ..utils.progress import Progress, ShouldStop, scaled, stop_if
 from ..utils.triples import triple
 from .fast_forward import FastGenerator
 from .memory_plan import Plan, first_plan, later_plans, peak_bytes
-from .patches import PatchMerger, SlidingWindowSplitter, sliding_windows
+from .patches import (
+    PatchMerger,
+    SlidingWindowSplitter,
+    blending_window,
+    fixed_windows,
+    original_padding,
+    sliding_windows,
+    uniform_window,
+)
 from .slab_forward import predict_streaming
 
 _logger = logging.getLogger(__name__)
@@ -36,6 +44,8 @@ class PredictionOptions:
     overlap: share of a patch in common with the next one.
     batch: patches at once; None chooses 1 on the CPU and as many as fit, up to 16, on a GPU.
     device: "auto", "cpu", "cuda" or "mps". mixed_precision: bfloat16 convolutions, on CUDA only.
+    as_original: zeros around the volume, patches at multiples of the step, and their plain mean, as the original
+        project predicts; else the border repeated, patches spread evenly, and a smooth window.
     """
 
     patch: int = 128
@@ -43,6 +53,12 @@ class PredictionOptions:
     batch: int | None = None
     device: str = "auto"
     mixed_precision: bool = True
+    as_original: bool = False
+
+    @property
+    def step(self) -> int:
+        """Voxels from one patch to the next."""
+        return max(1, round(self.patch * (1 - self.overlap)))
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap <= 0.75:
@@ -81,7 +97,7 @@ def predict_volume(
         Cancelled: should_stop said so.
     """
     _check_patch(network, options.patch)
-    padded = _padded(volume, network)
+    padded, corner = _zero_padded(volume, network, options) if options.as_original else (_padded(volume, network), None)
     best = first_plan(network, tuple(padded.shape), options.patch, options.batch)
     record = {} if record is None else record
     record["fallbacks"] = []
@@ -99,8 +115,8 @@ def predict_volume(
             torch.cuda.empty_cache()
     else:
         raise MemoryError(f"There is not enough memory to predict a volume of {tuple(volume.shape)} voxels.")
-    depth, height, width = volume.shape
-    return whole[:, :depth, :height, :width]
+    z, y, x = (slice(first, first + n) for first, n in zip(corner or (0, 0, 0), volume.shape, strict=True))
+    return whole[:, z, y, x]
 
 
 def _predict(
@@ -120,7 +136,7 @@ def _predict(
     memory = kept_heap() if plan.device.type == "cpu" else nullcontext()
     with torch.inference_mode(), precision, memory:
         if plan.patch:
-            return _predict_patches(form, volume, plan, options.overlap, record, callbacks).cpu()
+            return _predict_patches(form, volume, plan, options, record, callbacks).cpu()
         if isinstance(form, FastGenerator) and not form.unet:
             return predict_streaming(form, volume[None, None], progress=callbacks[0], should_stop=callbacks[1])[0]
         stop_if(callbacks[1])
@@ -140,22 +156,23 @@ def _predict_patches(
     form: nn.Module,
     volume: torch.Tensor,
     plan: Plan,
-    overlap: float,
+    options: PredictionOptions,
     record: dict[str, Any],
     callbacks: tuple[Progress | None, ShouldStop | None],
 ) -> torch.Tensor:
     progress, should_stop = scaled(callbacks[0], 0, 1), callbacks[1]
     sides = [min(plan.patch, side) for side in volume.shape]
-    grid = sliding_windows(triple(volume.shape), triple(sides), overlap)
+    grid = _windows(triple(volume.shape), triple(sides), options)
     volume = volume.to(plan.accumulate)
-    empty, wanted = _sorted_by_content(volume, grid)
+    empty, wanted = ([], list(grid)) if options.as_original else _sorted_by_content(volume, grid)
+    window = uniform_window if options.as_original else blending_window
     record.update(patches=len(grid), skipped=len(empty))
     places, done, merger = iter(wanted), 0, None
     while chunk := list(islice(places, plan.batch)):
         stop_if(should_stop)
         predictions = form(_stacked(volume, chunk, plan.device)).float().to(plan.accumulate)
         if merger is None:
-            merger = PatchMerger(predictions.shape[1], grid, plan.accumulate)
+            merger = PatchMerger(predictions.shape[1], grid, plan.accumulate, window)
             for place in empty:
                 merger.add(_unchanged(volume[place], predictions.shape[1]), place)
         for prediction, place in zip(predictions, chunk, strict=True):
@@ -163,6 +180,15 @@ def _predict_patches(
         done += len(chunk)
         progress(done / len(wanted), f"Predicting patch {done} of {len(wanted)}")
     return merger.result()  # ty: ignore[missing-union-attribute]  # at least one patch is wanted
+
+
+def _windows(
+    shape: tuple[int, int, int], patch: tuple[int, int, int], options: PredictionOptions
+) -> SlidingWindowSplitter:
+    """Where the patches lie; a plan for little memory may have smaller ones than the fixed ones, which are spread."""
+    if options.as_original and all((n - p) % options.step == 0 for n, p in zip(shape, patch, strict=True)):
+        return fixed_windows(shape, patch, options.step)
+    return sliding_windows(shape, patch, options.overlap)
 
 
 def _stacked(volume: torch.Tensor, places: list[tuple[slice, slice, slice]], device: torch.device) -> torch.Tensor:
@@ -217,3 +243,19 @@ def _padded(volume: torch.Tensor, network: ImageNetwork) -> torch.Tensor:
         return volume
     lengths = [value for m in reversed(missing) for value in (0, m)]
     return F.pad(volume[None, None], lengths, mode="replicate")[0, 0]
+
+
+def _zero_padded(
+    volume: torch.Tensor, network: nn.Module, options: PredictionOptions
+) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """The volume in zeros, as the original project puts it, and its first voxel there.
+
+    As a whole, each side gets one to four voxels, to a multiple of four.
+    """
+    if options.patch:
+        borders = [original_padding(n, options.patch, options.step) for n in volume.shape]
+    else:
+        step = network.multiple
+        borders = [original_padding(n, max(network.minimum - n, 0) + n - n % step, step) for n in volume.shape]
+    lengths = [length for border in reversed(borders) for length in border]
+    return F.pad(volume, lengths), tuple(before for before, _ in borders)
