@@ -112,8 +112,9 @@ class ModelCard:
         for key in _TEXTS:
             if not isinstance(given.get(key, ""), str):
                 raise TypeError(f"{key} is no text")
-        if not isinstance(given.get("as_original", False), bool):
-            raise TypeError(f"as_original is true or false, not {given['as_original']!r}")
+        for key in ("consistent_input", "as_original"):
+            if not isinstance(given.get(key, False), bool):
+                raise TypeError(f"{key} is neither true nor false")
         given["classes"] = checked_names(given.get("classes", (CORTEX,)))
         return cls(**given)
 
