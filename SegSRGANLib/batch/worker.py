@@ -41,7 +41,7 @@ class BatchOptions:
     outdir: folder of the results. model: name or file. enhance: see `EnhanceOptions`; its spacing is one number.
     overwrite: make results again that are there. maps: write the maps of quality. report: write an HTML page each.
     dicom: write DICOM into the studies of the scans, too. mask: for volumes without a mask of their own, "auto" to find
-    the brain, "none" when they are brains already.
+    the brain, "none" when they are brains already. geometry: see `read_volume`.
     """
 
     outdir: Path
@@ -52,6 +52,7 @@ class BatchOptions:
     report: bool = False
     dicom: bool = False
     mask: str = NONE
+    geometry: str | None = None
 
     @property
     def layout(self) -> Layout:
@@ -176,7 +177,7 @@ def _enhance_into(
 ) -> dict[str, Any]:
     source = read_source(job.source) if options.dicom else None
     warnings: list[str] = []
-    image = read_volume(job.source, warnings=warnings)
+    image = read_volume(job.source, geometry=options.geometry, warnings=warnings)
     mask = options.mask if job.mask is None else read_labels(job.mask)
     sources = describe_sources(job.source, job.mask)
     result = enhance(

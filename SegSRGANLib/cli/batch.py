@@ -29,6 +29,7 @@ from .options import (
     Debug,
     Device,
     Dicom,
+    Geometry,
     Maps,
     Mask,
     ModelName,
@@ -76,6 +77,7 @@ def batch(
     consistency: Consistency = True,
     uncertainty: Uncertainty = 0,
     as_original: AsOriginal = None,
+    geometry: Geometry = None,
     maps: Maps = False,
     report: Report = False,
     dicom: Dicom = False,
@@ -102,7 +104,9 @@ def batch(
             uncertainty=uncertainty,
             as_original=as_original,
         )
-        options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps, report, dicom, _checked_word(mask))
+        options = BatchOptions(
+            outdir.absolute(), model, enhance, overwrite, maps, report, dicom, _checked_word(mask), geometry
+        )
         if report:
             require("jinja2", extra="report")  # before the work, not after it
         if dicom:

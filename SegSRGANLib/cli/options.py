@@ -43,3 +43,7 @@ AsOriginal = Annotated[
         show_default=False,
     ),
 ]
+Geometry = Annotated[
+    str | None,
+    typer.Option(metavar="qform|sform", help="Which of the two counts, for a NIfTI file where they disagree."),
+]

@@ -35,6 +35,7 @@ from .options import (
     Debug,
     Device,
     Dicom,
+    Geometry,
     Maps,
     Mask,
     ModelName,
@@ -71,6 +72,7 @@ def predict(
     consistency: Consistency = True,
     uncertainty: Uncertainty = 0,
     as_original: AsOriginal = None,
+    geometry: Geometry = None,
     maps: Maps = False,
     report: Report = False,
     dicom: Dicom = False,
@@ -111,7 +113,7 @@ def predict(
                 check_writable([*paths.values(), *page], overwrite)
             source = read_source(volume, series) if dicom else None
             notes: list[str] = []
-            image = read_volume(volume, series, warnings=notes)
+            image = read_volume(volume, series, geometry=geometry, warnings=notes)
             given = mask not in (AUTO, NONE)
             brain = read_labels(Path(mask)) if given else mask
             sources = describe_sources(volume, Path(mask) if given else None)

@@ -72,8 +72,8 @@ def check_payload(payload: Payload, name: str) -> None:
     found = available
     if payload.compressed and payload.size > max(_BOMB_BYTES, _BOMB_RATIO * available):
         raise VolumeError(
-            f"{name} announces {payload.size >> 20} MB of voxels in {available / 1e6:.1f} MB of compressed data, which "
-            "no scan holds: its header is damaged, or it must be cropped first."
+            f"{name} is truncated or damaged: it announces {payload.size >> 20} MB of voxels in {available / 1e6:.1f} "
+            "MB of compressed data, which no scan holds; copy it again, or crop it first."
         )
     if payload.compressed:
         with payload.file.open("rb") as stream:
