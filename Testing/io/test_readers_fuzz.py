@@ -19,8 +19,8 @@ from support.fuzzing import bounded_memory, fuzz, mutated, mutations
 
 from SegSRGANLib.io.volume import VolumeError, read_volume
 from SegSRGANLib.models.card import read_card
-from SegSRGANLib.models.header import METADATA_KEY
 from SegSRGANLib.models.checkpoint import load_checkpoint
+from SegSRGANLib.models.header import METADATA_KEY
 from SegSRGANLib.models.keras_import import read_keras_file
 from SegSRGANLib.training.config import make_config, read_values
 from SegSRGANLib.training.data.splits import read_cases
