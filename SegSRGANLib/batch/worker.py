@@ -179,12 +179,11 @@ def _enhance_into(
     warnings: list[str] = []
     image = read_volume(job.source, geometry=options.geometry, warnings=warnings)
     mask = options.mask if job.mask is None else read_labels(job.mask)
-    sources = describe_sources(job.source, job.mask)
+    sources = describe_sources(job.source, job.mask, None if job.mask is None else image_hash(mask))
     result = enhance(
         image, model, options.enhance, mask=mask, progress=scaled(progress, 0, 0.95), should_stop=should_stop
     )
     result.record["input"] |= sources
-    result.record["input"] |= {} if job.mask is None else {"mask_sha256": image_hash(mask)}
     result.record["warnings"] += warnings + contrast_warnings(job.name, 0, 1)
     extra = {"maps": options.maps, "source": source, "report": options.report}
     files = save_enhancement(result, image, staging, job.name, **extra)  # the name is the picture's title

@@ -108,16 +108,14 @@ def predict(
             loaded = load_model(model, device)  # says which classes there will be files of
             for folder in runs:
                 page = [report_path(folder, name)] if report else []
-                names = MAP_NAMES if maps else ()
-                paths = result_paths(folder, name, loaded.classes, brain="mask", maps=names, dicom=dicom)
+                extra = {"maps": MAP_NAMES if maps else (), "dicom": dicom}
+                paths = result_paths(folder, name, loaded.classes, brain="mask", **extra)
                 check_writable([*paths.values(), *page], overwrite)
             source = read_source(volume, series) if dicom else None
-            notes: list[str] = []
-            image = read_volume(volume, series, geometry=geometry, warnings=notes)
-            given = mask not in (AUTO, NONE)
-            brain = read_labels(Path(mask)) if given else mask
-            sources = describe_sources(volume, Path(mask) if given else None)
-            sources |= {"mask_sha256": image_hash(brain)} if given else {}
+            image = read_volume(volume, series, geometry=geometry, warnings=(notes := []))
+            given = None if mask in (AUTO, NONE) else Path(mask)
+            brain = mask if given is None else read_labels(given)
+            sources = describe_sources(volume, given, None if given is None else image_hash(brain))
             for index, (folder, prediction) in enumerate(runs.items()):
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
                 options = replace(common, prediction=prediction)

@@ -106,13 +106,18 @@ def edited_file(record: Path) -> str | None:
     return None
 
 
-def describe_sources(volume: Path, mask: Path | None) -> dict[str, Any]:
-    """What a record says of the files that a result was made from, to see later whether they are still the same."""
+def describe_sources(volume: Path, mask: Path | None, mask_sha256: str | None) -> dict[str, Any]:
+    """What a record says of the files that a result was made from, to see later whether they are still the same.
+
+    Args:
+        volume, mask: that were read. mask_sha256: of the mask's voxels, see `record.image_hash`.
+    """
     return {
         "file": os.path.basename(os.path.abspath(volume)),  # "." is no name
         "state": file_state(volume),
         "mask_file": None if mask is None else mask.name,
         "mask_state": None if mask is None else file_state(mask),
+        "mask_sha256": mask_sha256,
     }
 
 

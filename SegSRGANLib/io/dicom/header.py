@@ -132,3 +132,22 @@ def _decimals(elements: Elements, tag: tuple[int, int]) -> list[float]:
 def _whole(text: str) -> int:
     """A whole number that cannot be negative; -1 where it cannot be read."""
     return int(text) if re.fullmatch(r"\+?\d{1,9}", text) else -1
+
+
+def missing_ends(numbers: list[int], images: int) -> list[str]:
+    """A warning where the numbers of the slices leave room for one before the first or behind the last.
+
+    The positions cannot tell: a stack without its last slice is as regular as before. Several acquisitions may share
+    the numbers of one series, so this is no error.
+
+    Args:
+        numbers: of the slices. images: of the whole acquisition, 0 where no file says it.
+    """
+    first, last, count = min(numbers), max(numbers), len(numbers)
+    if not (last - first + 1 == count and first in (2, 3)) and images not in (count + 1, count + 2):
+        return []
+    whole = f", of an acquisition of {images} images" if images else ""
+    return [
+        f"The series may lack a slice at its end: it has {count} files, numbered {first} to {last}{whole}. "
+        "Compare with the scanner."
+    ]

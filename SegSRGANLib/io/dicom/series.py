@@ -19,7 +19,7 @@ from ...data.axes import orthonormal_axes
 from ...data.grid import Grid
 from ...utils.errors import VolumeError
 from ..payload import shown
-from .header import expected_bytes, is_image, read_header
+from .header import expected_bytes, is_image, missing_ends, read_header
 from .integrity import Elements, check_elements
 from .multi_frame import read_multi_frame
 from .rle import is_rle, rle_bytes
@@ -90,7 +90,7 @@ def read_dicom_series(path: Path, series: str | None = None, warnings: list[str]
         return read_multi_frame(slices[0].file)
     grid, slices = _stack(slices, _folder(path).name)
     if warnings is not None:
-        warnings += _missing_ends(slices)
+        warnings += missing_ends([one.number for one in slices], max(one.images for one in slices))
     values = np.empty(grid.shape, np.float32)
     with np.errstate(over="ignore"):  # what becomes infinite is reported with the other values
         for plane, one in zip(values, slices, strict=True):
@@ -178,24 +178,6 @@ def _read_slice(file: Path, elements: Elements) -> _Slice:
         enhanced=header.enhanced,
         problem=header.problem,
     )
-
-
-def _missing_ends(slices: list[_Slice]) -> list[str]:
-    """A warning where the numbers of the slices leave room for one before the first or behind the last.
-
-    The positions cannot tell: a stack without its last slice is as regular as before. Several acquisitions may share
-    the numbers of one series, so this is no error.
-    """
-    numbers = sorted(one.number for one in slices)
-    first, last, images = numbers[0], numbers[-1], max(one.images for one in slices)
-    whole = last - first + 1 == len(numbers)  # one after the other
-    if whole and first in (2, 3) or images in (len(slices) + 1, len(slices) + 2):
-        return [
-            f"The series may lack a slice at its end: it has {len(slices)} files, numbered {first} to {last}"
-            + (f", of an acquisition of {images} images." if images else ".")
-            + " Compare with the scanner."
-        ]
-    return []
 
 
 def _choose(found: dict[str, list[_Slice]], series: str | None, name: str) -> list[_Slice]:
