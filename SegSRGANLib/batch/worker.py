@@ -178,15 +178,16 @@ def _enhance_into(
     source = read_source(job.source) if options.dicom else None
     warnings: list[str] = []
     image = read_volume(job.source, geometry=options.geometry, warnings=warnings)
-    mask = options.mask if job.mask is None else read_labels(job.mask)
-    sources = describe_sources(job.source, job.mask, None if job.mask is None else image_hash(mask))
+    given = None if job.mask is None else read_labels(job.mask)
+    mask = options.mask if given is None else given
+    sources = describe_sources(job.source, job.mask, None if given is None else image_hash(given))
     result = enhance(
         image, model, options.enhance, mask=mask, progress=scaled(progress, 0, 0.95), should_stop=should_stop
     )
     result.record["input"] |= sources
     result.record["warnings"] += warnings + contrast_warnings(job.name, 0, 1)
-    extra = {"maps": options.maps, "source": source, "report": options.report}
-    files = save_enhancement(result, image, staging, job.name, **extra)  # the name is the picture's title
+    title = job.name
+    files = save_enhancement(result, image, staging, title, maps=options.maps, source=source, report=options.report)
     stop_if(should_stop)
     _publish(files, job, options, result.record)
     return result.record

@@ -113,9 +113,9 @@ def predict(
                 check_writable([*paths.values(), *page], overwrite)
             source = read_source(volume, series) if dicom else None
             image = read_volume(volume, series, geometry=geometry, warnings=(notes := []))
-            given = None if mask in (AUTO, NONE) else Path(mask)
-            brain = mask if given is None else read_labels(given)
-            sources = describe_sources(volume, given, None if given is None else image_hash(brain))
+            given = None if mask in (AUTO, NONE) else read_labels(mask)
+            brain = mask if given is None else given
+            sources = describe_sources(volume, *(() if given is None else (Path(mask), image_hash(given))))
             for index, (folder, prediction) in enumerate(runs.items()):
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
                 options = replace(common, prediction=prediction)

@@ -246,7 +246,7 @@ def _padded(volume: torch.Tensor, network: ImageNetwork) -> torch.Tensor:
 
 
 def _zero_padded(
-    volume: torch.Tensor, network: nn.Module, options: PredictionOptions
+    volume: torch.Tensor, network: Any, options: PredictionOptions
 ) -> tuple[torch.Tensor, tuple[int, ...]]:
     """The volume in zeros, as the original project puts it, and its first voxel there.
 

@@ -105,7 +105,7 @@ def _interpolated(scan: MaskedScan, card: ModelCard, options: EnhanceOptions) ->
     scale = card.normalization.scale(_array(scan.image), None if scan.mask is None else _array(scan.mask))
     upsampled = _array(upsample(scan.image, scan.output, options.interpolator))
     interpolated = upsampled / np.float32(scale)
-    region = tuple(slice(0, n) for n in interpolated.shape) if options.as_original else _region(scan, interpolated)
+    region = triple([slice(0, n) for n in interpolated.shape]) if options.as_original else _region(scan, interpolated)
     given = interpolated[region]
     if card.consistent_input and not options.as_original:
         given = scan.consistency.enforce(upsampled)[region] / np.float32(scale)

@@ -106,7 +106,7 @@ def edited_file(record: Path) -> str | None:
     return None
 
 
-def describe_sources(volume: Path, mask: Path | None, mask_sha256: str | None) -> dict[str, Any]:
+def describe_sources(volume: Path, mask: Path | None = None, mask_sha256: str | None = None) -> dict[str, Any]:
     """What a record says of the files that a result was made from, to see later whether they are still the same.
 
     Args:

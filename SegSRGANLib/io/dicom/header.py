@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...data.grid import Grid
+from ...utils.triples import triple
 from ..payload import shown
 from .integrity import Elements
 
@@ -120,7 +121,7 @@ def _grid(elements: Elements, size: tuple[int, int, int]) -> Grid:
     row, column = np.reshape(orientation, (2, 3))
     axes = np.stack([row, column, np.cross(row, column)], axis=1)
     # between rows first, and an axis of rows runs along y (PS3.3, C.7.6.2.1.1)
-    return Grid(size, (between[1], between[0], 1.0), tuple(position), tuple(axes.ravel().tolist()))
+    return Grid(size, (between[1], between[0], 1.0), triple(position), tuple(axes.ravel().tolist()))
 
 
 def _decimals(elements: Elements, tag: tuple[int, int]) -> list[float]:
