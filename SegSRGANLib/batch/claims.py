@@ -23,7 +23,7 @@ class Claim:
 
     def __init__(self, outdir: Path, key: str) -> None:
         """Name the lock and the staging folder of a result; nothing is made yet."""
-        short = hashlib.sha256(key.encode()).hexdigest()[:20]
+        short = hashlib.sha256(os.fsencode(key)).hexdigest()[:20]
         self.staging = outdir / _FOLDER / short
         self.lock = self.staging.with_suffix(".lock")
 

@@ -90,7 +90,7 @@ def write_cohort_report(outcomes: list[Outcome], options: BatchOptions, path: Pa
         least=LEAST_VOLUMES,
     )
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _figures(outcome: Outcome) -> dict[str, float | None]:
@@ -126,7 +126,7 @@ def _row(outcome: Outcome, options: BatchOptions, path: Path) -> dict[str, Any]:
 
 def _address(file: Path, path: Path) -> str | None:
     """Relative address of a volume's own file, if it has one."""
-    return quote(Path(os.path.relpath(file, path.parent)).as_posix()) if file.is_file() else None
+    return quote(os.fsencode(Path(os.path.relpath(file, path.parent)).as_posix())) if file.is_file() else None
 
 
 def _cell(value: float | None, name: str, odd: bool) -> dict[str, Any]:

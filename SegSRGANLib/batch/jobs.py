@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ..io.bids import bids_volumes, find_brain_mask, is_bids, shared_entities
 from ..io.dicom.series import is_dicom_file
@@ -165,7 +165,8 @@ def _table_job(row: dict[str, str], table: Path) -> Job:
         name = os.path.basename(os.path.abspath(source))  # ".." is no name
         return Job(source, volume_stem(name), mask=mask, others=others)
     output = PurePosixPath(row["output"].replace("\\", "/"))
-    if output.is_absolute() or ".." in output.parts or not output.name:
+    drive = PureWindowsPath(row["output"]).drive  # "C:/x" is no name below a folder there
+    if output.is_absolute() or drive or ".." in output.parts or not output.name:
         raise ValueError(f"{table.name} has the output {row['output']!r}; give a name below the output folder.")
     folder = "" if str(output.parent) == "." else str(output.parent)
     return Job(source, volume_stem(output.name), folder, mask, others=others)

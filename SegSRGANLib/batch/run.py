@@ -13,6 +13,7 @@ import torch
 
 from ..inference.options import EnhanceOptions
 from ..models.checkpoint import Model, load_model
+from ..utils.atomic_files import sweep_partial
 from ..utils.devices import choose_device
 from ..utils.process_pool import BUSY, CANCELLED, Do, Outcome, run_pool
 from ..utils.progress import Progress, ShouldStop, scaled
@@ -78,6 +79,7 @@ def in_batch(
     for dataset in {job.dataset for job in jobs if job.dataset is not None}:
         describe_dataset(options.outdir, dataset)
     sweep(options.outdir)
+    sweep_partial(options.outdir)
     outcomes: dict[Job, Outcome] = {}
     try:
         fill(model, outcomes)

@@ -41,6 +41,7 @@ SUMMARY_COLUMNS = {
     "warnings": "sentences about what to look at",
 }
 MISSING = "n/a"
+_FORMULA = tuple("=+-@")
 # Named and described as in a sidecar of BIDS; the values come from the records.
 VOLUME_COLUMNS: dict[str, dict[str, str]] = {
     "participant_id": {"Description": "participant, or the name of the result when it has no participant"},
@@ -143,9 +144,15 @@ def write_table(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> N
     writer.writeheader()
     for row in rows:
         values = {name: MISSING if value is None else value for name, value in row.items()}
-        writer.writerow({name: " ".join(str(value).split()) for name, value in values.items()})
-    with atomic_path(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+        writer.writerow({name: _cell(value) for name, value in values.items()})
+    with atomic_path(path) as temporary:  # a name that is not UTF-8 must not cost the others their table
+        temporary.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace")
+
+
+def _cell(value: Any) -> str:
+    """A value on one line; text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    text = " ".join(str(value).split())
+    return f"'{text}" if isinstance(value, str) and text[:1] in _FORMULA else text
 
 
 def write_volumes(outcomes: list[Outcome], path: Path) -> None:

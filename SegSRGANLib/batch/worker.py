@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import SimpleITK as sitk
 
 from ..data.grid import Grid
 from ..inference.brain_choice import AUTO, NONE
@@ -15,13 +18,16 @@ from ..inference.estimate import estimate
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.record import image_hash, name_stacks
+from ..inference.stack_quality import map_names
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume
 from ..models.brain_extractor import has_brain_extractor
 from ..models.checkpoint import Model
+from ..quality.assessment import MAP_NAMES
 from ..quality.preflight import contrast_warnings
-from ..results.files import recorded_files, remove, save_enhancement
-from ..utils.atomic_files import flush, flush_folder
+from ..results.files import check_writable, save_enhancement, write_record
+from ..results.provenance import changed_file, describe_sources, edited_file, file_state, read_record, recorded_files
+from ..results.publication import publish
 from ..utils.errors import Cancelled
 from ..utils.process_pool import BUSY, CANCELLED, DONE, FAILED, SKIPPED, Outcome
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
@@ -29,7 +35,8 @@ from .claims import Claim
 from .jobs import Job
 from .layout import Layout, sidecars
 
-_SAME_RESULT = ("spacing", "interpolator", "bias_correction", "threshold", "consistency", "uncertainty")
+_LONG_NAMES = ("probability", "record", "brain", "cortex-entropy")  # roles whose files have the longest names
+_SAME_RESULT = ("batch", "device")  # options of the prediction that do not change what a result is
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class BatchOptions:
     outdir: folder of the results. model: name or file. enhance: see `EnhanceOptions`; its spacing: one number or auto.
     overwrite: make results again that are there. maps: write the maps of quality. report: write an HTML page each.
     dicom: write DICOM into the studies of the scans, too. mask: for volumes without a mask of their own, "auto" to find
-    the brain, "none" when they are brains already.
+    the brain, "none" when they are brains already. geometry: see `read_volume`.
     """
 
     outdir: Path
@@ -50,6 +57,7 @@ class BatchOptions:
     report: bool = False
     dicom: bool = False
     mask: str = NONE
+    geometry: str | None = None
 
     @property
     def layout(self) -> Layout:
@@ -79,6 +87,7 @@ def process(
                 return Outcome(job, BUSY, "another process is at work on it")
             if not options.overwrite and (there := existing(job, options, model)):
                 return there
+            check_writable([options.layout.path(job, role) for role in _LONG_NAMES], overwrite=True)
             record = _enhance_into(claim.staging, job, options, model, progress, should_stop)
             return Outcome(job, DONE, "", time.perf_counter() - start, record)
     except Cancelled:
@@ -90,48 +99,92 @@ def process(
 
 
 def existing(job: Job, options: BatchOptions, model: Model) -> Outcome | None:
-    """The outcome of a job whose whole result is there: SKIPPED, or FAILED when it is of another scan or settings."""
+    """The outcome of a job whose whole result is there: SKIPPED, or FAILED when it is of another scan or settings.
+
+    None when there is none, or when it lacks a file that is wanted now. A file that was changed since (a person's
+    correction, or a damage) is neither taken for the result nor replaced.
+    """
     path = options.layout.record(job)
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        made = {name: record["options"][name] for name in _SAME_RESULT}, record["model"]["sha256"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    record = read_record(path)
+    if record is None or not all(file.exists() for file in recorded_files(path)):
         return None
-    if not all(file.exists() for file in recorded_files(path)):
-        return None
-    options_now = asdict(options.enhance)
-    if not _same_mask(record, job, options) or made != (
-        {name: options_now[name] for name in _SAME_RESULT},
-        model.sha256,
+    lacks_output = not _wanted_files(job, options, record) <= {file.name for file in recorded_files(path)}
+    if changed := edited_file(path) if lacks_output else changed_file(path):
+        reason = f"{changed} is not as it was written"
+    elif not _same_mask(record, job, options) or not _same_options(record, options, model):
+        reason = "a result with other settings is there"
+    elif other := _other_scans(record, job, options):
+        reason = other
+    elif job.mask is not None and _other_source(
+        job.mask, record["input"].get("mask_state"), record["input"].get("mask_sha256"), read_labels
     ):
-        return Outcome(job, FAILED, "a result with other settings is there: use --overwrite or another output folder")
-    if [path.name for path in job.others] != [entry.get("file") for entry in record.get("stacks", [])[1:]]:
-        return Outcome(job, FAILED, "the result of other stacks is there: use --overwrite or another output folder")
-    made_from = record.get("stacks", [record["input"]])
-    if any(_replaced_since(scan, path, entry) for scan, entry in zip(job.sources, made_from, strict=True)):
-        return Outcome(job, FAILED, "the result of another scan is there: use --overwrite or another output folder")
-    return Outcome(job, SKIPPED, "its result was there", record=record)
+        reason = "the result with another mask is there"
+    else:
+        return None if lacks_output else Outcome(job, SKIPPED, "its result was there", record=record)
+    return Outcome(job, FAILED, f"{reason}: use --overwrite or another output folder")
+
+
+def _other_scans(record: dict[str, Any], job: Job, options: BatchOptions) -> str | None:
+    """In words, when a result was not made from the scan of the job, or not from its stacks."""
+    stacks = record.get("stacks") or [record["input"]]
+    made_from = [entry if isinstance(entry, dict) else {} for entry in stacks] if isinstance(stacks, list) else []
+    if [path.name for path in job.others] != [entry.get("file") for entry in made_from[1:]] or not made_from:
+        return "the result of other stacks is there"
+    read = partial(read_volume, geometry=options.geometry)
+    pairs = zip(job.sources, made_from, strict=True)
+    if any(_other_source(scan, entry.get("state"), entry.get("sha256"), read) for scan, entry in pairs):
+        return "the result of another scan is there"
+    return None
+
+
+def _wanted_files(job: Job, options: BatchOptions, record: dict[str, Any]) -> set[str]:
+    """Names of the files that `--maps`, `--report` and `--dicom` add, as far as a record tells which there can be."""
+    roles = ["report"] * options.report + ["dicom"] * options.dicom
+    if options.maps:
+        runs = bool(options.enhance.uncertainty)
+        roles += [name for name in MAP_NAMES if name == "consistency" or (runs and name == "sr-deviation")]
+        roles += map_names(len(job.sources))
+    return {options.layout.path(job, role).name for role in roles}
+
+
+def _same_options(record: dict[str, Any], options: BatchOptions, model: Model) -> bool:
+    """Whether a result was made with these options and this model; what a record does not say is the default."""
+    made, now = _comparable(asdict(EnhanceOptions())), _comparable(asdict(options.enhance))
+    made |= _comparable(record["options"])
+    return bool(made == now and record["model"].get("sha256") == model.sha256)
+
+
+def _comparable(options: dict[str, Any]) -> dict[str, Any]:
+    """Options without those that do not change a result, as JSON values, those of the prediction among the others."""
+    prediction = options.get("prediction")
+    prediction = prediction if isinstance(prediction, dict) else {}
+    flat = {name: value for name, value in options.items() if name != "prediction"}
+    flat |= {f"prediction.{name}": value for name, value in prediction.items() if name not in _SAME_RESULT}
+    return dict(json.loads(json.dumps(flat)))
 
 
 def _same_mask(record: dict[str, Any], job: Job, options: BatchOptions) -> bool:
-    """Whether a result was made with the mask that the job would have now."""
+    """Whether a result was made with the mask that the job would have now, by its name."""
     name = None if job.mask is None else job.mask.name
     if record["input"].get("mask_file", name) != name:
         return False
-    source = record.get("mask", {}).get("source")
+    mask = record.get("mask") if isinstance(record.get("mask"), dict) else {}
     if options.mask == AUTO and not has_brain_extractor():
-        return name is not None or record.get("mask", {}).get("wanted") == AUTO
+        return name is not None or mask.get("wanted") == AUTO
+    source = mask.get("source")
     return name is not None or source is None or source == {AUTO: "found", NONE: "none"}.get(options.mask)
 
 
-def _replaced_since(scan: Path, result: Path, described: dict[str, Any]) -> bool:
-    """Whether a scan is younger than its result and not the one that the record describes. Only a younger one is read:
-    a look at a thousand finished volumes must take seconds."""
+def _other_source(path: Path, state: Any, sha256: Any, read: Callable[[Path], sitk.Image]) -> bool:
+    """Whether a scan or mask is not the one of a record.
+
+    Its voxels are only read when its name, length or time stamp are not as recorded: a look at a thousand finished
+    volumes must take seconds.
+    """
+    if state is not None and state == file_state(path):
+        return False
     try:
-        files = list(scan.iterdir()) if scan.is_dir() else [scan]
-        if max(file.stat().st_mtime for file in files) <= result.stat().st_mtime:
-            return False
-        return bool(image_hash(read_volume(scan)) != described["sha256"])
+        return sha256 is not None and image_hash(read(path)) != sha256
     except (OSError, ValueError):  # what cannot be read now is no other scan
         return False
 
@@ -145,50 +198,33 @@ def _enhance_into(
     should_stop: ShouldStop | None,
 ) -> dict[str, Any]:
     source = read_source(job.source) if options.dicom else None
-    image, *others = [read_volume(path) for path in job.sources]
+    warnings: list[str] = []
+    image, *others = [read_volume(path, geometry=options.geometry, warnings=warnings) for path in job.sources]
     scans = [image, *others] if others else image
-    mask = options.mask if job.mask is None else read_labels(job.mask)
+    given = None if job.mask is None else read_labels(job.mask)
+    mask = options.mask if given is None else given
+    sources = describe_sources(job.source, job.mask, None if given is None else image_hash(given))
+    stacks = [sources, *(describe_sources(path) for path in job.others)]
     share = estimate(Grid.of(image), model, mask, options.enhance).share(options.report)
     report = scaled(progress, 0, share)
     result = enhance(scans, model, options.enhance, mask=mask, progress=report, should_stop=should_stop)
-    name_stacks(result.record, [path.name for path in job.sources])
-    result.record["input"] |= {"file": job.source.name, "mask_file": None if job.mask is None else job.mask.name}
-    result.record["warnings"] += contrast_warnings(job.name, 0, 1)
-    files = save_enhancement(result, image, staging, job.name, maps=options.maps, source=source)  # the picture's title
-    if options.report:
-        from ..results.html_page import write_subject_report
-
-        files["report"] = staging / f"{job.name}_report.html"
-        write_subject_report(result, image, files["report"], job.name)
+    name_stacks(result.record, stacks)
+    result.record["input"] |= sources
+    result.record["warnings"] += warnings + contrast_warnings(job.name, 0, 1)
+    title = job.name
+    files = save_enhancement(result, image, staging, title, maps=options.maps, source=source, report=options.report)
     stop_if(should_stop)
     _publish(files, job, options, result.record)
     return result.record
 
 
 def _publish(files: dict[str, Path], job: Job, options: BatchOptions, record: dict[str, Any]) -> None:
-    """Move the staged files into place. An old record goes first and the new one comes last, so that at no moment a
-    record stands beside files that are not its own."""
+    """Move the staged files to the places that the layout has for them."""
     layout = options.layout
-    target = layout.record(job)
     places = {path: layout.path(job, role) for role, path in files.items() if role != "record"}
-    staged_record = files["record"]
     for place, text in sidecars(job, layout, files, record).items():
-        staged = staged_record.with_name(place.name)
+        staged = files["record"].with_name(place.name)
         staged.write_text(text, encoding="utf-8")
         places[staged] = place
-    record["files"] = sorted(place.name for place in places.values())
-    staged_record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for path in (*places, staged_record):
-        (flush_folder if path.is_dir() else flush)(path)
-    earlier = recorded_files(target)
-    target.unlink(missing_ok=True)
-    for path in earlier:
-        remove(path)
-    for staged, place in places.items():
-        if staged.is_dir():  # does not replace a folder, as a file does a file
-            remove(place)
-        os.replace(staged, place)
-    flush_folder(target.parent)
-    os.replace(staged_record, target)
-    flush_folder(target.parent)
+    write_record(files["record"], record, places)
+    publish(places, files["record"], layout.record(job))

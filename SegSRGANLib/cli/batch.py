@@ -22,12 +22,14 @@ from ..utils.process_pool import BUSY, CANCELLED, FAILED
 from .console import CANCELLED as STATUS_CANCELLED
 from .console import emit, reported, run_guarded
 from .options import (
+    AsOriginal,
     BiasCorrection,
     CancelFile,
     Consistency,
     Debug,
     Device,
     Dicom,
+    Geometry,
     Maps,
     Mask,
     ModelName,
@@ -81,6 +83,8 @@ def batch(
     bias_correction: BiasCorrection = False,
     consistency: Consistency = True,
     uncertainty: Uncertainty = 0,
+    as_original: AsOriginal = None,
+    geometry: Geometry = None,
     maps: Maps = False,
     report: Report = False,
     dicom: Dicom = False,
@@ -105,8 +109,11 @@ def batch(
             prediction=PredictionOptions(patch, overlap, device=device, precision=precision),
             consistency=consistency,
             uncertainty=uncertainty,
+            as_original=as_original,
         )
-        options = BatchOptions(outdir.absolute(), model, enhance, overwrite, maps, report, dicom, _checked_word(mask))
+        options = BatchOptions(
+            outdir.absolute(), model, enhance, overwrite, maps, report, dicom, _checked_word(mask), geometry
+        )
         if report:
             require("jinja2", extra="report")  # before the work, not after it
         if dicom:

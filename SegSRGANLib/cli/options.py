@@ -46,6 +46,18 @@ Uncertainty = Annotated[
 Maps = Annotated[bool, typer.Option("--maps", help="Also write the maps of consistency and uncertainty.")]
 Report = Annotated[bool, typer.Option("--report", help="Also write pages for a browser.")]
 Dicom = Annotated[bool, typer.Option("--dicom", help="Also write DICOM into the scan's study: MR series and SEG.")]
+AsOriginal = Annotated[
+    bool | None,
+    typer.Option(
+        "--as-original/--not-as-original",
+        help="Run the network as the original project does; default: as its model card says.",
+        show_default=False,
+    ),
+]
+Geometry = Annotated[
+    str | None,
+    typer.Option(metavar="qform|sform", help="Which of the two counts, for a NIfTI file where they disagree."),
+]
 
 
 def parsed_spacing(text: str) -> float | str:

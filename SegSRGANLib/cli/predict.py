@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import SimpleITK as sitk
 import typer
 
 from ..data.grid import Grid
@@ -16,7 +16,7 @@ from ..inference.estimate import estimate, plan_line
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.predictor import PredictionOptions
-from ..inference.record import name_stacks
+from ..inference.record import image_hash, name_stacks
 from ..inference.stack_quality import map_names
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume
@@ -25,8 +25,8 @@ from ..models.registry import DEFAULT_MODEL
 from ..quality.assessment import MAP_NAMES
 from ..quality.preflight import contrast_warnings
 from ..quality.verdict import verdict_line
-from ..results.files import check_writable, result_name, result_paths, save_enhancement
-from ..results.html_page import write_subject_report
+from ..results.files import check_writable, report_path, result_name, result_paths, save_enhancement
+from ..results.provenance import describe_sources
 from ..results.viewer.page import TooLarge, write_view
 from ..results.viewer.study import find_studies
 from ..transforms.resample import INTERPOLATORS
@@ -34,12 +34,14 @@ from ..utils.optional import require
 from ..utils.progress import scaled
 from .console import emit, reported, run_guarded
 from .options import (
+    AsOriginal,
     BiasCorrection,
     CancelFile,
     Consistency,
     Debug,
     Device,
     Dicom,
+    Geometry,
     Maps,
     ModelName,
     Overlap,
@@ -93,6 +95,8 @@ def predict(
     bias_correction: BiasCorrection = False,
     consistency: Consistency = True,
     uncertainty: Uncertainty = 0,
+    as_original: AsOriginal = None,
+    geometry: Geometry = None,
     maps: Maps = False,
     report: Report = False,
     dicom: Dicom = False,
@@ -110,11 +114,10 @@ def predict(
         name = result_name(volumes[0])
         if report:
             require("jinja2", extra="report")  # before the work, not after it
-        truth = None if like is None else Grid.of(read_volume(like))
+        truth = None if like is None else Grid.of(read_volume(like, geometry=geometry))
         wanted = parsed_spacing(spacing) if truth is None else truth.spacing
-        common = EnhanceOptions(
-            wanted, interpolator, bias_correction, threshold, consistency=consistency, uncertainty=uncertainty
-        )
+        common = EnhanceOptions(wanted, interpolator, bias_correction, threshold)
+        common = replace(common, consistency=consistency, uncertainty=uncertainty, as_original=as_original)
         network = PredictionOptions(device=device, precision=precision)
         runs = {
             outdir / folder: replace(common, prediction=replace(network, patch=side, overlap=share))
@@ -122,38 +125,35 @@ def predict(
         }
         files: dict[str, str] = {}
         warnings: dict[str, None] = {}  # each once, in their order
+        notes: list[str] = []  # on the files that were read
         with reported(progress, cancel_file) as (show, should_stop):
             show(0.0, "Reading")
             loaded = load_model(model, device)  # says which classes there will be files of
+            extra = {"maps": (*MAP_NAMES, *map_names(len(volumes))) if maps else (), "dicom": dicom}
             for folder in runs:
-                page = [folder / f"{name}_{kind}.html" for kind in ("report", "view")] if report else []
-                names = (*MAP_NAMES, *map_names(len(volumes))) if maps else ()
-                paths = result_paths(folder, name, loaded.classes, brain="mask", maps=names, dicom=dicom)
+                page = [report_path(folder, name), _view_path(folder, name)] if report else []
+                paths = result_paths(folder, name, loaded.classes, brain="mask", **extra)
                 check_writable([*paths.values(), *page], overwrite)
             source = read_source(volumes[0], series) if dicom else None
-            images = [read_volume(volume, series) for volume in volumes]
+            images = [read_volume(volume, series, geometry=geometry, warnings=notes) for volume in volumes]
             words = (mask or [AUTO])[0 if len(volumes) > 1 else -1 :]  # of one volume the last one holds
             masks = [word if word in (AUTO, NONE) else read_labels(Path(word)) for word in words]
+            sources = _describe(volumes, words[0], masks[0])
             first = Grid.of(images[0])
             for options in runs.values() if progress != "json" else ():  # the panel has shown it
                 typer.echo(plan_line(first, loaded, masks[0], options, report), err=True)
             for index, (folder, options) in enumerate(runs.items()):
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
                 share = estimate(first, loaded, masks[0], options).share(report)
-                result = enhance(
-                    images, loaded, options, mask=masks, progress=scaled(part, 0, share), should_stop=should_stop
-                )
+                bar = scaled(part, 0, share)
+                result = enhance(images, loaded, options, mask=masks, progress=bar, should_stop=should_stop)
                 result = result if truth is None else result.like(truth)
-                _name_files(result.record, volumes, words[0])
-                result.record["warnings"] += contrast_warnings(name, 0, 1)
+                _note(result.record, sources, [*notes, *contrast_warnings(name, 0, 1)])
                 warnings |= dict.fromkeys(result.record["warnings"])
                 part(share, "Writing")
-                paths = save_enhancement(result, images[0], folder, name, overwrite, maps, source=source)
-                if report:
-                    paths["report"] = folder / f"{name}_report.html"
-                    write_subject_report(result, images[0], paths["report"], name)
-                    if written := _write_view(paths["record"], volumes[0]):
-                        paths["view"] = written
+                paths = save_enhancement(result, images[0], folder, name, overwrite, maps, source=source, report=report)
+                if report and (written := _write_view(paths["record"], volumes[0], _view_path(folder, name))):
+                    paths["view"] = written
                 files |= {
                     role if len(runs) == 1 else f"{folder.name}/{role}": str(path) for role, path in paths.items()
                 }
@@ -173,16 +173,27 @@ def _tell(progress: str, files: dict[str, str], record: dict[str, Any]) -> None:
     emit(progress, done=True, files=files)
 
 
-def _name_files(record: dict[str, Any], volumes: list[Path], mask: str) -> None:
-    """Note the names of the scans, and of the first mask where one was given."""
-    files = [os.path.basename(os.path.abspath(volume)) for volume in volumes]  # "." is no name
-    record["input"] |= {"file": files[0], "mask_file": None if mask in (AUTO, NONE) else Path(mask).name}
-    name_stacks(record, files)
+def _describe(volumes: list[Path], word: str, mask: sitk.Image | str) -> list[dict[str, Any]]:
+    """What the record says of the files of each scan, with the first one's mask where one was given."""
+    given = () if isinstance(mask, str) else (Path(word), image_hash(mask))
+    return [describe_sources(volumes[0], *given), *map(describe_sources, volumes[1:])]
 
 
-def _write_view(record: Path, scan: Path) -> Path | None:
+def _note(record: dict[str, Any], sources: list[dict[str, Any]], warnings: list[str]) -> None:
+    """Add what the files were, and what is to be said of them."""
+    record["input"] |= sources[0]
+    name_stacks(record, sources)
+    record["warnings"] += warnings
+
+
+def _view_path(folder: Path, name: str) -> Path:
+    """Where the page with the volumes inside goes."""
+    return folder / f"{name}_view.html"
+
+
+def _write_view(record: Path, scan: Path, path: Path) -> Path | None:
     """The page with the volumes inside, where a browser can open it; else a warning says how to see it."""
-    path = record.with_name(record.name.replace("_record.json", "_view.html"))
+    path.unlink(missing_ok=True)  # of an earlier result
     try:
         write_view(find_studies(record, scan)[0], path)
     except TooLarge as error:

@@ -113,7 +113,7 @@ def _draw(volumes: list[_Panel], outlines: list[_Panel], truth: dict[str, Any], 
         bar = figure.colorbar(grid[2][1].images[0], ax=list(grid[2]), shrink=0.8, aspect=14, pad=0.01)
         bar.set_label("|error| / maximum", fontsize=8)
         bar.ax.tick_params(labelsize=7)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=10, parse_math=False)
     figure.text(0.995, -0.005, RESEARCH_USE_ONLY, color="gray", fontsize=6, ha="right", va="top")
     return figure
 

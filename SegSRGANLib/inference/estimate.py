@@ -70,10 +70,10 @@ def estimate(grid: Grid, model: Model, mask: sitk.Image | str | None, options: E
     Raises:
         ValueError: an output grid that makes no sense or does not fit, see `check_fits`.
     """
-    output = options.output(grid, model.card)
+    output, options = options.output(grid, model.card), options.for_model(model.card)
     check_fits(output, len(model.classes))
     network = model.network.to(choose_device(options.prediction.device))
-    region = _region(grid, output, mask)
+    region = _region(grid, output, None if options.as_original else mask)
     patches, voxels, plan = _patches(network, region, options)
     rate = seconds_per_megavoxel(network, voxels)
     millions, runs = prod(output.size) / 1e6, max(1, options.uncertainty)

@@ -81,8 +81,8 @@ class FastGenerator(ImageNetwork):
     def _block(self, block: ResidualBlock, padded: torch.Tensor) -> torch.Tensor:
         """A residual block, in place: both the argument and the result are padded by one."""
         y = _activated(block.norm_a, self.conv(block.conv_a, padded))
-        y = block.norm_b.without_gradient(self.conv(block.conv_b, y))
-        inside(padded, 1).add_(y)
+        y = self.conv(block.conv_b, y)
+        inside(padded, 1).add_(block.norm_b.without_gradient(y, out=y))
         return reflected(padded, 1)
 
     def _upsampled(
@@ -109,7 +109,7 @@ def _activated(norm: nn.Module, y: torch.Tensor, border: int = 1, skipped: torch
     channels = y.shape[1] + (0 if skipped is None else skipped.shape[1])
     padded = channels_last_buffer(y, channels, border)
     middle = inside(padded, border)
-    torch.clamp_min(norm.without_gradient(y), 0, out=middle[:, : y.shape[1]])
+    norm.without_gradient(y, out=middle[:, : y.shape[1]]).relu_()
     if skipped is not None:
         middle[:, y.shape[1] :] = skipped
     return reflected(padded, border)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..data.grid import Grid, auto_spacing, check_output, output_grid
 from ..models.card import ModelCard
@@ -24,6 +24,9 @@ class EnhanceOptions:
     prediction: patches, device and precision.
     consistency: bring the intensities to agreement with the scan, see `enforce_data_consistency`.
     uncertainty: number of runs on mirrored and shifted copies, see `predict_augmented`; 0 for none.
+    as_original: run the network as the original project does: axes as stored, the whole volume in zeros, patches at a
+        fixed step and their plain mean, no agreement with the scan, nothing below the scan's minimum. None: as the
+        model's card says, which is so for imported models of the original project.
     """
 
     spacing: float | tuple[float, float, float] | str = AUTO
@@ -33,6 +36,7 @@ class EnhanceOptions:
     prediction: PredictionOptions = PredictionOptions()
     consistency: bool = True
     uncertainty: int = 0
+    as_original: bool | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.spacing, str) and self.spacing != AUTO:
@@ -52,3 +56,10 @@ class EnhanceOptions:
         output = output_grid(grid, spacing)
         check_output(grid, output)
         return output
+
+    def for_model(self, card: ModelCard) -> EnhanceOptions:
+        """These options with `as_original` decided, and with what it brings."""
+        if not (card.as_original if self.as_original is None else self.as_original):
+            return replace(self, as_original=False)
+        prediction = replace(self.prediction, as_original=True)
+        return replace(self, as_original=True, prediction=prediction, consistency=False)

@@ -12,20 +12,33 @@ import torch
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
 from ..utils.triples import triple
 from .memory_plan import Plan
-from .patches import PatchMerger, SlidingWindowSplitter, sliding_windows
+from .patches import (
+    PatchMerger,
+    SlidingWindowSplitter,
+    blending_window,
+    fixed_windows,
+    sliding_windows,
+    uniform_window,
+)
 
 _FLAT = 0.02  # range of intensities, where the brain lies in [0, 1]
 
 
 @dataclass(frozen=True)
 class PatchRun:
-    """plan: patch, batch and devices. overlap: share of a patch in common with the next. record: gets the counts."""
+    """How patches are predicted.
+
+    plan: patch, batch and devices. overlap: share of a patch in common with the next. record: gets the counts.
+    fixed_step: voxels from one patch to the next, as the original project takes them, all of them, with their plain
+    mean; None: patches spread evenly, without the flat ones, and a smooth window.
+    """
 
     plan: Plan
     overlap: float
     record: dict[str, Any]
     progress: Progress | None = None
     should_stop: ShouldStop | None = None
+    fixed_step: int | None = None
 
 
 def predict_patches(
@@ -38,7 +51,8 @@ def predict_patches(
 ) -> torch.Tensor:
     """Predict overlapping patches and blend them.
 
-    Flat patches are not predicted. Without `into` their intensity stays in the first channel; all else is zero there.
+    Flat patches are not predicted, unless the step is fixed. Without `into` their intensity stays in the first channel;
+    all else is zero there.
 
     Args:
         predict: (N, 1, D, H, W) on the plan's device to (N, C, D, H, W).
@@ -53,17 +67,18 @@ def predict_patches(
         Cancelled: should_stop said so.
     """
     plan, progress = run.plan, scaled(run.progress, 0, 1)
-    sides = [min(plan.patch, side) for side in volume.shape]
-    grid = sliding_windows(triple(volume.shape), triple(sides), run.overlap)
+    grid = _windows(triple(volume.shape), run)
     volume = volume.to(plan.accumulate)
-    empty, wanted = _sorted_by_content(volume if content is None else content, grid)
+    fixed = run.fixed_step is not None
+    empty, wanted = ([], list(grid)) if fixed else _sorted_by_content(volume if content is None else content, grid)
+    window = uniform_window if fixed else blending_window
     run.record.update(patches=len(grid), skipped=len(empty))
     places, done, merger = iter(wanted), 0, None
     while chunk := list(islice(places, plan.batch)):
         stop_if(run.should_stop)
         predictions = predict(_stacked(volume, chunk, plan.device)).float().to(plan.accumulate)
         if merger is None:
-            merger = PatchMerger(predictions.shape[1], grid, plan.accumulate, into)
+            merger = PatchMerger(predictions.shape[1], grid, plan.accumulate, into, window)
             for place in empty if into is None else ():
                 merger.add(_unchanged(volume[place], predictions.shape[1]), place)
         for prediction, place in zip(predictions, chunk, strict=True):
@@ -71,6 +86,14 @@ def predict_patches(
         done += len(chunk)
         progress(done / len(wanted), f"Predicting patch {done} of {len(wanted)}")
     return merger.result()  # ty: ignore[missing-union-attribute]  # at least one patch is wanted
+
+
+def _windows(shape: tuple[int, int, int], run: PatchRun) -> SlidingWindowSplitter:
+    """Where the patches lie; a plan for little memory may have smaller ones than the fixed ones, which are spread."""
+    patch, step = triple([min(run.plan.patch, side) for side in shape]), run.fixed_step
+    if step is not None and all((n - p) % step == 0 for n, p in zip(shape, patch, strict=True)):
+        return fixed_windows(shape, patch, step)
+    return sliding_windows(shape, patch, run.overlap)
 
 
 def _stacked(volume: torch.Tensor, places: list[tuple[slice, slice, slice]], device: torch.device) -> torch.Tensor:

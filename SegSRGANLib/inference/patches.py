@@ -6,7 +6,7 @@ weight in its middle, and the weighted mean leaves no seams.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -53,6 +53,28 @@ def sliding_windows(shape: tuple[int, int, int], patch: tuple[int, int, int], ov
     return SlidingWindowSplitter(shape, patch, starts)
 
 
+def fixed_windows(shape: tuple[int, int, int], patch: tuple[int, int, int], step: int) -> SlidingWindowSplitter:
+    """Patches at the multiples of a step, as the original project takes them; see `original_padding`.
+
+    Raises:
+        ValueError: they do not end with the volume.
+    """
+    if any((n - p) % step or n < p for n, p in zip(shape, patch, strict=True)):
+        raise ValueError(f"Patches of {patch} voxels at every {step} do not cover a volume of {shape}.")
+    starts = tuple(tuple(range(0, n - p + 1, step)) for n, p in zip(shape, patch, strict=True))
+    return SlidingWindowSplitter(shape, patch, starts)
+
+
+def original_padding(length: int, patch: int, step: int) -> tuple[int, int]:
+    """Voxels of zeros that the original project puts before and behind an axis, so that fixed patches cover it.
+
+    A whole step where none is needed. A side shorter than the patch, which the original refuses, is filled up to it.
+    """
+    added = step - (length - patch) % step
+    added = max(added, patch - length)
+    return added // 2, added - added // 2
+
+
 def _starts(length: int, patch: int, overlap: float) -> tuple[int, ...]:
     if patch == length:
         return (0,)
@@ -80,9 +102,14 @@ class PatchMerger:
         grid: SlidingWindowSplitter,
         device: torch.device | str = "cpu",
         total: torch.Tensor | None = None,
+        window: Callable[[int], torch.Tensor] = blending_window,
     ) -> None:
-        """Begin with nothing; total: zeros (C, z, y, x) to sum up in, instead of a tensor of the merger's own."""
-        self._shares = [_shares(*axis) for axis in zip(grid.shape, grid.patch, grid.starts, strict=True)]
+        """Begin with nothing.
+
+        total: zeros (C, z, y, x) to sum up in, instead of a tensor of the merger's own. window: weights by the side.
+        """
+        axes = zip(grid.shape, grid.patch, grid.starts, strict=True)
+        self._shares = [_shares(length, window(patch), starts) for length, patch, starts in axes]
         self._sum = torch.zeros((channels, *grid.shape), device=device) if total is None else total
 
     def add(self, prediction: torch.Tensor, place: tuple[slice, slice, slice]) -> None:
@@ -96,9 +123,14 @@ class PatchMerger:
         return self._sum
 
 
-def _shares(length: int, patch: int, starts: tuple[int, ...]) -> dict[int, torch.Tensor]:
+def uniform_window(side: int) -> torch.Tensor:
+    """The same weight for all voxels of a patch: the plain mean, which the original project takes."""
+    return torch.ones(side, dtype=torch.float64)
+
+
+def _shares(length: int, window: torch.Tensor, starts: tuple[int, ...]) -> dict[int, torch.Tensor]:
     """Per start along one axis, the share (patch,) of each voxel that the patch there contributes; they sum to one."""
-    window, total = blending_window(patch), torch.zeros(length, dtype=torch.float64)
+    patch, total = len(window), torch.zeros(length, dtype=torch.float64)
     for start in starts:
         total[start : start + patch] += window
     return {start: window / total[start : start + patch] for start in starts}

@@ -32,6 +32,7 @@ from .augmented_prediction import predict_augmented
 from .brain_choice import BrainChoice, BrainMask, choose_brain
 from .enhancement import Enhancement
 from .estimate import check_fits, estimate, prediction_seconds
+from .finite import check_finite, check_intensities, finite_figures
 from .options import EnhanceOptions
 from .postprocessing import Composition, agree, compose, whole_variance
 from .predictor import predict_volume
@@ -70,6 +71,7 @@ def enhance(
 
     Raises:
         ValueError: options, mask or image that cannot be used, no brain was found, or stacks that do not fit together.
+        DataError: a voxel beyond all measures, or a result that is not finite.
         MemoryError: the result is larger than the memory that is free.
         Cancelled: should_stop said so.
     """
@@ -78,6 +80,8 @@ def enhance(
     if not images or (len(images) == 1 and len(masks) != 1):
         raise ValueError(f"One volume has one mask; there are {len(images)} volumes and {len(masks)} masks.")
     check_fits(options.output(Grid.of(images[0]), model.card), len(model.classes))  # before anything is done
+    for scan in images:
+        check_intensities(sitk.GetArrayViewFromImage(scan))
     model.network.to(choose_device(options.prediction.device))
     run = RunContext(progress, should_stop)
     if len(images) > 1:
@@ -94,6 +98,7 @@ def _enhance_one(
     """One scan, whose brain is known."""
     device = choose_device(options.prediction.device)
     model.network.to(device)
+    given, options = options, options.for_model(model.card)
     prepared = prepare(image, brain.mask, model.card, options, run)
     predicted, variance, how = _predict(prepared, model, options, run)
     composed = compose(prepared, predicted, model.classes, options, run)
@@ -103,15 +108,16 @@ def _enhance_one(
     run.finish()
     run.report(1.0, "Finished the computation")
     record = describe_run(image, model, device, brain.warnings + prepared.scan.warnings + quality.warnings, run.seconds)
-    record |= {"options": asdict(options), "intensity_scale": prepared.scale, "prediction": how, "mask": brain.record}
+    record |= {"options": asdict(given), "intensity_scale": prepared.scale, "prediction": how, "mask": brain.record}
     record |= {"output": {"size": prepared.scan.output.size, "spacing": prepared.scan.output.spacing}}
+    record["as_original"] = options.as_original
     record |= {"classes": list(composed.probabilities), "quality": {"domain": prepared.scan.domain, **quality.figures}}
     record["thickness_ratio"] = round(max(image.GetSpacing()) / min(prepared.scan.output.spacing), 4)
     record["quality"]["slice_motion"] = _slice_motion(prepared)
     record["verdict"] = give_verdict(record, model.card.reliability)
     predicted_brain = composed.brain if brain.found is None else None
     images = composed.sr, composed.probabilities, composed.labels
-    return Enhancement(*images, record, predicted_brain, quality.maps, brain.found)
+    return Enhancement(*images, finite_figures(record), predicted_brain, quality.maps, brain.found)
 
 
 def _predict(
@@ -119,7 +125,7 @@ def _predict(
 ) -> tuple[np.ndarray, PredictiveVariance | None, dict[str, Any]]:
     """The prediction (C, z, y, x) of the region, its variance over several runs if wanted, and how it was made."""
     runs, how = max(1, options.uncertainty), {}
-    axes = CanonicalAxes.of(prepared.scan.output)
+    axes = CanonicalAxes((0, 1, 2), ()) if options.as_original else CanonicalAxes.of(prepared.scan.output)
 
     def predict(volume: torch.Tensor, number: int) -> torch.Tensor:
         part = scaled(run.report, number / runs, (number + 1) / runs)
@@ -133,7 +139,11 @@ def _predict(
         first, variance = predict_augmented(
             predict, prepared.given, runs, options.threshold, prepared.counted, len(model.classes)
         )
-    return first.numpy(), variance, how
+    predicted = first.numpy()
+    check_finite(predicted, "The model's prediction", prepared.scale)
+    if variance is not None:
+        check_finite(variance.deviation, "The spread of the model's predictions", prepared.scale)
+    return predicted, variance, how
 
 
 def _slice_motion(prepared: PreparedScan) -> dict[str, Any] | None:

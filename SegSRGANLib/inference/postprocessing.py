@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from ..data.classes import label_map
 from ..quality.uncertainty import PredictiveVariance
 from ..transforms.components import largest_component
+from .finite import check_finite
 from .options import EnhanceOptions
 from .prepared_scan import PreparedScan
 from .run_context import RunContext
@@ -40,7 +41,8 @@ def compose(
         where = True if prepared.counted is None else prepared.counted
         intensity = prepared.interpolated
         np.copyto(intensity[prepared.region], predicted[0], where=where)
-        intensity *= np.float32(prepared.scale)
+        with np.errstate(over="ignore"):  # what becomes infinite is an error below
+            intensity *= np.float32(prepared.scale)
         likely = predicted[1:classes]
         if prepared.counted is not None:
             likely *= prepared.counted
@@ -52,14 +54,22 @@ def compose(
 
 
 def agree(prepared: PreparedScan, composed: Composition, options: EnhanceOptions, run: RunContext) -> Composition:
-    """The same with its intensity in agreement with the scan, if that is wanted."""
+    """The same with its intensity in agreement with the scan, if that is wanted.
+
+    Raises:
+        DataError: the intensity is not finite.
+    """
     with run.step("consistency"):
-        if not options.consistency:
+        intensity = sitk.GetArrayViewFromImage(composed.sr)
+        if options.as_original:  # the original project clears what is darker than the scan's darkest voxel
+            intensity = np.maximum(intensity, sitk.GetArrayViewFromImage(prepared.scan.image).min())
+        if options.consistency:
+            run.report(0.0, "Bringing the result to agreement with the scan")
+            intensity = prepared.scan.consistency.enforce(np.array(intensity), prepared.scan.inside)
+        check_finite(intensity, "The super-resolved volume", prepared.scale)
+        if not options.as_original and not options.consistency:
             return composed
-        run.report(0.0, "Bringing the result to agreement with the scan")
-        intensity = sitk.GetArrayFromImage(composed.sr)
-        agreed = prepared.scan.consistency.enforce(intensity, prepared.scan.inside)
-        return replace(composed, sr=prepared.scan.output.image(agreed))
+        return replace(composed, sr=prepared.scan.output.image(intensity))
 
 
 def whole_variance(prepared: PreparedScan, variance: PredictiveVariance | None) -> PredictiveVariance | None:

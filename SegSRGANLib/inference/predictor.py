@@ -19,6 +19,7 @@ from .fast_forward import FastGenerator
 from .forms import full_precision, inference_form
 from .memory_plan import Plan, first_plan, later_plans, peak_bytes
 from .patch_forward import PatchRun, predict_patches
+from .patches import original_padding
 from .precision import check_precision, choose_precision
 from .slab_forward import predict_streaming
 
@@ -35,6 +36,8 @@ class PredictionOptions:
     batch: patches at once; None chooses 1 on the CPU and as many as fit, up to 16, on a GPU.
     device: "auto", "cpu", "cuda" or "mps".
     precision: "float32", "bfloat16", or "auto": bfloat16 where it is faster and close enough, see `precision`.
+    as_original: zeros around the volume, patches at multiples of the step, and their plain mean, as the original
+        project predicts; else the border repeated, patches spread evenly, and a smooth window.
     """
 
     patch: int = 128
@@ -42,6 +45,12 @@ class PredictionOptions:
     batch: int | None = None
     device: str = "auto"
     precision: str = "auto"
+    as_original: bool = False
+
+    @property
+    def step(self) -> int:
+        """Voxels from one patch to the next."""
+        return max(1, round(self.patch * (1 - self.overlap)))
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap <= 0.75:
@@ -81,7 +90,7 @@ def predict_volume(
         Cancelled: should_stop said so.
     """
     _check_patch(network, options.patch)
-    padded = _padded(volume, network)
+    padded, corner = _zero_padded(volume, network, options) if options.as_original else (_padded(volume, network), None)
     best = first_plan(network, tuple(padded.shape), options.patch, options.batch)
     record = {} if record is None else record
     record["fallbacks"] = []
@@ -102,8 +111,8 @@ def predict_volume(
             f"There is not enough memory to predict a volume of {tuple(volume.shape)} voxels; try a smaller patch or "
             "a coarser spacing."
         )
-    depth, height, width = volume.shape
-    return whole[:, :depth, :height, :width]
+    z, y, x = (slice(first, first + n) for first, n in zip(corner or (0, 0, 0), volume.shape, strict=True))
+    return whole[:, z, y, x]
 
 
 def _predict(
@@ -119,10 +128,10 @@ def _predict(
     record.update(plan=str(plan), predicted_peak_mb={str(place): size >> 20 for place, size in peak.items()})
     dtype, record["precision"] = choose_precision(options.precision, network, volume)
     form = inference_form(network, dtype)
-    run = PatchRun(plan, options.overlap, record, *callbacks)
+    run = PatchRun(plan, options.overlap, record, *callbacks, options.step if options.as_original else None)
     memory = kept_heap() if plan.device.type == "cpu" else nullcontext()
     with torch.inference_mode(), full_precision(), memory:
-        if isinstance(form, FastCascade):
+        if isinstance(form, FastCascade) and not options.as_original:  # which takes patches of the intensity, too
             return _predict_cascade(form, volume, run).cpu()
         if plan.patch:
             return predict_patches(form, volume, run).cpu()
@@ -179,3 +188,19 @@ def _padded(volume: torch.Tensor, network: ImageNetwork) -> torch.Tensor:
         return volume
     lengths = [value for m in reversed(missing) for value in (0, m)]
     return F.pad(volume[None, None], lengths, mode="replicate")[0, 0]
+
+
+def _zero_padded(
+    volume: torch.Tensor, network: Any, options: PredictionOptions
+) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """The volume in zeros, as the original project puts it, and its first voxel there.
+
+    As a whole, each side gets one to four voxels, to a multiple of four.
+    """
+    if options.patch:
+        borders = [original_padding(n, options.patch, options.step) for n in volume.shape]
+    else:
+        step = network.multiple
+        borders = [original_padding(n, max(network.minimum - n, 0) + n - n % step, step) for n in volume.shape]
+    lengths = [length for border in reversed(borders) for length in border]
+    return F.pad(volume, lengths), tuple(before for before, _ in borders)

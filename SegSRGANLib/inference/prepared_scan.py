@@ -98,16 +98,16 @@ def prepare(
         scan = MaskedScan(measured, inside, output, *judge(measured, inside, output, card))
     with run.step("interpolation"):
         run.report(0.0, "Interpolating")
-        return _interpolated(scan, card, options.interpolator)
+        return _interpolated(scan, card, options)
 
 
-def _interpolated(scan: MaskedScan, card: ModelCard, interpolator: str) -> PreparedScan:
+def _interpolated(scan: MaskedScan, card: ModelCard, options: EnhanceOptions) -> PreparedScan:
     scale = card.normalization.scale(_array(scan.image), None if scan.mask is None else _array(scan.mask))
-    upsampled = _array(upsample(scan.image, scan.output, interpolator))
+    upsampled = _array(upsample(scan.image, scan.output, options.interpolator))
     interpolated = upsampled / np.float32(scale)
-    region = _region(scan, interpolated)
+    region = triple([slice(0, n) for n in interpolated.shape]) if options.as_original else _region(scan, interpolated)
     given = interpolated[region]
-    if card.consistent_input:
+    if card.consistent_input and not options.as_original:
         given = scan.consistency.enforce(upsampled)[region] / np.float32(scale)
     if scan.inside is not None:  # the training volumes are brains without surroundings
         given = np.where(scan.inside[region], given, np.float32(0))

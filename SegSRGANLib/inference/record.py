@@ -54,10 +54,14 @@ def describe_run(
     }
 
 
-def name_stacks(record: dict[str, Any], files: Sequence[str]) -> None:
-    """Note the files of several stacks in their record; nothing to do in the record of a single scan."""
-    for entry, file in zip(record.get("stacks", ()), files, strict=False):
-        entry["file"] = file
+def name_stacks(record: dict[str, Any], sources: Sequence[dict[str, Any]]) -> None:
+    """Note the files of several stacks in their record; nothing to do in the record of a single scan.
+
+    Args:
+        record: of the run. sources: "file" and "state" of each stack, see `provenance.describe_sources`.
+    """
+    for entry, source in zip(record.get("stacks", ()), sources, strict=False):
+        entry |= {key: source[key] for key in ("file", "state")}
 
 
 def image_hash(image: sitk.Image) -> str:

@@ -27,6 +27,7 @@ from ..utils.devices import choose_device
 from ..utils.progress import Progress, scaled
 from .brain_choice import BrainChoice, BrainMask, choose_brain
 from .enhancement import Enhancement
+from .finite import check_finite, finite_figures
 from .network_parts import intensity_model, segmentation_model
 from .options import EnhanceOptions
 from .record import describe_run, image_hash
@@ -111,6 +112,7 @@ def enhance_stacks(
 
     Raises:
         ValueError: options that cannot be used, or stacks that do not fit together.
+        DataError: a result that is not finite.
         Cancelled: the run was stopped.
     """
     output = options.output(Grid.of(stacked.scans[0].image), model.card)
@@ -118,12 +120,13 @@ def enhance_stacks(
     with run.step("registration"):
         stacks = align(stacked.scans, run.report, run.should_stop)
         brains = stacked.carried_brains(stacks)
-    once = replace(options, spacing=output.spacing, bias_correction=False)  # that was done
+    once = replace(options.for_model(model.card), spacing=output.spacing, bias_correction=False)  # that was done
     with run.step("prediction"):
         singles = _super_resolved(stacks, brains, (model, replace(once, uncertainty=0)), run, single)
     with run.step("fusion"):
         device = choose_device(options.prediction.device)
-        sr = fused_volume(stacks, singles, output, options.consistency, (device, run))
+        sr = fused_volume(stacks, singles, output, once.consistency, (device, run))
+        check_finite(sitk.GetArrayViewFromImage(sr), "The fused volume", singles[0].record["intensity_scale"])
     with run.step("segmentation"):
         part = RunContext(run.report, run.should_stop, {"prediction": 1.0})
         whole = single(sr, segmentation_model(model), replace(once, consistency=False), brains[0], part)
@@ -134,16 +137,23 @@ def enhance_stacks(
     run.report(1.0, "Finished the computation")
     record = _described(stacked, model, once, quality, run)
     record |= {"options": asdict(options), "output": {"size": output.size, "spacing": output.spacing}}
-    record |= {key: whole.record[key] for key in ("intensity_scale", "prediction", "classes")}
+    record |= {key: whole.record[key] for key in ("intensity_scale", "prediction", "classes", "as_original")}
     record["mask"] = brains[0].record
     record["quality"]["slice_motion"] = _worst_motion(singles)
-    record["stacks"] = [
-        entry | {"grid": asdict(Grid.of(image)), "sha256": image_hash(image), "mask": brain.record}
-        for entry, image, brain in zip(entries, stacked.images, brains, strict=True)
-    ]
+    record["stacks"] = _identified(entries, stacked.images, brains)
     record["verdict"] = give_verdict(_judged(record), model.card.reliability)
     images = sr, whole.probabilities, whole.labels
-    return Enhancement(*images, record, whole.brain, quality.maps, brains[0].found)
+    return Enhancement(*images, finite_figures(record), whole.brain, quality.maps, brains[0].found)
+
+
+def _identified(
+    entries: list[dict[str, Any]], images: list[sitk.Image], brains: list[BrainChoice]
+) -> list[dict[str, Any]]:
+    """The entries of the stacks with what tells which images they were."""
+    return [
+        entry | {"grid": asdict(Grid.of(image)), "sha256": image_hash(image), "mask": brain.record}
+        for entry, image, brain in zip(entries, images, brains, strict=True)
+    ]
 
 
 def _described(

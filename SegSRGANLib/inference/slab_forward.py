@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..networks.moments import channel_moments
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
 from .fast_forward import FastGenerator, channels_last_buffer, mirror, padded_copy, replicated
 
@@ -135,7 +136,7 @@ def _statistics(
     for first, last in slabs:
         y = features(first, last)
         new = y[0, 0].numel()
-        new_mean, new_variance = (value.double() for value in torch.batch_norm_update_stats(y, None, None, 0.0))
+        new_mean, new_variance = (value[0] for value in channel_moments(y))
         offset, total = new_mean - mean, count + new
         mean = mean + offset * new / total
         squares = squares + new_variance * new + offset**2 * count * new / total

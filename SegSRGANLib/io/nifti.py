@@ -20,7 +20,7 @@ import SimpleITK as sitk
 
 from ..data.grid import Grid
 from ..utils.errors import VolumeError
-from .nifti_affine import NiftiGeometry, nifti_grid
+from .nifti_affine import GeometryChoice, NiftiGeometry, nifti_grid
 from .payload import Payload, check_payload, count_voxels
 
 _DTYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8"} | {256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
@@ -104,8 +104,11 @@ class NiftiHeader:
     compressed: bool
 
 
-def check_nifti(path: Path) -> NiftiHeader:
+def check_nifti(path: Path, choice: GeometryChoice = GeometryChoice()) -> NiftiHeader:  # noqa: B008 (frozen)
     """Check a .nii or .nii.gz file: header, length and checksum; nothing of the volume's size is allocated.
+
+    Args:
+        path: the file. choice: which description of its place counts.
 
     Raises:
         VolumeError: the header is not one of a 3D scalar volume, contradicts itself, or voxels are missing.
@@ -126,7 +129,7 @@ def check_nifti(path: Path) -> NiftiHeader:
     dtype = _dtype(field("datatype")[0], order, name)
     offset = _first_voxel(field("vox_offset")[0], layout, name)
     slope, intercept = _scaling(*field("scl"), name)
-    grid = nifti_grid(_geometry(field, size, name), name)
+    grid = nifti_grid(_geometry(field, size, name), name, choice)
     check_payload(Payload(path, 0, offset + voxels * dtype.itemsize, compressed), name)
     return NiftiHeader(grid, dtype, offset, slope, intercept, compressed)
 
@@ -238,14 +241,14 @@ def _geometry(field: Callable[[str], tuple], size: tuple[int, int, int], name: s
     )
 
 
-def read_nifti(path: Path) -> sitk.Image:
+def read_nifti(path: Path, choice: GeometryChoice = GeometryChoice()) -> sitk.Image:  # noqa: B008 (frozen)
     """Read a .nii or .nii.gz file as a 3D image (LPS, mm) of the file's voxel type, or of floats if it is scaled.
 
     Raises:
         VolumeError: see `check_nifti`.
         OSError: the file cannot be read.
     """
-    header = check_nifti(path)
+    header = check_nifti(path, choice)
     shape = header.grid.shape
     with gzip.open(path) if header.compressed else path.open("rb") as stream:
         stream.seek(header.offset)

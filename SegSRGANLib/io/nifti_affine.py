@@ -44,7 +44,32 @@ class NiftiGeometry:
     millimetres: float
 
 
-def nifti_grid(header: NiftiGeometry, name: str) -> Grid:
+GEOMETRIES = ("qform", "sform")
+
+
+@dataclass(frozen=True)
+class GeometryChoice:
+    """Which description of a NIfTI file's place counts.
+
+    form: "qform" or "sform", for a file whose two disagree; None refuses such a file. warnings: gets a sentence where
+    the place is not certain.
+    """
+
+    form: str | None = None
+    warnings: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.form not in (None, *GEOMETRIES):
+            raise VolumeError(f"The geometry is taken from {' or '.join(GEOMETRIES)}, not from {self.form!r}.")
+
+    def warn(self, sentence: str) -> None:
+        """Keep a sentence for the record, and log it."""
+        _logger.warning("%s", sentence)
+        if self.warnings is not None:
+            self.warnings.append(sentence)
+
+
+def nifti_grid(header: NiftiGeometry, name: str, choice: GeometryChoice = GeometryChoice()) -> Grid:  # noqa: B008
     """The voxel grid (LPS, mm) of a NIfTI file.
 
     The sform counts where it is set (it is stored with more precision), else the qform; where neither is set, the
@@ -53,11 +78,14 @@ def nifti_grid(header: NiftiGeometry, name: str) -> Grid:
     Args:
         header: the numbers of the header.
         name: the file, for messages.
+        choice: which of them counts where they disagree.
 
     Raises:
         VolumeError: voxel sizes that are not positive, descriptions that disagree, or axes that are sheared.
     """
     _check_spacing(header.spacing, name)
+    if choice.form is not None and (header.qform_code > 0 or header.sform_code > 0):
+        return _grid(_chosen(header, name, choice), header, name)
     if header.sform_code > 0:
         affine = _sform(header, name)
         if header.qform_code > 0:
@@ -67,10 +95,24 @@ def nifti_grid(header: NiftiGeometry, name: str) -> Grid:
     elif header.qform_code > 0:
         affine = _qform(header, name)
     else:
-        _logger.warning("%s does not say how it lies in space (qform and sform codes are 0): LPS axes assumed.", name)
+        choice.warn(f"{name} does not say how it lies in space (qform and sform codes are 0): LPS axes assumed.")
         spacing = np.array(header.spacing) * header.millimetres
         affine = _LPS @ np.diag([*spacing, 1.0])
     return _grid(affine, header, name)
+
+
+def _chosen(header: NiftiGeometry, name: str, choice: GeometryChoice) -> np.ndarray:
+    """The affine of the form that the user chose; a warning where the other one disagrees."""
+    codes = {"qform": header.qform_code, "sform": header.sform_code}
+    if codes[str(choice.form)] <= 0:
+        raise VolumeError(f"{name} has no {choice.form} (its code is 0): choose the other geometry.")
+    make = {"qform": _qform, "sform": _sform}
+    affine = make[str(choice.form)](header, name)
+    if min(codes.values()) > 0:
+        distance = corner_distance(_sform(header, name), _qform(header, name), header.size)
+        if not distance <= _AGREEMENT:
+            choice.warn(f"{name} has a qform and an sform {distance:.3g} mm apart; the {choice.form} was chosen.")
+    return affine
 
 
 def _check_spacing(spacing: tuple[float, ...], name: str) -> None:
@@ -115,7 +157,7 @@ def _check_agreement(sform: np.ndarray, qform: np.ndarray, header: NiftiGeometry
         raise VolumeError(
             f"{name} has a qform (code {header.qform_code}) and an sform (code {header.sform_code}) that place it "
             f"up to {distance:.3g} mm apart: find out which one is right, copy it over the other "
-            "(fslorient -copyqform2sform or -copysform2qform) and give the corrected file."
+            "(fslorient -copyqform2sform or -copysform2qform), or choose it with --geometry qform or --geometry sform."
         )
 
 

@@ -14,6 +14,7 @@ from ..utils.errors import VolumeError
 
 MAX_VOXELS = 2**30  # 1024^3, 4 GiB in memory: far above any brain at any spacing that makes sense
 _CHUNK = 2**20
+_BOMB_BYTES, _BOMB_RATIO = 2**29, 200  # a scan's noise compresses less, and an empty mask is smaller
 _PADDING = 4096  # some writers fill up the last block of the file
 
 
@@ -69,6 +70,11 @@ def check_payload(payload: Payload, name: str) -> None:
             raise _truncated(name, payload.stored, available)
         available = payload.stored
     found = available
+    if payload.compressed and payload.size > max(_BOMB_BYTES, _BOMB_RATIO * available):
+        raise VolumeError(
+            f"{name} is truncated or damaged: it announces {payload.size >> 20} MB of voxels in {available / 1e6:.1f} "
+            "MB of compressed data, which no scan holds; copy it again, or crop it first."
+        )
     if payload.compressed:
         with payload.file.open("rb") as stream:
             stream.seek(payload.offset)

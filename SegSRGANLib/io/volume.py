@@ -26,6 +26,7 @@ from .dicom.series import is_dicom_file, read_dicom_series
 from .file_names import VOLUME_SUFFIXES, WRITTEN_SUFFIXES, volume_suffix
 from .metaimage import check_metaimage
 from .nifti import check_nifti, read_nifti
+from .nifti_affine import GeometryChoice
 from .nrrd import check_nrrd
 
 __all__ = ["VolumeError", "read_labels", "read_volume", "write_volume"]
@@ -41,12 +42,20 @@ _FARTHEST_ORIGIN = 1e6  # mm
 _MAX_NIFTI_AXIS = 32767  # a NIfTI-1 header counts voxels in 16 bits
 
 
-def read_volume(path: str | os.PathLike[str], series: str | None = None) -> sitk.Image:
+def read_volume(
+    path: str | os.PathLike[str],
+    series: str | None = None,
+    *,
+    geometry: str | None = None,
+    warnings: list[str] | None = None,
+) -> sitk.Image:
     """Read an intensity volume.
 
     Args:
         path: a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file, a folder of DICOM slices, or one of those slices.
         series: UID or description of the DICOM series, needed when the folder holds several.
+        geometry: "qform" or "sform", for a NIfTI file whose two disagree.
+        warnings: gets a sentence for everything that was read, but should be looked at; it belongs into the record.
 
     Returns:
         A 3D scalar float32 image (LPS, mm) with finite, not all equal values and perpendicular axes. It carries no
@@ -56,7 +65,9 @@ def read_volume(path: str | os.PathLike[str], series: str | None = None) -> sitk
         VolumeError: one sentence: the file, what is wrong and what to do.
     """
     path = Path(path).absolute()
-    image = sitk.Cast(_read(path, series), sitk.sitkFloat32)
+    notes: list[str] = [] if warnings is None else warnings
+    image = sitk.Cast(_read(path, series, GeometryChoice(geometry, notes)), sitk.sitkFloat32)
+    image = _without_empty_background(image, path.name, notes)
     low, high = _range(image, path.name)
     if low == high:
         raise VolumeError(f"{path.name} holds the same value, {low:g}, in every voxel: it is not a scan.")
@@ -123,7 +134,7 @@ def write_volume(image: sitk.Image, path: str | os.PathLike[str]) -> None:
             ) from error
 
 
-def _read(path: Path, series: str | None = None) -> sitk.Image:
+def _read(path: Path, series: str | None = None, choice: GeometryChoice = GeometryChoice()) -> sitk.Image:  # noqa: B008
     """Read any supported file or folder, with the file's voxel type; its geometry is checked, its values are not."""
     _check_name(path)
     try:
@@ -131,24 +142,24 @@ def _read(path: Path, series: str | None = None) -> sitk.Image:
             raise VolumeError(f"{path} does not exist: check the name and the folder.")
         known = path.name.lower().endswith(tuple(_CHECKS))
         if path.is_dir() or (path.is_file() and not known and is_dicom_file(path)):
-            image = read_dicom_series(path, series)
+            image = read_dicom_series(path, series, choice.warnings)
         elif series is not None:
             raise VolumeError(f"{path.name} is not a DICOM series, so the series '{series}' cannot be chosen in it.")
         else:
-            image = _read_file(path)
+            image = _read_file(path, choice)
     except OSError as error:
         raise VolumeError(f"{path} cannot be read ({error.strerror or error}): check that you may read it.") from error
     return _clean(image, path.name)
 
 
-def _read_file(path: Path) -> sitk.Image:
+def _read_file(path: Path, choice: GeometryChoice) -> sitk.Image:
     check = _CHECKS[_suffix(path, VOLUME_SUFFIXES)]
     if not path.is_file():
         raise VolumeError(f"{path} is not a file that can be read.")
     if path.stat().st_size == 0:
         raise VolumeError(f"{path.name} is empty: copy or export it again.")
     if check is check_nifti:
-        image = read_nifti(path)
+        image = read_nifti(path, choice)
         _check_shape(image.GetSize(), 1, path.name)
         return image
     voxels = check(path)
@@ -213,6 +224,23 @@ def _clean(image: sitk.Image, name: str) -> sitk.Image:
     if axes == grid.direction and not image.GetMetaDataKeys():
         return image
     return replace(grid, direction=axes).image(sitk.GetArrayViewFromImage(image))
+
+
+def _without_empty_background(image: sitk.Image, name: str, warnings: list[str]) -> sitk.Image:
+    """NaN outside of the brain, as some tools mark what they did not measure, becomes 0 with a warning.
+
+    Only where all of it is connected with the volume's faces: a hole inside stays, and is refused later.
+    """
+    values = sitk.GetArrayFromImage(image)
+    empty = np.isnan(values)
+    if not empty.any() or empty.all():
+        return image
+    pieces = sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(empty.astype(np.uint8))))
+    faces = [pieces.take(end, axis) for axis in range(3) for end in (0, -1)]
+    if set(np.unique(pieces)) - {0} - set(np.unique(np.concatenate([face.ravel() for face in faces]))):
+        return image
+    warnings.append(f"{name} holds {int(empty.sum())} voxels without a value (NaN) around the scan; they became 0.")
+    return Grid.of(image).image(np.where(empty, np.float32(0), values))
 
 
 def _range(image: sitk.Image, name: str) -> tuple[float, float]:

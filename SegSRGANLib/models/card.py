@@ -73,6 +73,7 @@ class ModelCard:
         agreement with the scan, so that it need not guess how thick they were; else the interpolated slices alone.
     domain: what else its training covered; None where that was not measured.
     classes: names of what it segments, in the order of the network's probability channels.
+    as_original: whether it is run as the original project runs its networks, see `EnhanceOptions.as_original`.
     parent: name and SHA-256 of the model that a fine-tuning started from, or "".
     reliability: how accurate its results are, as far as a run can tell; None where that was not measured.
     """
@@ -91,6 +92,7 @@ class ModelCard:
     parent: str = ""
     software_version: str = __version__
     reliability: Reliability | None = None
+    as_original: bool = False
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> ModelCard:
@@ -110,6 +112,9 @@ class ModelCard:
         for key in _TEXTS:
             if not isinstance(given.get(key, ""), str):
                 raise TypeError(f"{key} is no text")
+        for key in ("consistent_input", "as_original"):
+            if not isinstance(given.get(key, False), bool):
+                raise TypeError(f"{key} is neither true nor false")
         given["classes"] = checked_names(given.get("classes", (CORTEX,)))
         return cls(**given)
 

@@ -88,8 +88,9 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Mod
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path.name} is not a model file of this software, or is damaged ({error}).") from error
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, MemoryError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path.name} is not a model file of this software, or is damaged ({reason}).") from error
     network, card = _described(path, header)
     _fill(path, network, tensors)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..utils.errors import DownloadError
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
+from ..utils.waiting import interruptible
 
 _BLOCK = 1 << 18  # bytes between two looks at `should_stop`
 _LIMIT = 1 << 31  # bytes: no model is larger, so a server that never ends is cut off
@@ -101,8 +102,10 @@ def _fetch_part(
         stop_if(should_stop)
         before = _size(part)
         try:
-            with _open(url, before, part) as response:
-                _receive(response, part, fingerprint, progress, should_stop)
+            response = interruptible(lambda: _open(url, before, part), should_stop)  # noqa: B023 (done at once)
+            _receive(response, part, fingerprint, progress, should_stop)
+            # one that was cancelled is left to the thread that reads it: closing would wait for that
+            response.close()
             return
         except urllib.error.HTTPError as error:
             raise DownloadError(
@@ -153,7 +156,9 @@ def _receive(
     if total and total - arrived > free:
         raise DownloadError(f"{part.parent} has {free >> 20} MB free, but {(total - arrived) >> 20} MB are needed.")
     with part.open("ab") as stream:
-        while block := response.read(_BLOCK):
+        while block := interruptible(
+            lambda: response.read1(_BLOCK), should_stop
+        ):  # what has arrived, not a whole block
             stop_if(should_stop)
             stream.write(block)
             arrived += len(block)

@@ -22,7 +22,7 @@ from ..utils.errors import CheckpointError
 
 METADATA_KEY = "segsrgan"
 # what metadata of another version, or of a hostile file, raise when they are read
-UNUSABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+UNUSABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
 _LONGEST_HEADER = 100_000_000  # bytes; the limit of safetensors itself
 _DTYPES = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}  # those that `save_checkpoint` writes
 

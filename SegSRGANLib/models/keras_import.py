@@ -53,7 +53,8 @@ def read_keras_file(path: str | Path, card: ModelCard = ModelCard()) -> tuple[Ke
 
     Args:
         path: a weight file, as the original's `save_weights` wrote it.
-        card: what is known of the model; the intensity scale becomes the original's, the maximum.
+        card: what is known of the model; the intensity scale becomes the original's, the maximum, and
+            it is run as there, see `EnhanceOptions.as_original`.
 
     Returns:
         The generator, in evaluation mode, and its card.
@@ -75,7 +76,7 @@ def read_keras_file(path: str | Path, card: ModelCard = ModelCard()) -> tuple[Ke
         raise
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path.name} is truncated or damaged ({_first_line(error)}).") from error
-    return network.eval(), replace(card, normalization=Normalization("maximum"))
+    return network.eval(), replace(card, normalization=Normalization("maximum"), as_original=True)
 
 
 def _read_generator(path: Path, file: Any) -> KerasGenerator:

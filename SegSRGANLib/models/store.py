@@ -11,7 +11,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from ..utils.atomic_files import atomic_path
+from ..utils.atomic_files import atomic_path, sweep_partial
 from ..utils.errors import CheckpointError
 from ..utils.optional import require
 from ..utils.progress import Progress, ShouldStop
@@ -129,6 +129,7 @@ def remove_model(name: str) -> None:
 
 def _store(file: Path, entry: ModelEntry) -> None:
     """Check a file's content and put it into the user's folder as the model `entry`."""
+    sweep_partial(user_models_folder())
     if is_keras_file(file):
         _convert(file, entry)
         return

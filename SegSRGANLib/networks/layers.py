@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .moments import channel_moments
+
 
 class ReflectConv(nn.Conv3d):
     """Convolution k^3 without bias, reflect-padded by (k - 1) / 2: (N, in, D, H, W) -> (N, out, D/s, H/s, W/s)."""
@@ -36,12 +38,16 @@ class InstanceNorm(nn.GroupNorm):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, eps=1e-5)
 
-    def without_gradient(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalize as `forward` does; `KerasInstanceNorm` has a faster form here."""
-        return self(x)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize; on the CPU the kernel for channels-last maps loses the variance beside a large mean."""
+        return super().forward(x.contiguous() if x.device.type == "cpu" else x)
+
+    def without_gradient(self, x: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Normalize (N, C, D, H, W), by centred moments, into `out`, which may be `x` itself."""
+        return _scaled(x, *self.scale_and_shift(*channel_moments(x)), out)
 
     def scale_and_shift(self, mean: torch.Tensor, variance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The numbers (C,) by which a channel of this mean and variance is multiplied, and that are then added."""
+        """The numbers (..., C) by which a channel of this mean and variance is multiplied, and that are then added."""
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return scale, self.bias - mean * scale
 
@@ -63,17 +69,20 @@ class KerasInstanceNorm(nn.Module):
         scale = self.weight.view(-1, 1, 1, 1) / (torch.sqrt(variance + 1e-30) + self._ADDED)
         return (x - mean) * scale + self.bias.view(-1, 1, 1, 1)
 
-    def without_gradient(self, x: torch.Tensor) -> torch.Tensor:
-        """The same, by the faster kernel of group normalization, which divides by std; its result is corrected."""
-        shape, voxels = x.shape, x[0, 0].numel()
-        y, _, inverse = torch.native_group_norm(x, None, None, shape[0], shape[1], voxels, shape[1], 1e-20)
-        scale = self.weight / (1 + self._ADDED * inverse)  # (N, C): std / (std + 1e-7)
-        return torch.addcmul(self.bias.view(-1, 1, 1, 1), y, scale[:, :, None, None, None], out=y)
+    def without_gradient(self, x: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Normalize (N, C, D, H, W), by centred moments, into `out`, which may be `x` itself."""
+        return _scaled(x, *self.scale_and_shift(*channel_moments(x)), out)
 
     def scale_and_shift(self, mean: torch.Tensor, variance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The numbers (C,) by which a channel of this mean and variance is multiplied, and that are then added."""
+        """The numbers (..., C) by which a channel of this mean and variance is multiplied, and that are then added."""
         scale = self.weight / (torch.sqrt(variance) + self._ADDED)
         return scale, self.bias - mean * scale
+
+
+def _scaled(x: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
+    """Multiply by and add numbers (N, C), float64 until here."""
+    scale, shift = (values.to(x.dtype)[:, :, None, None, None] for values in (scale, shift))
+    return torch.addcmul(shift, x, scale, out=out)
 
 
 class UpsampleConv(ReflectConv):

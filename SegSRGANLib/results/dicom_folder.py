@@ -19,7 +19,7 @@ def write_dicom(enhancement: Enhancement, source: DicomSource, folder: Path) -> 
     Args:
         enhancement: what `pipeline.enhance` returned.
         source: the series that it was made from.
-        folder: see `atomic_files.atomic_folder`.
+        folder: where they go; it exists and is empty.
 
     Raises:
         MissingPackage: pydicom or highdicom is not installed.

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
 
@@ -17,11 +15,14 @@ from ..inference.enhancement import Enhancement
 from ..io.dicom.study import DicomSource
 from ..io.file_names import volume_stem
 from ..io.volume import write_volume
-from ..utils.atomic_files import atomic_folder, atomic_path
+from ..utils.atomic_files import staging_folder
 from ..visualization.qc_picture import draw_enhancement
 from .dicom_folder import write_dicom
+from .html_page import write_subject_report
+from .provenance import content
+from .publication import publish
 
-_FILE_NAME = re.compile(r"[^/\\]*[^./\\][^/\\]*")  # of something in the same folder
+_LONGEST_NAME = 255  # bytes, of all common file systems
 
 
 def result_name(source: str | Path) -> str:
@@ -80,28 +81,18 @@ def check_writable(paths: Iterable[Path], overwrite: bool) -> None:
     for path in paths:
         if path.exists() and not overwrite:
             raise ValueError(f"{path} is already there; use --overwrite to replace it, or choose another folder.")
+        if len(os.fsencode(path.name)) > _LONGEST_NAME:
+            raise ValueError(
+                f"The file {path.name[:40]}... would have a name of {len(os.fsencode(path.name))} bytes, and "
+                f"{_LONGEST_NAME} are possible: rename the volume."
+            )
         folder = path.parent
         while not folder.exists():
+            if folder.is_symlink():
+                raise ValueError(f"The folder {folder} is a link to a place that does not exist; remove the link.")
             folder = folder.parent
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
             raise ValueError(f"The folder {folder} cannot be written; choose another output folder.")
-
-
-def recorded_files(record: Path) -> list[Path]:
-    """The other files of the result that a record describes, all beside it; none where there is no such record."""
-    try:
-        names = json.loads(record.read_text(encoding="utf-8")).get("files", [])
-    except (OSError, ValueError, AttributeError):
-        return []
-    return [record.parent / name for name in names if isinstance(name, str) and _FILE_NAME.fullmatch(name)]
-
-
-def remove(path: Path) -> None:
-    """A file, or a folder with what it holds; nothing where there is none."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def save_enhancement(
@@ -113,6 +104,7 @@ def save_enhancement(
     maps: bool = False,
     *,
     source: DicomSource | None = None,
+    report: bool = False,
 ) -> dict[str, Path]:
     """Write SR, probabilities, labels, picture and record; the record last: where there is one, the result is whole.
 
@@ -125,6 +117,7 @@ def save_enhancement(
         maps: write the maps of quality as well.
         source: the DICOM series that `image` was read from, see `study.read_source`; with it the result is
             written as DICOM, too, in a folder of its own.
+        report: write a page for a browser as well.
 
     Returns:
         The written files by role, see `result_paths`.
@@ -136,25 +129,38 @@ def save_enhancement(
     extra = enhancement.maps if maps else {}
     brain = "mask" if enhancement.mask is not None else "brain" if enhancement.brain is not None else None
     paths = result_paths(outdir, name, tuple(enhancement.probabilities), brain, extra, source is not None)
+    paths |= {"report": report_path(outdir, name)} if report else {}
     check_writable(paths.values(), overwrite)
-    Path(outdir).mkdir(parents=True, exist_ok=True)
-    earlier = recorded_files(paths["record"])
-    record = {**enhancement.record, "files": sorted(path.name for role, path in paths.items() if role != "record")}
-    with ExitStack() as stack:
-        # entered first, the record is renamed last: where there is a record, the result is whole
-        temporary = {
-            role: stack.enter_context((atomic_folder if role == "dicom" else atomic_path)(paths[role]))
-            for role in reversed(paths)
-        }
+    with staging_folder(Path(outdir)) as staging:
+        staged = {role: staging / path.name for role, path in paths.items()}
         for role, volume in (*_volumes(enhancement), *extra.items()):
-            write_volume(volume, temporary[role])
+            write_volume(volume, staged[role])
         if source is not None:
-            write_dicom(enhancement, source, temporary["dicom"])
-        draw_enhancement(image, enhancement, temporary["qc"], name)
-        temporary["record"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    for path in set(earlier) - set(paths.values()):  # for instance the cortex, when the new model has none
-        remove(path)
+            staged["dicom"].mkdir()
+            write_dicom(enhancement, source, staged["dicom"])
+        draw_enhancement(image, enhancement, staged["qc"], name)
+        if report:
+            write_subject_report(enhancement, image, staged["report"], name)
+        places = {path: paths[role] for role, path in staged.items() if role != "record"}
+        write_record(staged["record"], enhancement.record, places)
+        publish(places, staged["record"], paths["record"])
     return paths
+
+
+def report_path(outdir: str | Path, name: str) -> Path:
+    """Where the page of a result goes."""
+    return Path(outdir) / f"{name}_report.html"
+
+
+def write_record(path: Path, record: dict[str, Any], places: Mapping[Path, Path]) -> None:
+    """Write a record, with the names and contents of the result's other files.
+
+    Args:
+        path: to write. record: without them; they are added to it. places: final path of each staged file.
+    """
+    contents = {place.name: content(staged) for staged, place in places.items()}
+    record |= {"files": sorted(contents), "contents": contents}
+    path.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _volumes(enhancement: Enhancement) -> list[tuple[str, sitk.Image]]:

@@ -240,14 +240,17 @@ def parse_setting(text: str) -> dict[str, Any]:
 
 
 def _parsed(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} is no text in UTF-8 ({error.reason} at byte {error.start}).") from None
     if path.suffix == ".json":
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path.name} is not readable as JSON: {error}.") from None
     yaml = require("yaml", extra="train")
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path.name} is not readable as YAML: {error}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path.name} is not readable as YAML: {' '.join(str(error).split())}.") from None

@@ -49,8 +49,8 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if self.batch < 1:
             raise ValueError(f"A batch has at least one patch, not {self.batch}.")
-        if not self.rate > 0:
-            raise ValueError(f"The learning rate must be positive, not {self.rate}.")
+        if not 0 < self.rate <= 1:
+            raise ValueError(f"The learning rate lies above 0 and at most at 1, not at {self.rate}.")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"Unknown schedule {self.schedule!r}; it is one of {', '.join(SCHEDULES)}.")
         if self.precision not in PRECISIONS:

@@ -19,7 +19,7 @@ __getattr__, __all__ = exported(
         ],
         "progress": ["Progress", "ShouldStop", "scaled", "stop_if"],
         "optional": ["require"],
-        "atomic_files": ["atomic_path", "atomic_folder"],
+        "atomic_files": ["atomic_path", "staging_folder", "sweep_partial"],
         "devices": ["choose_device"],
         "memory": ["available_memory", "keep_freed_memory", "kept_heap"],
         "process_pool": ["run_pool", "Outcome"],

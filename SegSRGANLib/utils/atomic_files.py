@@ -1,15 +1,22 @@
-"""Files and folders that appear whole or not at all: made under a temporary name, flushed to disk, then renamed."""
+"""Files that appear whole or not at all: made under a temporary name, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import secrets
 import shutil
+import socket
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import VolumeError
+
+_PARTIAL = re.compile(r"\.partial-(?:([0-9a-f]{6})-(\d+)-)?[0-9a-f]{8}.*")
+_OLD = 24 * 3600.0  # s: no file takes longer to write, wherever the process that began it ran
 
 
 @contextmanager
@@ -29,9 +36,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Generator[Path]:
         VolumeError: the folder cannot be created or written, or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".partial-{secrets.token_hex(4)}{''.join(path.suffixes)}")
+    temporary = path.with_name(_partial_name("".join(path.suffixes)))
     try:
-        with _explained(path):
+        with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
                 raise IsADirectoryError(0, "a folder has this name")
@@ -45,53 +52,70 @@ def atomic_path(path: str | os.PathLike[str]) -> Generator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str]) -> Generator[Path]:
-    """Give a temporary folder to fill; it becomes `path` when the block ends well and is removed when it does not.
+def staging_folder(parent: Path) -> Generator[Path]:
+    """Give an empty folder inside of `parent`, which is made if missing; at the end it is removed with what it holds.
 
-    An existing folder `path` is replaced as a whole: it is renamed out of the way, and deleted when the new one stands
-    in its place.
-
-    Args:
-        path: the folder to make.
-
-    Yields:
-        The temporary folder, which is empty.
+    What killed processes left there before is removed, too.
 
     Raises:
         VolumeError: the folder cannot be created or written, or the disk is full.
     """
-    path = Path(path)
-    temporary, former = (path.with_name(f".partial-{secrets.token_hex(4)}") for _ in range(2))
+    folder = parent / _partial_name()
     try:
-        with _explained(path):
-            temporary.mkdir(parents=True)
-            yield temporary
-            for inside in temporary.rglob("*"):
-                (flush_folder if inside.is_dir() else flush)(inside)
-            _replace_folder(temporary, path, former)
-            flush_folder(path.parent)
+        with explained(folder):
+            parent.mkdir(parents=True, exist_ok=True)
+            sweep_partial(parent)
+            folder.mkdir()
+            yield folder
     finally:
-        for leftover in (temporary, former):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _replace_folder(new: Path, path: Path, former: Path) -> None:
-    """Put a folder into its place; what was there goes to `former`, or stays when that fails."""
-    if not path.exists():
-        os.replace(new, path)
-        return
-    if not path.is_dir():
-        raise NotADirectoryError(0, "a file has this name")
-    os.replace(path, former)
+def sweep_partial(folder: Path) -> None:
+    """Remove the temporary files and folders that killed processes left in a folder.
+
+    Those of a process of this machine go when it is dead; those of another one, which nobody here can ask, after a day.
+    """
+    for path in folder.glob(".partial-*") if folder.is_dir() else ():
+        name = _PARTIAL.fullmatch(path.name)
+        with suppress(OSError):
+            old = time.time() - path.stat().st_mtime > _OLD
+            dead = name is not None and name[1] == _here() and not _alive(int(name[2]))
+            if name is not None and (dead or old):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _partial_name(suffixes: str = "") -> str:
+    """A hidden name that nobody else has, and that says which process made it."""
+    return f".partial-{_here()}-{os.getpid()}-{secrets.token_hex(4)}{suffixes}"
+
+
+def _here() -> str:
+    """Six digits for this machine, or this container on it: where a process number means one process."""
     try:
-        os.replace(new, path)
+        space = os.readlink("/proc/self/ns/pid")
     except OSError:
-        os.replace(former, path)
-        raise
+        space = ""
+    return hashlib.sha256(f"{socket.gethostname()} {space}".encode()).hexdigest()[:6]
+
+
+def _alive(process: int) -> bool:
+    """Whether a process of this machine runs; unknown is yes. Windows has no harmless way to ask."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OverflowError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 @contextmanager
-def _explained(path: Path) -> Generator[None]:
+def explained(path: Path) -> Generator[None]:
     """Turn errors of the system into the sentence for the user."""
     try:
         yield
@@ -103,14 +127,18 @@ def _explained(path: Path) -> Generator[None]:
 
 
 def flush(path: Path) -> None:
-    """Have the system put a file's content on the disk, so that a power cut cannot leave a renamed, empty file."""
+    """Have the system put a file, or all in a folder, on the disk: no power cut can leave a renamed, empty file."""
+    if path.is_dir():
+        for inside in path.iterdir():
+            flush(inside)
+        flush_folder(path)
+        return
     with path.open("r+b") as stream:
         os.fsync(stream.fileno())
 
 
 def flush_folder(folder: Path) -> None:
-    """Have the system put a folder's new names on the disk; only POSIX systems open folders, and some network shares
-    refuse: not fatal."""
+    """Put a folder's names on the disk; only POSIX systems open folders, and some network shares refuse: not fatal."""
     if os.name != "posix":
         return
     with suppress(OSError):

@@ -57,10 +57,10 @@ def draw_planes(columns: Sequence[Column], path: str | Path, title: str) -> None
     for k, column in enumerate(oriented):
         for row, axis in enumerate((2, 1, 0)):
             _draw_plane(axes[row][k], column, axis, focus, box)
-        axes[0][k].set_title(column.title, color="white", fontsize=11)
+        axes[0][k].set_title(column.title, color="white", fontsize=11, parse_math=False)
     for row, name in enumerate(reversed(PLANES)):
         axes[row][0].set_ylabel(name, color="white", fontsize=10)
-    figure.suptitle(title, color="white", fontsize=12)
+    figure.suptitle(title, color="white", fontsize=12, parse_math=False)  # a "$" in a name is no mathematics
     figure.text(0.5, -0.01, RESEARCH_USE_ONLY, color="gray", fontsize=7, ha="center", va="top")
     figure.savefig(path, dpi=100, facecolor="black", bbox_inches="tight", format="png")
 

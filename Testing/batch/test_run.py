@@ -29,6 +29,7 @@ from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.io.volume import read_volume
 from SegSRGANLib.models.checkpoint import load_model
 from SegSRGANLib.results import files as results
+from SegSRGANLib.results import publication
 from SegSRGANLib.utils.process_pool import run_pool
 
 ENHANCE = EnhanceOptions(1.0, prediction=PredictionOptions(16, device="cpu"))
@@ -258,30 +259,16 @@ def test_a_kill_between_two_files_is_not_a_result(tmp_path, model, loaded, monke
     moved, move = [], os.replace
 
     def killed(source, target):
-        if moved and Path(source).parent.parent.name == ".segsrgan":
-            raise KeyboardInterrupt
-        moved.append(target)
+        if Path(source).parent.parent.name == ".segsrgan":  # from the claim's folder into the batch's
+            if moved:
+                raise KeyboardInterrupt
+            moved.append(target)
         move(source, target)
 
-    outdir = tmp_path / "out"
-    monkeypatch.setattr(work.os, "replace", lambda s, t: killed(s, t) if Path(t).parent == outdir else move(s, t))
-    monkeypatch.setattr(work, "save_enhancement", _saved_before(work.save_enhancement, move, monkeypatch))
+    monkeypatch.setattr(publication.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         process(job, choice, loaded)
-    assert not (tmp_path / "out" / "a_record.json").exists()
-
-
-def _saved_before(save, move, monkeypatch):
-    """Saving into the staging folder works as ever; only the moves behind it are watched."""
-
-    def saved(*arguments, **values):
-        watched = work.os.replace
-        monkeypatch.setattr(work.os, "replace", move)
-        files = save(*arguments, **values)
-        monkeypatch.setattr(work.os, "replace", watched)
-        return files
-
-    return saved
+    assert moved and not (tmp_path / "out" / "a_record.json").exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")

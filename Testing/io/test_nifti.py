@@ -269,3 +269,40 @@ def test_a_nifti2_file_that_ends_early(tmp_path, kept):
     path = save_nifti(tmp_path / "v.nii", version=2)
     path.write_bytes(path.read_bytes()[:kept])
     assert "truncated" in complaint(path)
+
+
+def test_a_chosen_form_counts_and_the_record_hears_of_it(tmp_path):
+    shifted = scanner_affine()
+    shifted[0, 3] += 0.5
+    path = save_nifti(tmp_path / "v.nii", sform=shifted)
+    for form, affine in (("qform", scanner_affine()), ("sform", shifted)):
+        notes: list[str] = []
+        image = read_volume(path, geometry=form, warnings=notes)
+        np.testing.assert_allclose(affine_lps(image), np.diag([-1, -1, 1, 1]) @ affine, atol=1e-4)
+        assert len(notes) == 1 and f"0.5 mm apart; the {form} was chosen" in notes[0]
+    assert "--geometry qform" in complaint(path)
+    assert "no sform" in complaint(save_nifti(tmp_path / "q.nii", codes=(1, 0)), geometry="sform")
+    notes = []
+    read_volume(save_nifti(tmp_path / "n.nii", codes=(0, 0)), warnings=notes)
+    assert "LPS axes assumed" in notes[0]
+
+
+def test_nan_around_a_scan_becomes_zero_with_a_warning_and_nan_inside_is_refused(tmp_path):
+    values = np.random.default_rng(0).normal(100, 20, (8, 9, 10)).astype(np.float32)
+    values[:2], values[:, -1] = np.nan, np.nan
+    notes: list[str] = []
+    image = read_volume(save_nifti(tmp_path / "v.nii", values), warnings=notes)
+    result = sitk.GetArrayFromImage(image).transpose()
+    np.testing.assert_array_equal(result, np.nan_to_num(values))
+    assert notes == [
+        f"v.nii holds {int(np.isnan(values).sum())} voxels without a value (NaN) around the scan; they became 0."
+    ]
+    values[5, 4, 5] = np.nan
+    assert "NaN or infinite" in complaint(save_nifti(tmp_path / "v.nii", values))
+
+
+def test_an_archive_that_expands_beyond_all_scans_is_refused_at_once(tmp_path):
+    path = save_nifti(tmp_path / "v.nii")
+    patch(path, 40, "4h", 3, 900, 900, 900)
+    (tmp_path / "v.nii.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert "which no scan holds" in complaint(tmp_path / "v.nii.gz")

@@ -5,6 +5,7 @@ The files of volumes are in `test_volume_fuzz.py`; `fuzzing.py` says how to sear
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from support.dicom_files import mr_series, save_series
 from support.fuzzing import bounded_memory, fuzz, mutated, mutations
 
 from SegSRGANLib.io.volume import VolumeError, read_volume
+from SegSRGANLib.models.card import read_card
 from SegSRGANLib.models.checkpoint import load_checkpoint
+from SegSRGANLib.models.header import METADATA_KEY
 from SegSRGANLib.models.keras_import import read_keras_file
 from SegSRGANLib.training.config import make_config, read_values
 from SegSRGANLib.training.data.splits import read_cases
@@ -80,6 +83,49 @@ def test_mutated_descriptions_in_model_files(model, changes):
     path = model.with_name("mutated.safetensors")
     path.write_bytes(len(header).to_bytes(8, "little") + header + content[end:])
     _loads_or_refuses(load_checkpoint, path)
+
+
+WILD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 5),
+    st.sampled_from([10**9, 10**30, -(10**9), 1e308, float("nan"), float("inf"), "", "x" * 300, [], {}, [1], {"a": 1}]),
+    st.lists(st.floats(), max_size=3),
+)
+
+
+def _leaves(value, path=()):
+    """The places of all values in nested JSON, groups among them."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (*path, key)
+        yield from _leaves(item, (*path, key))
+
+
+@fuzz
+@given(changes=st.lists(st.tuples(st.integers(0, 60), WILD, st.booleans()), min_size=1, max_size=3))
+def test_wild_values_in_the_descriptions_of_model_files(model, changes):
+    """JSON that is sound, of any values: what a hostile or a later version's file may say."""
+    content = model.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    description = json.loads(header["__metadata__"][METADATA_KEY])
+    for number, value, removed in changes:
+        places = list(_leaves(description))
+        *outer, last = places[number % len(places)]
+        holder = description
+        for key in outer:
+            holder = holder[key]
+        if removed:
+            del holder[last]
+        else:
+            holder[last] = value
+    header["__metadata__"][METADATA_KEY] = json.dumps(description)
+    text = json.dumps(header).encode()
+    path = model.with_name("mutated.safetensors")
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[end:])
+    _loads_or_refuses(load_checkpoint, path)
+    _loads_or_refuses(read_card, path)
 
 
 @fuzz
@@ -174,7 +220,7 @@ def test_any_training_file(model, content):
         try:
             make_config(read_values(path))
         except ValueError as error:
-            assert str(error)
+            _refused_in_one_sentence(error)
 
 
 @fuzz

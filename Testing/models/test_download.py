@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 
 import pytest
 from support.file_server import CONTENT, PRINT
@@ -48,6 +49,16 @@ def test_a_server_that_sends_nothing_more_is_given_up_and_resumed_later(server, 
     fetch(server.url, tmp_path / "file", PRINT)
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert server.asked[-1] == "bytes=500000-"
+
+
+@pytest.mark.parametrize("after", [0, 1000])
+def test_cancelling_does_not_wait_for_a_stalled_server(server, tmp_path, after):
+    server.stall_after = after
+    start = time.monotonic()
+    with pytest.raises(Cancelled):
+        fetch(server.url, tmp_path / "file", PRINT, should_stop=lambda: time.monotonic() - start > 0.5)
+    assert time.monotonic() - start < 5
+    assert (tmp_path / "file.part").stat().st_size == after
 
 
 def test_cancelling_keeps_what_arrived(server, tmp_path):

@@ -28,7 +28,6 @@ from SegSRGANLib.models.checkpoint import load_checkpoint
 from SegSRGANLib.results import files as results
 from SegSRGANLib.results.dicom_folder import write_dicom
 from SegSRGANLib.results.files import check_writable, result_paths, save_enhancement
-from SegSRGANLib.utils.atomic_files import atomic_folder
 from SegSRGANLib.utils.process_pool import DONE, FAILED, SKIPPED
 
 GRIDS = awkward_grids()
@@ -261,29 +260,11 @@ def test_the_folder_appears_whole_or_not_at_all(source, tmp_path, monkeypatch):
         with pytest.raises(VolumeError, match="No space left"):
             save_enhancement(result, scan, tmp_path, "r", overwrite=True, source=source)
     assert content() == before
-    with atomic_folder(paths["dicom"]) as folder:
-        (folder / "new.dcm").write_text("new")
-    assert [path.name for path in paths["dicom"].rglob("*")] == ["new.dcm"]
     assert not list(tmp_path.glob(".*"))
-
-
-def test_a_folder_that_cannot_take_its_place_leaves_the_former_one(tmp_path, monkeypatch):
-    from SegSRGANLib.utils import atomic_files as atomic
-
-    target = tmp_path / "there"
-    target.mkdir()
-    (target / "old").write_text("old")
-    rename = atomic.os.replace
-
-    def refuses(source, destination):
-        if Path(destination) == target and (Path(source) / "new").exists():
-            raise OSError(5, "Input/output error")
-        rename(source, destination)
-
-    monkeypatch.setattr(atomic.os, "replace", refuses)
-    with pytest.raises(VolumeError, match="Input/output"), atomic_folder(target) as folder:
-        (folder / "new").write_text("new")
-    assert [path.name for path in tmp_path.rglob("*")] == ["there", "old"]
+    (paths["dicom"] / "notes.txt").write_text("a person's")
+    with pytest.raises(VolumeError, match="a folder has this name"):
+        save_enhancement(result, scan, tmp_path, "r", overwrite=True, source=source)
+    assert (paths["dicom"] / "notes.txt").exists() and paths["record"].exists()
 
 
 def test_other_inputs_are_refused_in_one_sentence(tmp_path, monkeypatch):

@@ -22,10 +22,12 @@ class Server(http.server.ThreadingHTTPServer):
     ranges = True
     status = 0
     length = True
+    stall_after: int | None = None  # bytes, and then nothing until `shutdown`
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.drops: list[int] = []
+        self.stopped = threading.Event()
         self.asked: list[str | None] = []
         self.url = f"http://127.0.0.1:{self.server_port}/file"
 
@@ -50,6 +52,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if server.length:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if server.stall_after is not None:
+            self.wfile.write(body[: server.stall_after])
+            self.wfile.flush()
+            server.stopped.wait(20)
+            return None
         self.wfile.write(body[: server.drops.pop(0)] if server.drops else body)
         return None
 
@@ -63,6 +70,7 @@ def server():
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield running
+    running.stopped.set()
     running.shutdown()
     running.server_close()
     thread.join()

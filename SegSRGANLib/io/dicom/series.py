@@ -19,19 +19,22 @@ from ...data.axes import orthonormal_axes
 from ...data.grid import Grid
 from ...utils.errors import VolumeError
 from ..payload import shown
-from .integrity import check_elements
+from .header import expected_bytes, is_image, missing_ends, read_header
+from .integrity import Elements, check_elements
+from .multi_frame import read_multi_frame
+from .rle import is_rle, rle_bytes
 
 _logger = logging.getLogger(__name__)
 
 _IMAGE_IO = "GDCMImageIO"
-_SERIES_UID, _DESCRIPTION = "0020|000e", "0008|103e"
-_GEOMETRY_TAGS = {"0020|0032": "position", "0020|0037": "orientation", "0028|0030": "pixel spacing"}
-# A file of these classes that cannot be read is a lost slice: MR, enhanced MR, CT, or damaged beyond telling.
+_SERIES_UID, _DESCRIPTION = (0x0020, 0x000E), (0x0008, 0x103E)
+_STORAGE, _MEDIA_STORAGE = (0x0008, 0x0016), (0x0002, 0x0002)
+_INSTANCE_NUMBER, _IMAGES = (0x0020, 0x0013), (0x0020, 0x1002)  # (0020,1002): images in the acquisition
+# A file of these classes that holds no image is a lost slice: MR, enhanced MR, CT, or damaged beyond telling.
 _SLICE_CLASSES = (*(f"1.2.840.10008.5.1.4.1.1.{kind}" for kind in ("4", "4.1", "4.3", "4.4", "2")), "")
 _SAME_PLACE = 0.01  # mm
 _REGULAR = 0.05  # mm a slice may lie off its place in the stack: positions are rounded to 0.01 mm or finer
 _DRIFT = 0.1  # mm that the last slice may be shifted in its plane against the first
-_FARTHEST = 1e6  # mm, of a position
 _DECIMALS = 9  # of mm: removes the noise of averaging equal decimal numbers
 _SAME = 1e-3  # direction cosines, and fraction of the pixel spacing
 
@@ -40,14 +43,18 @@ _SAME = 1e-3  # direction cosines, and fraction of the pixel spacing
 class _Slice:
     """One file of a series.
 
-    uid, description: of the series. grid: with one voxel along z. problem: what keeps it from being a slice of a
-    volume, which only matters when its series is the one to read.
+    uid, description: of the series. number, images: of the slice, and of all slices of the acquisition, 0 where the
+    file does not say. grid: with one voxel along z. enhanced: the file holds the whole volume, see `multi_frame`.
+    problem: what keeps it from being a slice of a volume, which only matters when its series is the one to read.
     """
 
     file: Path
     uid: str
     description: str
+    number: int
+    images: int
     grid: Grid
+    enhanced: bool
     problem: str | None
 
     @property
@@ -66,18 +73,24 @@ def is_dicom_file(path: Path) -> bool:
         return stream.read(132)[128:] == b"DICM"
 
 
-def read_dicom_series(path: Path, series: str | None = None) -> sitk.Image:
+def read_dicom_series(path: Path, series: str | None = None, warnings: list[str] | None = None) -> sitk.Image:
     """Read the slices of one DICOM series as a 3D float32 image (LPS, mm), with the scanner's rescaling applied.
 
     Args:
         path: the folder (its subfolders are not searched), or one file of the series, which then chooses it.
         series: UID or description of the series; needed when the folder holds several.
+        warnings: gets a sentence for what is read, but may not be whole.
 
     Raises:
         VolumeError: no series, several and none chosen, or slices that do not make a regular stack.
         OSError: the folder cannot be read.
     """
-    grid, slices = _sorted_slices(path, series)
+    slices = _series(path, series)
+    if slices[0].enhanced:
+        return read_multi_frame(slices[0].file)
+    grid, slices = _stack(slices, _folder(path).name)
+    if warnings is not None:
+        warnings += missing_ends([one.number for one in slices], max(one.images for one in slices))
     values = np.empty(grid.shape, np.float32)
     with np.errstate(over="ignore"):  # what becomes infinite is reported with the other values
         for plane, one in zip(values, slices, strict=True):
@@ -87,44 +100,54 @@ def read_dicom_series(path: Path, series: str | None = None) -> sitk.Image:
 
 def series_files(path: Path, series: str | None = None) -> list[Path]:
     """The files that `read_dicom_series` reads, in the order of the volume's slices; it raises the same errors."""
-    return [one.file for one in _sorted_slices(path, series)[1]]
+    slices = _series(path, series)
+    return [one.file for one in (slices if slices[0].enhanced else _stack(slices, _folder(path).name)[1])]
 
 
-def _sorted_slices(path: Path, series: str | None) -> tuple[Grid, list[_Slice]]:
-    folder = path if path.is_dir() else path.parent
-    found = _find_series(folder)
+def _folder(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
+
+
+def _series(path: Path, series: str | None) -> list[_Slice]:
+    """The slices of the series that is meant, each without a problem, in no order."""
+    name = _folder(path).name
+    found = _find_series(_folder(path))
     if path.is_file() and series is None:
-        series = _read_slice(path).uid
-    slices = _choose(found, series, folder.name)
+        series = _uid(check_elements(path), path)
+    slices = _choose(found, series, name)
     for one in slices:
         if one.problem:
             raise VolumeError(f"{one.file.name} {one.problem}.")
-    return _stack(slices, folder.name)
+    if len(slices) > 1 and any(one.enhanced for one in slices):
+        raise VolumeError(f"{name} holds several multi-frame files of one series: give the one file that is meant.")
+    return slices
 
 
 def _pixels(one: _Slice) -> np.ndarray:
     """The pixels of one slice, (y, x); each file has its own rescaling, which SimpleITK applies."""
     try:
         image = sitk.ReadImage(str(one.file), imageIO=_IMAGE_IO)
-    except RuntimeError as error:
+        return sitk.GetArrayFromImage(image).reshape(one.grid.size[1], one.grid.size[0])
+    except (RuntimeError, ValueError) as error:
         raise VolumeError(f"{one.file.name} is a damaged DICOM file: copy it again.") from error
-    return sitk.GetArrayFromImage(image).reshape(one.grid.size[1], one.grid.size[0])
 
 
 def _find_series(folder: Path) -> dict[str, list[_Slice]]:
-    """The slices in a folder by series UID; files that are no images are skipped."""
+    """The slices in a folder by series UID; files that are no images (reports, waveforms) are skipped."""
     found = defaultdict(list)
     for file in sorted(folder.iterdir()):
         if not (file.is_file() and is_dicom_file(file)):
             continue
-        try:
-            one = _read_slice(file)
-        except VolumeError:
-            if _storage_class(file) in _SLICE_CLASSES:
-                raise
-            _logger.warning("%s is a DICOM file without a readable image: skipped.", file.name)
+        elements = check_elements(file)
+        if is_image(elements):
+            one = _read_slice(file, elements)
+            found[one.uid].append(one)
             continue
-        found[one.uid].append(one)
+        media = elements.text(_MEDIA_STORAGE)  # a directory of files has no other
+        kind = elements.text(_STORAGE) or media
+        if kind in _SLICE_CLASSES or kind != media:
+            raise VolumeError(f"{file.name} is a damaged DICOM file: copy it again.")
+        _logger.warning("%s is a DICOM file without a readable image: skipped.", file.name)
     if not found:
         raise VolumeError(
             f"{folder.name} holds no DICOM image: give the folder that directly holds the slices of the series."
@@ -132,55 +155,29 @@ def _find_series(folder: Path) -> dict[str, list[_Slice]]:
     return dict(found)
 
 
-def _storage_class(file: Path) -> str:
-    """What a DICOM file stores: image, report, waveform and so on; empty where it does not say."""
-    with file.open("rb") as stream:
-        start = stream.read(1024)
-    _, _, rest = start.partition(b"\x02\x00\x02\x00UI")  # (0002,0002)
-    return rest[2 : 2 + int.from_bytes(rest[:2], "little")].strip(b"\0 ").decode("ascii", "replace")
+def _uid(elements: Elements, file: Path) -> str:
+    if uid := elements.text(_SERIES_UID):
+        return uid
+    raise VolumeError(f"{file.name} does not say its series: export it from the scanner again.")
 
 
-def _read_slice(file: Path) -> _Slice:
-    """The header of one slice; no pixel is kept."""
-    check_elements(file)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(_IMAGE_IO)
-    reader.SetFileName(str(file))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise VolumeError(f"{file.name} is a damaged DICOM file: copy it again.") from error
-    tags = set(reader.GetMetaDataKeys())
-    if _SERIES_UID not in tags:
-        raise VolumeError(f"{file.name} does not say its series: export it from the scanner again.")
-    size = reader.GetSize()
-    grid = Grid((size[0], size[1], 1), reader.GetSpacing()[:3], reader.GetOrigin()[:3], reader.GetDirection())
+def _read_slice(file: Path, elements: Elements) -> _Slice:
+    """The header of one slice; no pixel is read."""
+    header = read_header(elements)
+    countable = header.problem is None and header.frames == 1 and is_rle(elements)
+    if countable and rle_bytes(file, elements) < expected_bytes(elements):
+        raise VolumeError(f"{file.name} is a damaged DICOM file: copy it again.")
+    number, images = (int(t) if (t := elements.text(tag)).isdecimal() else 0 for tag in (_INSTANCE_NUMBER, _IMAGES))
     return _Slice(
         file=file,
-        uid=reader.GetMetaData(_SERIES_UID).strip(" \0"),
-        description=reader.GetMetaData(_DESCRIPTION).strip() if _DESCRIPTION in tags else "",
-        grid=grid,
-        problem=_problem(reader, grid),
+        uid=_uid(elements, file),
+        description=elements.text(_DESCRIPTION),
+        number=number,
+        images=images,
+        grid=header.grid,
+        enhanced=header.enhanced,
+        problem=header.problem,
     )
-
-
-def _problem(reader: sitk.ImageFileReader, grid: Grid) -> str | None:
-    """Why a file cannot be a slice of a volume, to follow its name in a message; None when it can."""
-    size = reader.GetSize()
-    if len(size) > 2 and size[2] > 1:
-        return (
-            f"is a multi-frame DICOM file of {size[2]} frames, which is not read: convert it to NIfTI (dcm2niix does)"
-        )
-    tags = reader.GetMetaDataKeys()
-    missing = [meaning for tag, meaning in _GEOMETRY_TAGS.items() if tag not in tags]
-    if missing:
-        return f"does not say its {missing[0]}: export it from the scanner again"
-    if reader.GetNumberOfComponents() != 1:
-        return "has colour pixels: give a series of grey images"
-    numbers = np.array([*grid.spacing[:2], *grid.origin, *grid.direction])
-    if not np.abs(numbers).max() < _FARTHEST or min(grid.spacing[:2]) <= 0:
-        return "has an impossible position or pixel spacing: export it from the scanner again"
-    return None
 
 
 def _choose(found: dict[str, list[_Slice]], series: str | None, name: str) -> list[_Slice]:
@@ -192,7 +189,7 @@ def _choose(found: dict[str, list[_Slice]], series: str | None, name: str) -> li
     if len(matching) == 1:
         return found[matching[0]]
     listed = "; ".join(
-        f"'{shown(slices[0].description) or 'no description'}' ({len(slices)} slices, UID {uid})"
+        f"'{shown(slices[0].description) or 'no description'}' ({len(slices)} slices, UID {shown(uid)})"
         for uid, slices in found.items()
     )
     if not matching:

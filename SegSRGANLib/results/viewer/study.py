@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...utils.errors import VolumeError
-from ..files import recorded_files
+from ..provenance import recorded_files
 
 _RECORD = "_record.json"
 # What a file is, by the end of its name: those of `segsrgan predict`, then those of a BIDS derivative.
