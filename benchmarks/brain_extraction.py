@@ -22,7 +22,7 @@ import SimpleITK as sitk
 import torch
 from brain_heads import Head, heads
 
-from SegSRGANLib.inference.brain_extraction import BrainExtraction, extract_brain
+from SegSRGANLib.inference.brain.extraction import BrainExtraction, extract_brain
 from SegSRGANLib.models.brain_extractor import load_brain_extractor, read_brain_extractor
 
 _WORST = 4  # of each kind are drawn

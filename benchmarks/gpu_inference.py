@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from SegSRGANLib.inference.forms import full_precision, inference_form
-from SegSRGANLib.inference.precision import MOST_ERROR, MOST_FLIPS, change_of
+from SegSRGANLib.inference.forms.choice import full_precision, inference_form
+from SegSRGANLib.inference.forms.precision import MOST_ERROR, MOST_FLIPS, change_of
 from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
 from SegSRGANLib.models.checkpoint import load_model
 

@@ -32,7 +32,7 @@ from prediction_quality import precision, quality
 from strategies import STRATEGIES, plain_form
 from torch import nn
 
-from SegSRGANLib.inference.forms import inference_form
+from SegSRGANLib.inference.forms.choice import inference_form
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.models.checkpoint import Model, load_model
 from SegSRGANLib.models.registry import DEFAULT_MODEL

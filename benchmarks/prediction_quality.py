@@ -12,7 +12,7 @@ import numpy as np
 from strategies import STRATEGIES
 
 from SegSRGANLib.data.classes import label_map
-from SegSRGANLib.inference.precision import change_of
+from SegSRGANLib.inference.forms.precision import change_of
 from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
 from SegSRGANLib.models.checkpoint import load_model
 from SegSRGANLib.models.registry import DEFAULT_MODEL

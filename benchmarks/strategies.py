@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from SegSRGANLib.inference.forms import inference_form
+from SegSRGANLib.inference.forms.choice import inference_form
 from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
 from SegSRGANLib.networks.segsrgan import Generator
 

@@ -4,8 +4,8 @@
     python benchmarks/verdict.py fit runs.jsonl -o reliability.json                   (fits the predicted Dice)
     python benchmarks/verdict.py table runs.jsonl reliability.json -o docs/tables/verdict.md
 
-`run` simulates thick slices of volumes with known truth, enhances them as a user would (mask: auto), and writes one
-JSON line a result: source, what was planted, its true Dice, its record. `fit` predicts the Dice of each source from the
+`run` simulates thick slices of volumes with known truth, enhances them as a user would (mask: auto; with
+the given masks where no brain extractor is installed), and writes one JSON line a result: source, what was planted, its true Dice, its record. `fit` predicts the Dice of each source from the
 others and prints the rank correlation; its numbers go into the model's card (`benchmarks/release_model.py
 --reliability`). `table` gives each record its verdict anew. Data: the folder in the environment variable SEGSRGAN_DATA.
 """
@@ -29,6 +29,7 @@ from SegSRGANLib.inference.pipeline import enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.io.volume import read_labels, read_volume
 from SegSRGANLib.metrics.segmentation import dice
+from SegSRGANLib.models.brain_extractor import has_brain_extractor
 from SegSRGANLib.models.card import Reliability
 from SegSRGANLib.models.checkpoint import Model, load_model
 from SegSRGANLib.quality.consistency import acquisition_consistency
@@ -207,6 +208,8 @@ def _rows(model: Model, every: int) -> Iterator[dict[str, Any]]:
 
 
 def _row(subject: Subject, planted: str, factor: float, scan: sitk.Image, mask: Any, model: Model) -> dict[str, Any]:
+    if mask == "auto" and not has_brain_extractor():
+        mask = "none" if planted == "no brain" else _mask_on(scan, subject)
     row: dict[str, Any] = {"source": subject.source, "subject": subject.name, "planted": planted, "factor": factor}
     row |= {"dice": None, "bias_percent": None, "refused": None, "record": {}}
     try:
@@ -214,6 +217,16 @@ def _row(subject: Subject, planted: str, factor: float, scan: sitk.Image, mask: 
     except ValueError as error:
         return row | {"refused": str(error)}
     return row | _accuracy(subject, result.labels) | {"record": result.record}
+
+
+def _mask_on(scan: sitk.Image, subject: Subject) -> sitk.Image:
+    """The subject's brain mask for a scan, whatever was done to its grid."""
+    grid, own = Grid.of(scan), Grid.of(subject.brain)
+    stretch = [s * n / (o * m) for s, n, o, m in zip(grid.spacing, grid.size, own.spacing, own.size, strict=True)]
+    if min(stretch) > 1.2:  # another size of the same head
+        factor = min(stretch)
+        own = replace(own, spacing=tuple(factor * s for s in own.spacing))
+    return own.image(sitk.GetArrayFromImage(subject.brain))
 
 
 def _options(subject: Subject) -> EnhanceOptions:

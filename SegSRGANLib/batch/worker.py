@@ -13,12 +13,12 @@ from typing import Any
 import SimpleITK as sitk
 
 from ..data.grid import Grid
-from ..inference.brain_choice import AUTO, NONE
+from ..inference.brain.choice import AUTO, NONE
 from ..inference.estimate import estimate
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.record import image_hash, name_stacks
-from ..inference.stack_quality import map_names
+from ..inference.several.quality import map_names
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume
 from ..models.brain_extractor import has_brain_extractor

@@ -13,7 +13,7 @@ from ..batch.run import run_batch, summary_path
 from ..batch.slurm.allocation import Allocation
 from ..batch.slurm.submit import run_on_slurm
 from ..batch.worker import BatchOptions
-from ..inference.brain_choice import AUTO, NONE
+from ..inference.brain.choice import AUTO, NONE
 from ..inference.options import EnhanceOptions
 from ..inference.predictor import PredictionOptions
 from ..models.registry import DEFAULT_MODEL

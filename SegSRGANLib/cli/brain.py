@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..inference.brain_extraction import extract_brain
+from ..inference.brain.extraction import extract_brain
 from ..io.volume import read_volume, write_volume
 from ..results.files import check_writable
 from .console import emit, reported, run_guarded

@@ -21,7 +21,7 @@ from ..utils.devices import choose_device
 from ..utils.duration import in_words
 from ..utils.memory import available_memory
 from ..utils.triples import triple
-from .forms import inference_form
+from .forms.choice import inference_form
 from .memory_plan import Plan, first_plan, peak_bytes
 from .options import EnhanceOptions
 from .patches import sliding_windows

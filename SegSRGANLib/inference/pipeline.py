@@ -29,7 +29,7 @@ from ..utils.devices import choose_device
 from ..utils.progress import Progress, ShouldStop, scaled
 from ..utils.triples import triple
 from .augmented_prediction import predict_augmented
-from .brain_choice import BrainChoice, BrainMask, choose_brain
+from .brain.choice import BrainChoice, BrainMask, choose_brain
 from .enhancement import Enhancement
 from .estimate import check_fits, estimate, prediction_seconds
 from .finite import check_finite, check_intensities, finite_figures
@@ -39,7 +39,7 @@ from .predictor import predict_volume
 from .prepared_scan import PreparedScan, prepare
 from .record import describe_run
 from .run_context import RunContext
-from .several_scans import StackedScans, enhance_stacks
+from .several.pipeline import StackedScans, enhance_stacks
 
 
 def enhance(

@@ -14,14 +14,14 @@ import torch.nn.functional as F
 from ..networks.image_network import ImageNetwork
 from ..utils.memory import kept_heap
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
-from .cascade_forward import FastCascade
-from .fast_forward import FastGenerator
-from .forms import full_precision, inference_form
+from .forms.cascade_forward import FastCascade
+from .forms.choice import full_precision, inference_form
+from .forms.fast_forward import FastGenerator
+from .forms.patch_forward import PatchRun, predict_patches
+from .forms.precision import check_precision, choose_precision
+from .forms.slab_forward import predict_streaming
 from .memory_plan import Plan, first_plan, later_plans, peak_bytes
-from .patch_forward import PatchRun, predict_patches
 from .patches import original_padding
-from .precision import check_precision, choose_precision
-from .slab_forward import predict_streaming
 
 _logger = logging.getLogger(__name__)
 _SHARPENED = 0.4  # of a cascade's time, when its first part is done

@@ -2,8 +2,8 @@
 
 Every layer holds the weights of the textbook layer (so a checkpoint stays readable) and computes the same function
 with fewer memory passes; `Testing/networks/test_segsrgan.py` compares each with the textbook formula. Each trick
-stands here once: `forward` is the differentiable form, and `inference/fast_forward.py` puts the same pieces together
-without gradients.
+stands here once: `forward` is the differentiable form, and `inference/forms/fast_forward.py` puts the same pieces
+together without gradients.
 """
 
 from __future__ import annotations

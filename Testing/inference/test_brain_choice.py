@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from support.bright_brain import ball, head, scan_grid, use_bright_brain
 
 from SegSRGANLib.data.grid import Grid
-from SegSRGANLib.inference.brain_choice import BrainChoice, choose_brain
+from SegSRGANLib.inference.brain.choice import BrainChoice, choose_brain
 from SegSRGANLib.inference.options import EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.inference.run_context import RunContext
@@ -91,14 +91,14 @@ def test_missing_network_stops_auto_but_no_given_mask(monkeypatch: pytest.Monkey
     def missing(device: object) -> None:
         raise CheckpointError("gone")
 
-    monkeypatch.setattr("SegSRGANLib.inference.brain_extraction.load_brain_extractor", missing)
+    monkeypatch.setattr("SegSRGANLib.inference.brain.extraction.load_brain_extractor", missing)
     assert _choose(head(_GRID), _mask(30)).record["checks"]["disagreement"] is None
     with pytest.raises(CheckpointError, match="gone"):
         _choose(head(_GRID), "auto")
 
 
 def test_without_an_extractor_auto_takes_the_whole_volume_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("SegSRGANLib.inference.brain_choice.has_brain_extractor", lambda: False)
+    monkeypatch.setattr("SegSRGANLib.inference.brain.choice.has_brain_extractor", lambda: False)
     choice = _choose(head(_GRID), "auto")
     assert choice.mask is choice.found is None
     assert choice.record == {"source": "none", "wanted": "auto", "volume_ml": None, "checks": {}}

@@ -6,8 +6,8 @@ import pytest
 import torch
 from support.inference_networks import VARIANTS, variant_network
 
-from SegSRGANLib.inference.fast_forward import FastGenerator
-from SegSRGANLib.inference.slab_forward import predict_streaming
+from SegSRGANLib.inference.forms.choice.fast_forward import FastGenerator
+from SegSRGANLib.inference.forms.slab_forward import predict_streaming
 from SegSRGANLib.utils.errors import Cancelled
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from SegSRGANLib.inference import bfloat16_speed, precision
-from SegSRGANLib.inference.forms import Autocast, inference_form
-from SegSRGANLib.inference.precision import MOST_ERROR, NOISE, change_of, choose_precision
+from SegSRGANLib.inference.forms.choice import Autocast, inference_form
+from SegSRGANLib.inference.forms.precision import MOST_ERROR, NOISE, change_of, choose_precision
 from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
 from SegSRGANLib.networks.cascade import Cascade, CascadeConfig
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from SegSRGANLib.inference import memory_plan as plans
-from SegSRGANLib.inference.forms import inference_form
+from SegSRGANLib.inference.forms.choice import inference_form
 from SegSRGANLib.inference.memory_plan import Plan, first_plan, later_plans, peak_bytes
 from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
 from SegSRGANLib.networks.cascade import Cascade, CascadeConfig

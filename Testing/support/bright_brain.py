@@ -31,9 +31,9 @@ class BrightIsBrain(nn.Module):
 
 def use_bright_brain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the library find what is bright, in this process."""
-    target = "SegSRGANLib.inference.brain_extraction.load_brain_extractor"
+    target = "SegSRGANLib.inference.brain.extraction.load_brain_extractor"
     monkeypatch.setattr(target, lambda device: BrightIsBrain().to(device))
-    monkeypatch.setattr("SegSRGANLib.inference.brain_choice.has_brain_extractor", lambda: True)
+    monkeypatch.setattr("SegSRGANLib.inference.brain.choice.has_brain_extractor", lambda: True)
 
 
 def scan_grid(spacing: tuple[float, float, float] = (1.0, 1.5, 4.0)) -> Grid:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ..data.grid import Grid
-from ..models.brain_extractor import has_brain_extractor
-from ..transforms.resample import resample_labels
-from .brain_extraction import BrainExtraction, extract_brain
-from .options import EnhanceOptions
-from .run_context import RunContext
+from ...data.grid import Grid
+from ...models.brain_extractor import has_brain_extractor
+from ...transforms.resample import resample_labels
+from ..options import EnhanceOptions
+from ..run_context import RunContext
+from .extraction import BrainExtraction, extract_brain
 
 AUTO, NONE = "auto", "none"
 BrainMask = sitk.Image | str | None  # an image, AUTO, or NONE

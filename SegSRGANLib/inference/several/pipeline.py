@@ -15,25 +15,25 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ..data.grid import Grid, output_grid
-from ..models.checkpoint import Model
-from ..quality.assessment import Quality
-from ..quality.preflight import judge
-from ..quality.verdict import give_verdict
-from ..stacks.alignment import AlignedStack, align
-from ..stacks.scan import Scan
-from ..transforms.bias_field import correct_bias
-from ..utils.devices import choose_device
-from ..utils.progress import Progress, scaled
-from .brain_choice import BrainChoice, BrainMask, choose_brain
-from .enhancement import Enhancement
-from .finite import check_finite, finite_figures
-from .network_parts import intensity_model, segmentation_model
-from .options import EnhanceOptions
-from .record import describe_run, image_hash
-from .run_context import RunContext
-from .stack_fusion import fused_volume
-from .stack_quality import measure_stacks, of_stack, worth_saying
+from ...data.grid import Grid, output_grid
+from ...models.checkpoint import Model
+from ...quality.assessment import Quality
+from ...quality.preflight import judge
+from ...quality.verdict import give_verdict
+from ...stacks.alignment import AlignedStack, align
+from ...stacks.scan import Scan
+from ...transforms.bias_field import correct_bias
+from ...utils.devices import choose_device
+from ...utils.progress import Progress, scaled
+from ..brain.choice import BrainChoice, BrainMask, choose_brain
+from ..enhancement import Enhancement
+from ..finite import check_finite, finite_figures
+from ..network_parts import intensity_model, segmentation_model
+from ..options import EnhanceOptions
+from ..record import describe_run, image_hash
+from ..run_context import RunContext
+from .fusion import fused_volume
+from .quality import measure_stacks, of_stack, worth_saying
 
 MOST_STACKS = 16
 # of the time, for the progress bar

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from ..utils.atomic_files import atomic_path
-from ..utils.errors import VolumeError
+from ...utils.atomic_files import atomic_path
+from ...utils.errors import VolumeError
 
 _WORTH = 1.5  # times as fast as float32: what surrounds the convolutions gains nothing
 _REPEATS = 5

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.grid import Grid
+from ...data.grid import Grid
 
 _LEAST, _MOST = 30.0, 900.0  # mL: a fetus of 20 weeks has about 50, a child of two years 1000
 _SURE = 0.9  # expected Dice

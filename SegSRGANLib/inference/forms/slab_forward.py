@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..networks.moments import channel_moments
-from ..utils.progress import Progress, ShouldStop, scaled, stop_if
+from ...networks.moments import channel_moments
+from ...utils.progress import Progress, ShouldStop, scaled, stop_if
 from .fast_forward import FastGenerator, channels_last_buffer, mirror, padded_copy, replicated
 
 _SLAB_BYTES = 1 << 28  # of the feature maps of one slab

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..networks.brain_extractor import BrainExtractor, scaled_input
-from ..utils.progress import ShouldStop, stop_if
+from ...networks.brain_extractor import BrainExtractor, scaled_input
+from ...utils.progress import ShouldStop, stop_if
 
 _TILE = 208  # voxels of 2 mm: heads and mothers fit in one
 _SMALL_TILE = 128  # voxels, where the whole is larger than

@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..networks.image_network import ImageNetwork
-from ..networks.keras_segsrgan import KerasGenerator
-from ..networks.layers import ResidualBlock, UpsampleConv
-from ..networks.segsrgan import Generator
+from ...networks.image_network import ImageNetwork
+from ...networks.keras_segsrgan import KerasGenerator
+from ...networks.layers import ResidualBlock, UpsampleConv
+from ...networks.segsrgan import Generator
 
 _LAYOUT = torch.channels_last_3d
 

@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..networks.cascade import SCALE, SLOPE, Cascade, NormalizedBlock, SegmentingUNet, to_cells
-from ..networks.layers import InstanceNorm
+from ...networks.cascade import SCALE, SLOPE, Cascade, NormalizedBlock, SegmentingUNet, to_cells
+from ...networks.layers import InstanceNorm
 from .fused_convolution import PreparedConv
 
 _LAYOUT = torch.channels_last_3d

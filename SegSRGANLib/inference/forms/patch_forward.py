@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from ..utils.progress import Progress, ShouldStop, scaled, stop_if
-from ..utils.triples import triple
-from .memory_plan import Plan
-from .patches import (
+from ...utils.progress import Progress, ShouldStop, scaled, stop_if
+from ...utils.triples import triple
+from ..memory_plan import Plan
+from ..patches import (
     PatchMerger,
     SlidingWindowSplitter,
     blending_window,

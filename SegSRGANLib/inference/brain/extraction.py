@@ -12,15 +12,15 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..data.grid import Grid, output_grid
-from ..models.brain_extractor import load_brain_extractor
-from ..networks.brain_extractor import SPACING, BrainExtractor
-from ..transforms.components import bounding_box, largest_component
-from ..transforms.separable import apply_along, as_tensor, tent_matrix
-from ..utils.devices import choose_device
-from ..utils.progress import Progress, ShouldStop, scaled, stop_if
-from .brain_checks import BrainChecks, check_brain
-from .brain_prediction import predict_brain
+from ...data.grid import Grid, output_grid
+from ...models.brain_extractor import load_brain_extractor
+from ...networks.brain_extractor import SPACING, BrainExtractor
+from ...transforms.components import bounding_box, largest_component
+from ...transforms.separable import apply_along, as_tensor, tent_matrix
+from ...utils.devices import choose_device
+from ...utils.progress import Progress, ShouldStop, scaled, stop_if
+from .checks import BrainChecks, check_brain
+from .prediction import predict_brain
 
 _AROUND = 30.0  # mm around the brain that the second look sees
 _PIECE = 1.0  # mL: smaller pieces are not counted

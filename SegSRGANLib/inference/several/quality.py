@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ..data.grid import Grid, output_grid
-from ..quality.assessment import Quality, assess, quality_warnings
-from ..quality.consistency import Consistency, acquisition_consistency
-from ..stacks.alignment import AlignedStack, resampled
-from ..stacks.scan import Scan
-from .enhancement import Enhancement
+from ...data.grid import Grid, output_grid
+from ...quality.assessment import Quality, assess, quality_warnings
+from ...quality.consistency import Consistency, acquisition_consistency
+from ...stacks.alignment import AlignedStack, resampled
+from ...stacks.scan import Scan
+from ..enhancement import Enhancement
 
 _CLOSE = 38.0  # dB
 

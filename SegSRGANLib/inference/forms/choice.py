@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from ..networks.cascade import Cascade
-from ..networks.keras_segsrgan import KerasGenerator
-from ..networks.segsrgan import Generator
+from ...networks.cascade import Cascade
+from ...networks.keras_segsrgan import KerasGenerator
+from ...networks.segsrgan import Generator
 from .cascade_forward import FastCascade
 from .fast_forward import FastGenerator
 

@@ -6,16 +6,16 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..data.grid import Grid
-from ..stacks.alignment import AlignedStack, resampled
-from ..stacks.fusion import Term, fuse
-from ..stacks.operator import StackOperator
-from ..stacks.scan import dilated
-from ..transforms.components import Box, bounding_box
-from ..transforms.resample import resample_labels
-from ..utils.progress import scaled
-from .enhancement import Enhancement
-from .run_context import RunContext
+from ...data.grid import Grid
+from ...stacks.alignment import AlignedStack, resampled
+from ...stacks.fusion import Term, fuse
+from ...stacks.operator import StackOperator
+from ...stacks.scan import dilated
+from ...transforms.components import Box, bounding_box
+from ...transforms.resample import resample_labels
+from ...utils.progress import scaled
+from ..enhancement import Enhancement
+from ..run_context import RunContext
 
 _RIM = 3.0  # mm around the brain that are fused, too: what a slice smears over its border belongs back inside
 _SURROUNDINGS = 6.0  # mm around that, which blurred slices see

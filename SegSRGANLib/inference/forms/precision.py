@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..data.classes import label_map
-from ..networks.keras_segsrgan import KerasGenerator
-from ..networks.segsrgan import Generator
+from ...data.classes import label_map
+from ...networks.keras_segsrgan import KerasGenerator
+from ...networks.segsrgan import Generator
 from .bfloat16_speed import bfloat16_pays, bfloat16_works
-from .forms import full_precision, inference_form
+from .choice import full_precision, inference_form
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 NOISE = 0.01  # of a scan with a signal-to-noise ratio of 100, better than a clinical one, relative to its brightness

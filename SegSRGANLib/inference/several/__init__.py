@@ -1,0 +1,1 @@
+"""Several stacks of one child: registered, fused, segmented once, and measured."""
