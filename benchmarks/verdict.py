@@ -4,10 +4,11 @@
     python benchmarks/verdict.py fit runs.jsonl -o reliability.json                   (fits the predicted Dice)
     python benchmarks/verdict.py table runs.jsonl reliability.json -o docs/tables/verdict.md
 
-`run` simulates thick slices of volumes with known truth, enhances them as a user would (mask: auto; with
-the given masks where no brain extractor is installed), and writes one JSON line a result: source, what was planted, its true Dice, its record. `fit` predicts the Dice of each source from the
-others and prints the rank correlation; its numbers go into the model's card (`benchmarks/release_model.py
---reliability`). `table` gives each record its verdict anew. Data: the folder in the environment variable SEGSRGAN_DATA.
+`run` simulates thick slices of volumes with known truth, enhances them as a user would (mask: auto; with the given masks
+where no brain extractor is installed), and writes one JSON line a result: source, what was planted, its true Dice, its
+record. `fit` predicts the Dice of each source from the others and prints the rank correlation; its numbers go into the
+model's card (`benchmarks/release_model.py --reliability`). `table` gives each record its verdict anew. Data: the folder
+in the environment variable SEGSRGAN_DATA.
 """
 
 from __future__ import annotations
@@ -208,8 +209,7 @@ def _rows(model: Model, every: int) -> Iterator[dict[str, Any]]:
 
 
 def _row(subject: Subject, planted: str, factor: float, scan: sitk.Image, mask: Any, model: Model) -> dict[str, Any]:
-    if mask == "auto" and not has_brain_extractor():
-        mask = "none" if planted == "no brain" else _mask_on(scan, subject)
+    mask = _usable(mask, scan, subject, planted)
     row: dict[str, Any] = {"source": subject.source, "subject": subject.name, "planted": planted, "factor": factor}
     row |= {"dice": None, "bias_percent": None, "refused": None, "record": {}}
     try:
@@ -217,6 +217,13 @@ def _row(subject: Subject, planted: str, factor: float, scan: sitk.Image, mask: 
     except ValueError as error:
         return row | {"refused": str(error)}
     return row | _accuracy(subject, result.labels) | {"record": result.record}
+
+
+def _usable(mask: Any, scan: sitk.Image, subject: Subject, planted: str) -> Any:
+    """The mask as it is; without a brain extractor the subject's own in the place of "auto"."""
+    if not isinstance(mask, str) or has_brain_extractor():
+        return mask
+    return "none" if planted == "no brain" else _mask_on(scan, subject)
 
 
 def _mask_on(scan: sitk.Image, subject: Subject) -> sitk.Image:
@@ -250,7 +257,8 @@ def _erased_lesion(subject: Subject, model: Model) -> dict[str, Any]:
         )
         values = _array(subject.hr) + 0.5 * np.percentile(_array(subject.hr), 99.5) * np.exp(-0.5 * distance / 3.0**2)
         scan = subject.scan(3.0, hr=Grid.of(subject.hr).image(values.astype(np.float32)))
-        result = enhance(subject.scan(3.0), model, _options(subject), mask="auto")
+        plain = subject.scan(3.0)
+        result = enhance(plain, model, _options(subject), mask=_usable("auto", plain, subject, "erased lesion"))
         row["record"]["quality"]["consistency"] = acquisition_consistency(scan, result.sr, result.mask).figures()
     return row
 
