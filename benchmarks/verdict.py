@@ -4,8 +4,8 @@
     python benchmarks/verdict.py fit runs.jsonl -o reliability.json                   (fits the predicted Dice)
     python benchmarks/verdict.py table runs.jsonl reliability.json -o docs/tables/verdict.md
 
-`run` simulates thick slices of volumes with known truth, enhances them as a user would (mask: auto; with the given masks
-where no brain extractor is installed), and writes one JSON line a result: source, what was planted, its true Dice, its
+`run` simulates thick slices of volumes with known truth, enhances them as a user would (mask: auto; with given masks
+where no brain extractor is installed) and writes one JSON line a result: source, what was planted, its true Dice, its
 record. `fit` predicts the Dice of each source from the others and prints the rank correlation; its numbers go into the
 model's card (`benchmarks/release_model.py --reliability`). `table` gives each record its verdict anew. Data: the folder
 in the environment variable SEGSRGAN_DATA.

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-_EDGE = 1e-5  # probabilities nearer to 0 and 1 count as this, so that one voxel cannot dominate
+_EDGE = 1e-7  # distance of probabilities from 0 and 1, so that one voxel cannot dominate
 
 Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -34,6 +34,14 @@ def soft_dice_loss(probability: torch.Tensor, target: torch.Tensor, smooth: floa
 
 
 DISTANCES: dict[str, Distance] = {"charbonnier": charbonnier, "l1": F.l1_loss, "l2": F.mse_loss}
+
+
+def off_the_edge(probability: torch.Tensor) -> torch.Tensor:
+    """Probabilities in [0, 1], kept off 0 and 1 by a map that has a slope everywhere.
+
+    A clamp has none beyond its bounds: a rare class whose probabilities once fell below them would never learn again.
+    """
+    return _EDGE + (1 - 2 * _EDGE) * probability
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ def content_loss(prediction: torch.Tensor, target: torch.Tensor, config: LossCon
     if config.dice > 0:
         loss = loss + config.dice * soft_dice_loss(probability, tissue)
     if config.cross_entropy > 0:
-        loss = loss + config.cross_entropy * F.binary_cross_entropy(probability.clamp(_EDGE, 1 - _EDGE), tissue)
+        loss = loss + config.cross_entropy * F.binary_cross_entropy(off_the_edge(probability), tissue)
     return loss
 
 

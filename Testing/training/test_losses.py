@@ -152,3 +152,11 @@ def test_the_generators_loss_leaves_the_critic_alone():
 def test_impossible_losses_are_refused(values):
     with pytest.raises(ValueError, match="loss|l3|weights"):
         LossConfig(**values)
+
+
+def test_a_class_that_is_never_predicted_still_learns():
+    odds = torch.full((1, 1, 2, 2, 2), -14.0, requires_grad=True)  # a probability of 8e-7
+    prediction = torch.cat([torch.zeros(1, 1, 2, 2, 2), torch.sigmoid(odds)], dim=1)
+    target = torch.cat([torch.zeros(1, 1, 2, 2, 2), torch.ones(1, 1, 2, 2, 2)], dim=1)
+    content_loss(prediction, target, LossConfig(dice=0.0, segmentation_weight=0.0, cross_entropy=1.0)).backward()
+    assert odds.grad.sum() < -0.5

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from ..data.device_simulation import PatchBatch
+from ..losses import off_the_edge
 from .recipes import Recipe
 
-_EDGE = 1e-5  # probabilities nearer to 0 and 1 count as this, so that one voxel cannot dominate
 _FIRST = 3.0  # weight of the first class, the cortex, over that of any other
 _SMOOTH = 100.0  # voxels added to both sides of the Dice fraction, so that an empty patch does not dominate
 _ENTROPY = 1.5  # weight of the cross entropy beside the Dice loss
@@ -31,7 +31,7 @@ def weighted_content_loss(prediction: torch.Tensor, batch: PatchBatch, recipe: R
     probability, share, counted = prediction[:, 1:], target[:, 1 : 1 + classes], weight[:, 1:]
     importance = torch.ones(classes, device=prediction.device)
     importance[0] = _FIRST
-    entropy = F.binary_cross_entropy(probability.clamp(_EDGE, 1 - _EDGE), share, reduction="none") * counted
+    entropy = F.binary_cross_entropy(off_the_edge(probability), share, reduction="none") * counted
     overlap = 2 * (probability * share * counted).sum((2, 3, 4)) + _SMOOTH
     total = ((probability + share) * counted).sum((2, 3, 4)) + _SMOOTH
     per_class = _ENTROPY * entropy.mean((0, 2, 3, 4)) + (1 - overlap / total).mean(0)
