@@ -58,5 +58,5 @@ def finite_figures(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: finite_figures(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [finite_figures(item) for item in value]
+        return type(value)(finite_figures(item) for item in value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

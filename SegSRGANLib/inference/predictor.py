@@ -201,6 +201,6 @@ def _zero_padded(
         borders = [original_padding(n, options.patch, options.step) for n in volume.shape]
     else:
         step = network.multiple
-        borders = [original_padding(n, max(network.minimum - n, 0) + n - n % step, step) for n in volume.shape]
+        borders = [original_padding(n, max(network.minimum, n - n % step), step) for n in volume.shape]
     lengths = [length for border in reversed(borders) for length in border]
     return F.pad(volume, lengths), tuple(before for before, _ in borders)

@@ -25,7 +25,11 @@ def _outcome(name, status, psnr, warnings=(), reason="", verdict=""):
     quality = {"consistency": {"psnr": psnr, "z_max": 3.0, "slice_z_max": 1.0}, "cortex": {"volume_ml": 90 + psnr}}
     record = {"quality": quality, "warnings": list(warnings), "seconds": {"total": 1.0}} if status != "failed" else {}
     if verdict:
-        record["verdict"] = {"word": verdict, "reasons": ["Because."], "predicted_dice": [0.8, 0.7, 0.9]}
+        record["verdict"] = {
+            "word": verdict,
+            "reasons": ["Because."],
+            "predicted_dice": {"value": 0.8, "low": 0.7, "high": 0.9},
+        }
     return Outcome(Job(Path("/scans") / f"{name}.nii.gz", name), status, reason, record=record)
 
 

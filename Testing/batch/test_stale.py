@@ -14,10 +14,13 @@ from support.batch_cohort import save_tiny_model, write_scan
 
 from SegSRGANLib.batch.jobs import Job
 from SegSRGANLib.batch.run import run_batch
-from SegSRGANLib.batch.worker import BatchOptions, process
+from SegSRGANLib.batch.worker import BatchOptions, _other_scans, process
 from SegSRGANLib.inference.options import EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
+from SegSRGANLib.inference.record import image_hash
+from SegSRGANLib.io.volume import read_volume
 from SegSRGANLib.models.checkpoint import load_model
+from SegSRGANLib.results.provenance import file_state
 
 PREDICTION = PredictionOptions(16, device="cpu")
 
@@ -82,7 +85,7 @@ def test_a_scan_replaced_by_one_with_an_older_time_stamp(cohort):
     assert "another scan" in cohort.refusal()
 
 
-@pytest.mark.parametrize("changed", [{"patch": 12}, {"overlap": 0.25}, {"mixed_precision": False}])
+@pytest.mark.parametrize("changed", [{"patch": 12}, {"overlap": 0.25}, {"precision": "bfloat16"}])
 def test_other_patches(cohort, changed):
     options = EnhanceOptions(1.0, prediction=replace(PREDICTION, **changed))
     assert "other settings" in cohort.refusal(enhance=options)
@@ -162,3 +165,15 @@ def test_a_name_that_is_not_utf8_fails_alone(tmp_path, loaded, monkeypatch):
     text = (tmp_path / "out" / "summary.tsv").read_text(encoding="utf-8")
     assert "unreadable characters" in text and "\na\t" in text
     assert (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
+
+
+def test_other_stacks_or_another_second_stack(cohort, tmp_path):
+    job = replace(cohort.job, others=(write_scan(tmp_path / "b.nii.gz", seed=3),))
+    record = json.loads(cohort.options.layout.record(job).read_text())
+    assert "other stacks" in _other_scans(record, job, cohort.options)
+    second = image_hash(read_volume(job.others[0]))
+    record["stacks"] = [record["input"], {"file": "b.nii.gz", "state": file_state(job.others[0]), "sha256": second}]
+    assert _other_scans(record, job, cohort.options) is None
+    write_scan(job.others[0], seed=7)
+    os.utime(job.others[0], (1e9, 1e9))
+    assert "another scan" in _other_scans(record, job, cohort.options)

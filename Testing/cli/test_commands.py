@@ -81,7 +81,7 @@ def test_the_record_names_the_mask_and_a_batch_tells_it_from_none(capfd, scan, t
     assert predict(capfd, scan, tmp_path / "out", model, "--mask", mask, "--progress", "none")[0] == 0
     record = json.loads((tmp_path / "out" / "sub-01_T2w_record.json").read_text())
     assert record["input"]["mask_file"] == "mask.nii.gz"
-    choice = BatchOptions(tmp_path / "out", str(model), EnhanceOptions(0.9))
+    choice = BatchOptions(tmp_path / "out", str(model), EnhanceOptions(0.9, prediction=PredictionOptions(32)))
     loaded = load_checkpoint(model)
     assert existing(Job(scan, "sub-01_T2w", mask=mask), choice, loaded).status == "skipped"
     assert existing(Job(scan, "sub-01_T2w"), choice, loaded).status == "failed"
@@ -203,7 +203,7 @@ def test_damaged_and_foreign_weights(capfd, scan, tmp_path, model):
 
 def test_folder_that_cannot_be_written(capfd, scan, tmp_path, model, monkeypatch):
     locked = SimpleNamespace(
-        path=os.path, access=lambda *_: False, W_OK=2, X_OK=1
+        path=os.path, fsencode=os.fsencode, access=lambda *_: False, W_OK=2, X_OK=1
     )  # the superuser may really write anywhere
     monkeypatch.setattr("SegSRGANLib.results.files.os", locked)
     _refused(predict(capfd, scan, tmp_path / "out", model), tmp_path, "cannot be written")

@@ -10,9 +10,10 @@ import torch
 
 from SegSRGANLib import EnhanceOptions, enhance
 from SegSRGANLib.data.grid import Grid
-from SegSRGANLib.inference.predictor import PredictionOptions
+from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import Model
+from SegSRGANLib.networks.cascade import Cascade, CascadeConfig
 from SegSRGANLib.networks.keras_segsrgan import KerasGenerator, KerasGeneratorConfig
 from SegSRGANLib.transforms.normalization import Normalization
 
@@ -74,6 +75,16 @@ def test_intensity_and_probability_are_those_of_the_originals_pipeline(patch, st
     assert np.abs(intensity - expected[0]).max() < 1e-5 * values.max()
     assert np.abs(cortex - expected[1]).max() < 1e-5
     assert result.record["as_original"] is True
+
+
+@pytest.mark.parametrize(("patch", "overlap"), [(32, 0.4), (32, 0.25), (0, 0.5)])
+def test_a_cascade_takes_fixed_patches_too(patch, overlap):
+    """Also where the step is odd, and where a side is shorter than the network's smallest."""
+    volume, how = torch.rand(37, 41, 30), {}
+    options = PredictionOptions(patch, overlap, device="cpu", precision="float32", as_original=True)
+    whole = predict_volume(Cascade(CascadeConfig(4, 1)).eval(), volume, options, record=how)
+    assert whole.shape == (2, 37, 41, 30) and torch.isfinite(whole).all()
+    assert how.get("patches", 4) == 4 and how.get("skipped", 0) == 0
 
 
 def test_the_option_decides_over_the_card():
