@@ -168,7 +168,8 @@ def _same_mask(record: dict[str, Any], job: Job, options: BatchOptions) -> bool:
     name = None if job.mask is None else job.mask.name
     if record["input"].get("mask_file", name) != name:
         return False
-    mask = record.get("mask") if isinstance(record.get("mask"), dict) else {}
+    mask = record.get("mask")
+    mask = mask if isinstance(mask, dict) else {}
     if options.mask == AUTO and not has_brain_extractor():
         return name is not None or mask.get("wanted") == AUTO
     source = mask.get("source")

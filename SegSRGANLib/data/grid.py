@@ -113,8 +113,8 @@ class Grid:
             raise ValueError("The two grids have no voxel in common.")
         axes = np.array(self.direction).reshape(3, 3)
         origin = np.array(self.origin) + axes @ (low * np.array(self.spacing))
-        size = tuple(int(n) for n in high - low)
-        return Grid(size, self.spacing, tuple(map(float, origin)), self.direction)
+        size = triple(int(n) for n in high - low)
+        return Grid(size, self.spacing, triple(map(float, origin)), self.direction)
 
 
 def auto_spacing(grid: Grid, trained: tuple[float, float]) -> float:

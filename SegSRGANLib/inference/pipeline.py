@@ -76,7 +76,7 @@ def enhance(
         Cancelled: should_stop said so.
     """
     images = [image] if isinstance(image, sitk.Image) else list(image)
-    masks = list(mask) if isinstance(mask, (list, tuple)) else [mask]
+    masks: list[BrainMask] = list(mask) if isinstance(mask, (list, tuple)) else [mask]  # ty: ignore[invalid-assignment]
     if not images or (len(images) == 1 and len(masks) != 1):
         raise ValueError(f"One volume has one mask; there are {len(images)} volumes and {len(masks)} masks.")
     check_fits(options.output(Grid.of(images[0]), model.card), len(model.classes))  # before anything is done

@@ -48,7 +48,7 @@ def evaluate(
         ValueError: grids that differ in more than their ends, a volume without positive or finite intensities, or
             segmentations that leave open what to compare.
     """
-    hr, sr, labels, truth, mask = _on_common_grid(hr, sr, labels, truth, mask)
+    hr, sr, labels, truth, mask = _on_common_grid(hr, sr, labels, truth, mask)  # ty: ignore[invalid-assignment]
     if (labels is None) != (truth is None):
         raise ValueError("To compare segmentations give both: the result's labels and the truth.")
     reference, estimate = _finite(hr, "high-resolution volume"), _finite(sr, "super-resolved volume")
@@ -110,6 +110,6 @@ def _on_common_grid(hr: sitk.Image, *others: sitk.Image | None) -> tuple[sitk.Im
         return images
     _logger.warning(
         "compared on the common grid of %s voxels: the high-resolution volume has %s, the super-resolved one %s",
-        *(" x ".join(map(str, grid.size)) for grid in (common, wanted, Grid.of(others[0]))),
+        *(" x ".join(map(str, grid.size)) for grid in (common, wanted, Grid.of(others[0]))),  # ty: ignore[invalid-argument-type]
     )
     return tuple(None if image is None else resample_labels(image, common) for image in images)

@@ -59,7 +59,7 @@ def _trace(network: torch.nn.Module, channels: int, path: Path) -> None:
     """Export with free depth, height and width."""
     sides = {
         axis: network.multiple * torch.export.Dim(name, min=2, max=512)
-        if network.multiple > 1
+        if network.multiple > 1  # ty: ignore[unsupported-operator]
         else torch.export.Dim(name, min=2, max=512)
         for axis, name in ((2, "d"), (3, "h"), (4, "w"))
     }
@@ -81,7 +81,8 @@ def _trace(network: torch.nn.Module, channels: int, path: Path) -> None:
 
 
 def _patch(network: torch.nn.Module, channels: int, sides: tuple[int, ...], seed: int) -> torch.Tensor:
-    shape = (1, channels, *(side * max(network.minimum, 2) for side in sides))
+    least: int = max(network.minimum, 2)  # ty: ignore[invalid-argument-type]
+    shape = (1, channels, *(side * least for side in sides))
     return torch.from_numpy(np.random.default_rng(seed).random(shape, dtype=np.float32))
 
 

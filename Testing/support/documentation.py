@@ -43,7 +43,14 @@ def commands(page: Path) -> list[list[str]]:
 def fill(folder: Path) -> None:
     """Write the files that the documentation's commands name."""
     scan = write_scan(folder / "sub-01_T2w.nii.gz")
-    for name in ("head.nii.gz", "scan.nii.gz", "sub-01_run-1_T2w.nii.gz", "scans/a.nii.gz", "scans/b.nii.gz"):
+    for name in (
+        "head.nii.gz",
+        "scan.nii.gz",
+        "stripped.nii.gz",
+        "sub-01_run-1_T2w.nii.gz",
+        "scans/a.nii.gz",
+        "scans/b.nii.gz",
+    ):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(scan, folder / name)
     image = sitk.ReadImage(str(scan))

@@ -14,6 +14,7 @@ from ...stacks.scan import dilated
 from ...transforms.components import Box, bounding_box
 from ...transforms.resample import resample_labels
 from ...utils.progress import scaled
+from ...utils.triples import triple
 from ..enhancement import Enhancement
 from ..run_context import RunContext
 
@@ -78,7 +79,7 @@ def part_of(grid: Grid, box: Box) -> Grid:
     axes = np.array(grid.direction).reshape(3, 3)
     origin = np.array(grid.origin) + axes @ (first * np.array(grid.spacing))
     size = tuple(part.stop - part.start for part in reversed(box))
-    return Grid(size, grid.spacing, tuple(map(float, origin)), grid.direction)  # type: ignore[arg-type]
+    return Grid(triple(size), grid.spacing, triple(map(float, origin)), grid.direction)
 
 
 def _term(stack: AlignedStack, grid: Grid, region: sitk.Image, start: torch.Tensor) -> Term:

@@ -89,8 +89,11 @@ class StackedScans:
     def carried_brains(self, stacks: list[AlignedStack]) -> list[BrainChoice]:
         """The brain of each stack, carried over from the first one where it is not known."""
         first = self.brains[0]
+        shared = None if first is None else first.mask
         return [
-            BrainChoice(stack.carried(first.mask), None, {"source": "first stack"}) if brain is None else brain  # type: ignore[union-attr, arg-type]
+            BrainChoice(None if shared is None else stack.carried(shared), None, {"source": "first stack"})
+            if brain is None
+            else brain
             for stack, brain in zip(stacks, self.brains, strict=True)
         ]
 
@@ -169,11 +172,17 @@ def _described(
     return record | {"thickness_ratio": round(max(scan.thickness for scan in stacked.scans) / float(fine), 4)}
 
 
+def _finest(options: EnhanceOptions) -> float:
+    """The smallest voxel side of a result whose spacing is settled, mm."""
+    spacing = options.spacing
+    return float(min(spacing)) if isinstance(spacing, tuple) else float(spacing)
+
+
 def _before(stacked: StackedScans, model: Model, options: EnhanceOptions) -> tuple[dict[str, Any], list[str]]:
     """What can be said of the stacks before the run; the figures are those of the first one."""
     figures, warnings = {}, []
     for scan, brain in zip(stacked.scans, stacked.brains, strict=True):
-        output = output_grid(Grid.of(scan.image), min(options.spacing))
+        output = output_grid(Grid.of(scan.image), _finest(options))
         items, found = judge(scan.image, None if brain is None else brain.mask, output, model.card)
         figures = figures or items
         found = ([] if brain is None else brain.warnings) + found
@@ -205,7 +214,7 @@ def _super_resolved(
     results = []
     for index, (stack, brain) in enumerate(zip(stacks, brains, strict=True)):
         part = _named(scaled(run.report, index / len(stacks), (index + 1) / len(stacks)), stack.scan.name)
-        own = options if index == 0 else replace(options, spacing=min(options.spacing))  # its axes are others
+        own = options if index == 0 else replace(options, spacing=_finest(options))  # its axes are others
         context = RunContext(part, run.should_stop, {"prediction": 1.0})
         results.append(single(stack.scan.image, model, own, brain, context))
     return results

@@ -52,7 +52,7 @@ class ResultServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: ResultServer
+    server: ResultServer  # ty: ignore[incompatible-mutable-override]
     server_version, sys_version = "SegSRGAN", ""
 
     def do_GET(self) -> None:
