@@ -69,7 +69,7 @@ def test_rules_of_the_extensions_index():
         "enabled",
     }
     assert set(entry) <= allowed and entry["tier"] in (1, 3, 5)
-    assert re.fullmatch(r"https://github.com/[\w-]+/SegSRGAN.git", entry["scm_url"])  # named as the extension
+    assert re.fullmatch(r"https://github.com/[\w-]+/(Slicer)?SegSRGAN.git", entry["scm_url"])  # named as the extension
     assert (ROOT / "SegSRGAN.json").stem == "SegSRGAN" and not (ROOT / "SegSRGAN.s4ext").exists()
     text = (ROOT / "CMakeLists.txt").read_text()
     for name in ("HOMEPAGE", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS"):

@@ -73,7 +73,9 @@ def test_enhanced_volume_is_drawn_where_the_input_was(logic, standIn, sliceViews
 
 def test_fade_goes_from_input_to_result(panel, standIn, sliceViews):  # noqa: F811
     source = phantoms.node()
-    slicer.util.arrayFromVolume(source)[:] = 50  # input grey; the result is painted bright below
+    grey = slicer.util.arrayFromVolume(source)
+    grey[:] = 50  # input grey; the result is painted bright below
+    grey[0, 0, 0] = 49  # a scan that is the same everywhere is refused
     panel.enter()
     parameters = panel.logic.getParameterNode()
     parameters.spacing = SPACING

@@ -33,7 +33,7 @@ def use_bright_brain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the library find what is bright, in this process."""
     target = "SegSRGANLib.inference.brain.extraction.load_brain_extractor"
     monkeypatch.setattr(target, lambda device: BrightIsBrain().to(device))
-    monkeypatch.setattr("SegSRGANLib.inference.brain.choice.has_brain_extractor", lambda: True)
+    monkeypatch.setattr("SegSRGANLib.models.brain_extractor._entries", lambda: [{"file": "", "sha256": ""}])
 
 
 def scan_grid(spacing: tuple[float, float, float] = (1.0, 1.5, 4.0)) -> Grid:

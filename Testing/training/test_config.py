@@ -84,7 +84,7 @@ def test_networks_that_cannot_have_these_classes(network, sentence):
         ({"resume": "yes"}, "resume must be true or false, not 'yes'"),
         ({"optimizer": {"rate": True}}, "optimizer.rate must be a number, not True"),
         ({"optimizer": {"rate": float("nan")}}, "optimizer.rate must be a finite number"),
-        ({"optimizer": {"rate": -1}}, "learning rate must be positive, not -1"),
+        ({"optimizer": {"rate": -1}}, "learning rate lies above 0 and at most at 1, not at -1"),
         ({"optimizer": 3}, "optimizer holds a group of keys, not 3"),
         ({"optimizer": {"schedule": "step"}}, "Unknown schedule 'step'"),
         ({"optimizer": {"precision": "8"}}, "Unknown precision '8'"),

@@ -272,7 +272,7 @@ def test_fine_tuning_goes_on_with_the_input_of_its_parent(folder):
 
 def test_a_worse_fine_tuning_keeps_the_parent(folder):
     parent = train(_config(folder, epochs=1))
-    ruin = {"rate": 5.0, "warmup": 1, "batch": 2, "clip": None}
+    ruin = {"rate": 1.0, "warmup": 1, "batch": 2, "clip": None}
     config = _config(folder, epochs=1, init=str(parent), output=str(folder / "tuned"), network={}, optimizer=ruin)
     tuned = _weights(train(config))
     assert all(torch.equal(value, tuned[key]) for key, value in _weights(parent).items())

@@ -183,4 +183,4 @@ def test_enhanced_multi_frame_that_lacks_a_frame_or_the_reader(tmp_path, monkeyp
     whole = _enhanced(tmp_path / "whole", list(range(6)))
     monkeypatch.setitem(__import__("sys").modules, "highdicom", None)
     text = _refusal(whole)
-    assert "enhanced multi-frame DICOM file" in text and "pip install pydicom highdicom" in text
+    assert "enhanced multi-frame DICOM file" in text and "pydicom highdicom" in text

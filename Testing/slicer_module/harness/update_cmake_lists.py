@@ -23,4 +23,6 @@ if __name__ == "__main__":
     for half in (ROOT / "SegSRGAN", ROOT / "SegSRGANLib"):
         update(half, "MODULE_PYTHON_SCRIPTS", half.rglob("*.py"))
     library = ROOT / "SegSRGANLib"
-    update(library, "MODULE_PYTHON_RESOURCES", library.glob("results/templates/*"))
+    shown = [*library.glob("results/templates/*"), *library.glob("results/viewer/*")]
+    resources = [path for path in shown if path.is_file() and path.suffix not in (".py", ".md")]
+    update(library, "MODULE_PYTHON_RESOURCES", resources)
