@@ -1,7 +1,7 @@
 """One word on a result, with its reasons: usable, look closely, or do not use.
 
 Each check is passed, failed or not made, and a check that was not made never leads to "usable". How often the verdict
-is right, on left-out sources and planted failures, stands in docs/reliability.md (`benchmarks/verdict.py`).
+is right, on left-out sources and planted failures, stands in docs/tables/verdict.md (`benchmarks/verdict.py`).
 """
 
 from __future__ import annotations
