@@ -93,7 +93,7 @@ def rows_of(subject: Path, factor: float, model: Model, options: EnhanceOptions)
     for seed, noise in enumerate(NOISES):
         scan = acquire(hr, spacing, noise=noise * peak, seed=seed)
         result = enhance(scan, model, replace(options, spacing=hr.GetSpacing()))
-        cortex = onto(result.labels, hr)
+        cortex = onto(result.labels == 1, hr)
         overlap = dice(sitk.GetArrayFromImage(truth) == CORTEX, sitk.GetArrayFromImage(cortex))
         for name in PLANTED:
             measured = acquire(with_lesion(hr), spacing, noise=noise * peak, seed=seed) if "lesion" in name else scan

@@ -67,7 +67,7 @@ def figures(volumes: Volumes, model: Model, spacing: float, thickness: float, ax
     scan = acquire(hr, slices)
     result = enhance(scan, model, EnhanceOptions(spacing))
     spline = evaluate(onto(upsample(scan, output_grid(Grid.of(scan), spacing)), hr), hr, mask=mask)
-    ours = evaluate(onto(result.sr, hr), hr, labels=onto(result.labels, hr), truth=truth, mask=mask)
+    ours = evaluate(onto(result.sr, hr), hr, labels=onto(result.labels == 1, hr), truth=truth, mask=mask)
     return spline["psnr_mask"], ours["psnr_mask"], ours["dice"]
 
 

@@ -131,7 +131,8 @@ def _compare(
 ) -> tuple[list[Column], dict[str, dict[str, float]]]:
     """What the picture shows, from left to right, and the figures of interpolation and model."""
     spline = onto(upsample(thick, Grid.of(result.sr)), phantom.t2w)
-    sr, cortex = onto(result.sr, phantom.t2w), None if result.labels is None else onto(result.labels, phantom.t2w)
+    sr = onto(result.sr, phantom.t2w)
+    cortex = None if result.labels is None else onto(result.labels == 1, phantom.t2w)  # the first class
     truth = phantom.labels == CORTEX
     figures = {
         "spline": evaluate(spline, phantom.t2w, mask=phantom.mask),

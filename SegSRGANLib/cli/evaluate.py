@@ -7,6 +7,8 @@ import math
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+import SimpleITK as sitk
 import typer
 
 from ..io.volume import read_labels, read_volume
@@ -21,6 +23,7 @@ def evaluate(
     labels: Annotated[Path | None, typer.Option(help="Segmentation to judge.")] = None,
     truth: Annotated[Path | None, typer.Option(help="True segmentation.")] = None,
     truth_label: Annotated[int | None, typer.Option(help="Label of the cortex, when the truth holds several.")] = None,
+    label: Annotated[int, typer.Option(help="Label of the cortex in the segmentation, when it holds several.")] = 1,
     mask: Annotated[Path | None, typer.Option(help="Brain mask.")] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -31,6 +34,8 @@ def evaluate(
         if (labels is None) != (truth is None):
             raise ValueError("To judge a segmentation give both --labels and --truth.")
         maps = [None if path is None else read_labels(path) for path in (labels, truth, mask)]
+        if maps[0] is not None and len(np.unique(sitk.GetArrayViewFromImage(maps[0]))) > 2:
+            maps[0] = maps[0] == label
         figures = evaluate_images(
             read_volume(sr), read_volume(hr), labels=maps[0], truth=maps[1], mask=maps[2], truth_label=truth_label
         )
