@@ -9,7 +9,7 @@ import torch
 from support.bright_brain import BrightIsBrain, ball, scan_grid
 
 from SegSRGANLib.data.grid import Grid
-from SegSRGANLib.inference import brain_prediction
+from SegSRGANLib.inference.brain import prediction as brain_prediction
 from SegSRGANLib.inference.brain.checks import BrainChecks
 from SegSRGANLib.inference.brain.extraction import BrainExtraction, extract_brain
 from SegSRGANLib.inference.brain.prediction import predict_brain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from SegSRGANLib.inference.forms.choice.cascade_forward import FastCascade, channel_moments
+from SegSRGANLib.inference.forms.cascade_forward import FastCascade, channel_moments
 from SegSRGANLib.inference.forms.fused_convolution import PreparedConv, fused_operators_work
 from SegSRGANLib.inference.forms.precision import MOST_ERROR, MOST_FLIPS, change_of
 from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume

@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.inference_networks import VARIANTS, variant_network
 
-from SegSRGANLib.inference.forms.choice.fast_forward import FastGenerator
+from SegSRGANLib.inference.forms.fast_forward import FastGenerator
 from SegSRGANLib.inference.forms.slab_forward import predict_streaming
 from SegSRGANLib.networks.layers import InstanceNorm, KerasInstanceNorm
 from SegSRGANLib.networks.moments import channel_moments

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from SegSRGANLib.inference import bfloat16_speed, precision
+from SegSRGANLib.inference.forms import bfloat16_speed, precision
 from SegSRGANLib.inference.forms.choice import Autocast, inference_form
 from SegSRGANLib.inference.forms.precision import MOST_ERROR, NOISE, change_of, choose_precision
 from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume

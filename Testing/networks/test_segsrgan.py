@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from SegSRGANLib.inference.forms.choice.fast_forward import FastGenerator
+from SegSRGANLib.inference.forms.fast_forward import FastGenerator
 from SegSRGANLib.networks.layers import InstanceNorm, OutputConv, ReflectConv, ResidualBlock, UpsampleConv
 from SegSRGANLib.networks.segsrgan import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 
