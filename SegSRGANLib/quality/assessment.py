@@ -10,17 +10,9 @@ import SimpleITK as sitk
 
 from ..data.grid import Grid, place_in_words
 from .consistency import Consistency
+from .limits import LEAST_AGREEMENT, LEAST_LARGEST_PIECE, LOCAL_LIMIT, SLICE_LIMIT, WIDEST_INTERVAL
 from .morphometry import describe_segmentation
 from .uncertainty import PredictiveVariance, describe_variance
-
-# Limits of the warnings, from simulated scans of atlas brains and a real one with its brain mask: interpolation and a
-# model stay below (largest local value 8.3), erased lesions and shifted slabs lie above (from 14); slices that changed
-# places reach 9.5 or more. Without a mask, a real scan's fat and skin reach 13.8 by interpolation alone.
-_LOCAL_LIMIT = 9.0  # robust standard deviations
-_SLICE_LIMIT = 4.5
-_LEAST_PSNR = 22.0  # dB
-_LEAST_LARGEST_PIECE = 0.8  # of the cortex
-_WIDEST_INTERVAL = 0.2  # of the volume of the cortex
 
 MAP_NAMES = ("consistency", "sr-deviation", "cortex-entropy")  # all that there may be, see `Quality`
 
@@ -75,7 +67,7 @@ def quality_warnings(figures: dict[str, Any], name: str = "cortex") -> list[str]
     cortex = figures.get("cortex")
     if cortex is not None and cortex["largest_component"] is None:
         found.append(f"No {name} was found.")
-    elif cortex is not None and cortex["largest_component"] < _LEAST_LARGEST_PIECE:
+    elif cortex is not None and cortex["largest_component"] < LEAST_LARGEST_PIECE:
         found.append(
             f"The {name} is in {cortex['components']} pieces, the largest with only "
             f"{cortex['largest_component']:.0%} of its volume."
@@ -83,7 +75,7 @@ def quality_warnings(figures: dict[str, Any], name: str = "cortex") -> list[str]
     variance = figures.get("uncertainty")
     if variance is not None and variance["volume_ml"]:
         low, high = variance["volume_interval_ml"]
-        if high - low > _WIDEST_INTERVAL * variance["volume_ml"]:
+        if high - low > WIDEST_INTERVAL * variance["volume_ml"]:
             found.append(
                 f"The volume of the {name} depends on how the scan is turned: from {low:.1f} to {high:.1f} mL."
             )
@@ -92,17 +84,17 @@ def quality_warnings(figures: dict[str, Any], name: str = "cortex") -> list[str]
 
 def _consistency_warnings(figures: dict[str, Any]) -> list[str]:
     found = []
-    if figures["psnr"] is not None and figures["psnr"] < _LEAST_PSNR:
+    if figures["psnr"] is not None and figures["psnr"] < LEAST_AGREEMENT:
         found.append(
             f"The result does not agree with the scan ({figures['psnr']:.1f} dB): check the voxel spacing of the scan."
         )
-    if figures["z_max"] > _LOCAL_LIMIT:
+    if figures["z_max"] > LOCAL_LIMIT:
         place = place_in_words(figures["z_max_position_lps"])
         found.append(
             f"Around {place} of the origin the result differs from the scan {figures['z_max']:.0f} times as much as "
             "elsewhere: look there for anatomy that was invented or erased."
             + ("" if figures["region"] == "mask" else " Without a brain mask this may be outside the brain.")
         )
-    if figures["slice_z_max"] > _SLICE_LIMIT:
+    if figures["slice_z_max"] > SLICE_LIMIT:
         found.append(f"The result differs from the scan in slice {figures['slice'] + 1} as a whole: look at it.")
     return found

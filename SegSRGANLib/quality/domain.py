@@ -14,12 +14,7 @@ import numpy as np
 
 from ..data.grid import Grid
 from ..models.card import Domain, Range
-
-# How far outside of the training a measure may lie before the user hears of it.
-_SLACK_FACTOR = 0.05  # of a voxel ratio
-_SLACK_ML = 0.15  # of the brain volume: 5 % of a length
-_SLACK_SHAPE = 0.03
-_SLACK_CONTRAST = 0.1
+from .limits import SLACK_CONTRAST, SLACK_FACTOR, SLACK_ML, SLACK_SHAPE
 
 _MOST_CUT = 0.7  # whole brains reach 0.66, cut ones begin at 0.89 (benchmarks/domain_alarms.py)
 _END = 5.0  # mm at each end of the brain where its cross-section is judged
@@ -157,7 +152,7 @@ def geometry_items(
             f"trained on at most {domain.inplane_factor[1]:.2g} times: an output spacing of "
             f"{middle / domain.inplane_factor[1]:.3g} mm fits."
         )
-        items["inplane_factor"] = Item(factor, domain.inplane_factor, _SLACK_FACTOR, sentence)
+        items["inplane_factor"] = Item(factor, domain.inplane_factor, SLACK_FACTOR, sentence)
     return items
 
 
@@ -169,19 +164,19 @@ def brain_items(brain: Brain, domain: Domain) -> dict[str, Item]:
     items = {"cut": Item(brain.cut, (0.0, _MOST_CUT), 0.0, sentence)}
     if not items["cut"].warns:
         sentence = f"The brain measures {brain.ml:.0f} mL; the model was trained on {_words(domain.brain_ml)} mL."
-        slack = _SLACK_ML * (domain.brain_ml[0] if brain.ml < domain.brain_ml[0] else domain.brain_ml[1])
+        slack = SLACK_ML * (domain.brain_ml[0] if brain.ml < domain.brain_ml[0] else domain.brain_ml[1])
         items["brain_ml"] = Item(brain.ml, domain.brain_ml, slack, sentence)
         sentence = (
             f"The brain's shortest axis is {brain.shape:.2f} of its longest one; the model was trained on "
             f"{_words(domain.shape)}: check that the mask holds the whole brain."
         )
-        items["shape"] = Item(brain.shape, domain.shape, _SLACK_SHAPE, sentence)
+        items["shape"] = Item(brain.shape, domain.shape, SLACK_SHAPE, sentence)
     if domain.contrast is not None:
         sentence = (
             f"The contrast of the brain (asymmetry {brain.contrast:.2f}) is not that of the T2-weighted scans of the "
             f"training ({_words(domain.contrast)}): check that this is a T2-weighted scan of a newborn."
         )
-        items["contrast"] = Item(brain.contrast, domain.contrast, _SLACK_CONTRAST, sentence)
+        items["contrast"] = Item(brain.contrast, domain.contrast, SLACK_CONTRAST, sentence)
     return items
 
 

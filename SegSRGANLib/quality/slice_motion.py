@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ..transforms.data_consistency import DEVIATIONS_PER_MAD
+
 _LEAST_SLICES = 8  # fewer tell nothing of what is usual
 _LEAST_AREA = 0.3  # of the largest cross-section: smaller slices change quickly by themselves
-_NORMAL = 1.4826  # standard deviations per median absolute deviation
 _LEAST_DEVIATION = 0.08  # of the logarithm: avoids false alarms in very even scans
 
 
@@ -34,7 +35,7 @@ def slice_jumps(values: np.ndarray, inside: np.ndarray, axis: int) -> dict[str, 
     logarithm = np.log(np.maximum(differences, 1e-6))
     trend = np.array([np.median(logarithm[max(0, k - 4) : k + 5]) for k in range(len(logarithm))])
     rest = logarithm - trend
-    deviation = _NORMAL * float(np.median(np.abs(rest - np.median(rest))))
+    deviation = DEVIATIONS_PER_MAD * float(np.median(np.abs(rest - np.median(rest))))
     scores = (rest - np.median(rest)) / max(deviation, _LEAST_DEVIATION)
     worst = int(np.argmax(scores))
     return {

@@ -11,21 +11,38 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..models.card import Reliability
+from .limits import (
+    BRAIN_ML,
+    CUT_BRAIN,
+    FAIR_DICE,
+    FAR_CONTRAST,
+    FAR_SIZE,
+    FOREIGN_MASK,
+    GOOD_AGREEMENT,
+    GOOD_DICE,
+    JUMP_LIMIT,
+    LEAST_AGREEMENT,
+    LEAST_LARGEST_PIECE,
+    LOCAL_LIMIT,
+    MANY_JUMPS,
+    SCATTERED,
+    SLACK_CONTRAST,
+    SLACK_FACTOR,
+    SLACK_ML,
+    SLACK_SHAPE,
+    SLICE_LIMIT,
+    SURE_BRAIN,
+    UNSURE_BRAIN,
+)
 from .predicted_dice import predict_dice
 
 USABLE, LOOK, REFUSE = "usable", "look closely", "do not use"
 _WORDS = (USABLE, LOOK, REFUSE)
 _NOT_MADE = LOOK
-
-_LEAST_AGREEMENT, _POOR_AGREEMENT = 28.0, 22.0  # dB
-_LOCAL_LIMIT, _SLICE_LIMIT = 9.0, 4.5  # robust standard deviations, as in `assessment`
-_JUMP_LIMIT, _MANY_JUMPS = 6.0, 0.15  # of slices against their neighbours
-_LEAST_PIECE, _SCATTERED = 0.8, 0.5  # share of the largest piece of the cortex
-_GOOD_DICE, _POOR_DICE = 0.70, 0.55
-_BRAIN_ML = (30.0, 900.0)
-_CERTAIN, _UNCERTAIN = 0.9, 0.7  # expected Dice of a found mask
-_FAR_CONTRAST = 0.25  # beyond the training's range of asymmetry: another contrast
-_FAR_SIZE = 1.5  # times the largest brain of the training
+_RESOLUTION = (
+    ("slices_mm", "slice thickness", 0.0),
+    ("inplane_factor", "resolution within the slices", SLACK_FACTOR),
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +97,7 @@ def _missing(name: str, what: str) -> Check:
 def _mask_checks(record: Mapping[str, Any]) -> list[Check]:
     mask = record.get("mask") or {}
     source, volume, found = mask.get("source"), mask.get("volume_ml"), mask.get("checks") or {}
-    if volume is not None and not _BRAIN_ML[0] <= volume <= _BRAIN_ML[1]:
+    if volume is not None and not BRAIN_ML[0] <= volume <= BRAIN_ML[1]:
         return [Check("brain mask", REFUSE, f"The brain mask has {volume:.0f} mL, which no newborn's brain has.")]
     if source == "none" and mask.get("wanted"):
         return [_missing("brain mask", "Where the brain is")]
@@ -89,18 +106,18 @@ def _mask_checks(record: Mapping[str, Any]) -> list[Check]:
     if source == "given":
         if found.get("disagreement") is None:
             return [_missing("brain mask", "Whether the given brain mask fits this scan")]
-        fits = found["disagreement"] <= 0.1
+        fits = found["disagreement"] <= FOREIGN_MASK
         return [Check("brain mask", USABLE if fits else LOOK, "" if fits else "The brain mask fits the scan poorly.")]
     return []  # the volume was declared to be a brain; its size and shape are checked as such
 
 
 def _found_mask(found: Mapping[str, Any]) -> Check:
     confidence = found.get("confidence", 0.0)
-    if confidence < _UNCERTAIN:
+    if confidence < UNSURE_BRAIN:
         return Check("brain mask", REFUSE, f"No brain was found with certainty (expected Dice {confidence:.2f}).")
-    if confidence < _CERTAIN:
+    if confidence < SURE_BRAIN:
         return Check("brain mask", LOOK, f"The brain was found with little certainty (expected Dice {confidence:.2f}).")
-    if found.get("cut", 0.0) > 0.03:
+    if found.get("cut", 0.0) > CUT_BRAIN:
         return Check("brain mask", LOOK, "The field of view cuts the brain.")
     return Check("brain mask", USABLE)
 
@@ -109,8 +126,8 @@ def _domain_checks(record: Mapping[str, Any]) -> list[Check]:
     domain = (record.get("quality") or {}).get("domain") or {}
     checks = [
         Check(name, LOOK, f"The scan's {words} lies outside of what the model was trained on.")
-        for name, words in (("slices_mm", "slice thickness"), ("inplane_factor", "resolution within the slices"))
-        if name in domain and domain[name]["outside"] > 0.05 * domain[name]["training"][1]
+        for name, words, slack in _RESOLUTION
+        if name in domain and abs(domain[name]["outside"]) > slack
     ]
     if "cut" not in domain:
         return [*checks, _missing("brain", "Size, shape and completeness of the brain")]
@@ -122,14 +139,14 @@ def _domain_checks(record: Mapping[str, Any]) -> list[Check]:
 def _size_check(domain: Mapping[str, Any]) -> Check:
     volume, (low, high) = domain["brain_ml"]["value"], domain["brain_ml"]["training"]
     reason = f"The brain measures {volume:.0f} mL; the model was trained on {low:.0f} to {high:.0f} mL."
-    if volume > _FAR_SIZE * high or volume < low / 2:
+    if volume > FAR_SIZE * high or volume < low / 2:
         return Check("brain size", REFUSE, reason)
-    inside = 0.85 * low <= volume <= 1.15 * high
+    inside = (1 - SLACK_ML) * low <= volume <= (1 + SLACK_ML) * high
     return Check("brain size", USABLE if inside else LOOK, "" if inside else reason)
 
 
 def _shape_check(domain: Mapping[str, Any]) -> Check:
-    unusual = abs(domain["shape"]["outside"]) > 0.03
+    unusual = abs(domain["shape"]["outside"]) > SLACK_SHAPE
     return Check("brain shape", LOOK if unusual else USABLE, "The brain's shape is unusual." if unusual else "")
 
 
@@ -138,10 +155,10 @@ def _contrast_checks(record: Mapping[str, Any]) -> list[Check]:
     if contrast is None:
         return [_missing("contrast", "The contrast of the brain")]
     beyond = abs(contrast["outside"])
-    if beyond <= 0.1:
+    if beyond <= SLACK_CONTRAST:
         return [Check("contrast", USABLE)]
     reason = "The contrast is not that of a T2-weighted scan of a newborn."
-    return [Check("contrast", REFUSE if beyond > _FAR_CONTRAST else LOOK, reason)]
+    return [Check("contrast", REFUSE if beyond > FAR_CONTRAST else LOOK, reason)]
 
 
 def _agreement_checks(record: Mapping[str, Any]) -> list[Check]:
@@ -149,18 +166,18 @@ def _agreement_checks(record: Mapping[str, Any]) -> list[Check]:
     if not figures:
         return [_missing("agreement", "Agreement of the result with its scan")]
     checks = [Check("agreement", *_agreement(figures["psnr"]))]
-    if figures["z_max"] > _LOCAL_LIMIT:
+    if figures["z_max"] > LOCAL_LIMIT:
         checks.append(Check("agreement", LOOK, "In one place the result differs from the scan; see the worst place."))
-    if figures["slice_z_max"] > _SLICE_LIMIT:
+    if figures["slice_z_max"] > SLICE_LIMIT:
         checks.append(Check("agreement", LOOK, f"Slice {figures['slice'] + 1} differs from the result as a whole."))
     return checks
 
 
 def _agreement(decibels: float | None) -> tuple[str, str]:
-    if decibels is None or decibels >= _LEAST_AGREEMENT:
+    if decibels is None or decibels >= GOOD_AGREEMENT:
         return USABLE, ""
     return (
-        REFUSE if decibels < _POOR_AGREEMENT else LOOK
+        REFUSE if decibels < LEAST_AGREEMENT else LOOK
     ), f"The result agrees poorly with the scan ({decibels:.1f} dB)."
 
 
@@ -168,9 +185,9 @@ def _motion_checks(record: Mapping[str, Any]) -> list[Check]:
     motion = (record.get("quality") or {}).get("slice_motion")
     if motion is None:
         return [_missing("motion", "Motion between the slices")]
-    if motion["share"] > _MANY_JUMPS:
+    if motion["share"] > MANY_JUMPS:
         return [Check("motion", REFUSE, f"{motion['share']:.0%} of the slices do not fit their neighbours: motion.")]
-    if motion["z"] > _JUMP_LIMIT:
+    if motion["z"] > JUMP_LIMIT:
         return [
             Check("motion", LOOK, f"Slice {motion['slice'] + 1} does not fit its neighbours; the child may have moved.")
         ]
@@ -184,18 +201,18 @@ def _segmentation_checks(record: Mapping[str, Any]) -> list[Check]:
     piece = cortex.get("largest_component")
     if piece is None:
         return [Check("pieces", REFUSE, "No cortex was found.")]
-    if piece >= _LEAST_PIECE:
+    if piece >= LEAST_LARGEST_PIECE:
         return [Check("pieces", USABLE)]
-    word = REFUSE if piece < _SCATTERED else LOOK
+    word = REFUSE if piece < SCATTERED else LOOK
     return [Check("pieces", word, f"The cortex is in {cortex['components']} pieces, the largest {piece:.0%} of it.")]
 
 
 def _dice_check(dice: Mapping[str, float] | None) -> Check:
     if dice is None:
         return _missing("expected Dice", "The accuracy of the segmentation")
-    if dice["value"] < _POOR_DICE:
+    if dice["value"] < FAIR_DICE:
         return Check("expected Dice", REFUSE, f"The segmentation is expected to be poor (Dice {dice['value']:.2f}).")
-    if dice["value"] < _GOOD_DICE:
+    if dice["value"] < GOOD_DICE:
         return Check("expected Dice", LOOK, f"The segmentation is expected to be fair (Dice {dice['value']:.2f}).")
     return Check("expected Dice", USABLE)
 

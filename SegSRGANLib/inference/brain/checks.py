@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...data.grid import Grid
-
-_LEAST, _MOST = 30.0, 900.0  # mL: a fetus of 20 weeks has about 50, a child of two years 1000
-_SURE = 0.9  # expected Dice
-_CUT = 0.03  # of the surface
+from ...quality.limits import BRAIN_ML, CUT_BRAIN, SURE_BRAIN
 
 
 @dataclass(frozen=True)
@@ -32,13 +29,12 @@ class BrainChecks:
     def warnings(self) -> list[str]:
         """Sentences about what speaks against the mask; none for a plausible one."""
         found = []
-        if not _LEAST <= self.volume_ml <= _MOST:
-            found.append(
-                f"The brain mask has {self.volume_ml:.0f} mL; fetuses and newborns have {_LEAST:.0f} to {_MOST:.0f} mL."
-            )
-        if self.cut > _CUT:
+        if not BRAIN_ML[0] <= self.volume_ml <= BRAIN_ML[1]:
+            usual = f"{BRAIN_ML[0]:.0f} to {BRAIN_ML[1]:.0f} mL"
+            found.append(f"The brain mask has {self.volume_ml:.0f} mL; fetuses and newborns have {usual}.")
+        if self.cut > CUT_BRAIN:
             found.append(f"The field of view cuts the brain: {100 * self.cut:.0f} % of its surface lie on a face.")
-        if self.confidence < _SURE:
+        if self.confidence < SURE_BRAIN:
             found.append(f"The brain was found with little certainty (expected Dice {self.confidence:.2f}).")
         if self.other_ml > 0.15 * self.volume_ml:
             found.append(f"Another {self.other_ml:.0f} mL in {self.pieces - 1} pieces looked like brain, too.")

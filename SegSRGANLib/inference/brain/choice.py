@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from ...data.grid import Grid
 from ...models.brain_extractor import has_brain_extractor
+from ...quality.limits import FOREIGN_MASK
 from ...transforms.resample import resample_labels
 from ..options import EnhanceOptions
 from ..run_context import RunContext
@@ -26,7 +27,7 @@ _LEAST_INSIDE = 0.5  # share of a given mask's volume in the field of view; belo
 _MOSTLY_INSIDE = 0.97
 _PLAUSIBLE = (10.0, 2500.0)  # mL, of any mask that a person gives
 _WHOLE_FIELD = 0.9  # share of the field of view
-_FOREIGN, _ELSEWHERE = 0.08, 0.5  # share of both masks outside of the other: of another scan, and in another place
+_ELSEWHERE = 0.5  # share of both masks outside of the other: in another place
 _CERTAIN = 0.93  # expected Dice from which the found brain may contradict a given mask
 
 
@@ -105,7 +106,7 @@ def _given(image: sitk.Image, mask: sitk.Image, options: EnhanceOptions, run: Ru
                 f"The mask lies where this scan shows no brain: {100 * beyond:.0f} % of it and of the brain found in "
                 "the scan do not overlap. Give the mask of this scan, or let the program find the brain (auto)."
             )
-        if beyond > _FOREIGN:
+        if beyond > FOREIGN_MASK:
             warnings.append(
                 f"The mask may belong to another scan: {100 * beyond:.0f} % of it lie outside of the brain, and as "
                 "much of the brain outside of it."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -10,12 +9,20 @@ import torch
 from torch import nn
 
 from ...networks.factory import ARCHITECTURES
+from ...networks.image_network import ImageNetwork
 from ...networks.segsrgan import Discriminator
 from ..data.device_config import DeviceSimulation
 from ..data.device_simulation import DeviceSimulator, PatchBatch
 from ..data.device_volumes import DeviceVolume
 from ..losses import gradient_penalty
-from ..optimization import start_as_interpolation
+from ..optimization import (
+    ExponentialMovingAverage,
+    OptimizerConfig,
+    learning_rate,
+    set_rate,
+    slower_output,
+    start_as_interpolation,
+)
 from .losses import weighted_content_loss
 from .recipes import Recipe, Stage
 
@@ -55,14 +62,19 @@ class TimedTraining:
         config, network = ARCHITECTURES[recipe.architecture]
         self.network = network(config(**recipe.options)).to(device, memory_format=torch.channels_last_3d)
         start_as_interpolation(self.network)
-        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self._average = ExponentialMovingAverage(self.network, recipe.average)
+        self._schedule = OptimizerConfig(rate=recipe.rate, warmup=recipe.warmup, floor=recipe.floor)
         self.critic = Discriminator().to(device)
         fused = device.type == "cuda"
         self.optimizer = torch.optim.Adam(self.network.parameters(), recipe.rate, recipe.betas, fused=fused)
         self.critic_optimizer = torch.optim.Adam(
             self.critic.parameters(), recipe.critic_rate, (0.5, 0.999), fused=fused
         )
-        self._output = [p for name, p in self.network.named_parameters() if name.startswith("output.")]
+
+    @property
+    def average(self) -> ImageNetwork:
+        """The network with the averaged weights, which are the result."""
+        return self._average.network
 
     def simulator(self, stage: Stage) -> DeviceSimulator:
         """Patches to learn from in a stage."""
@@ -87,8 +99,7 @@ class TimedTraining:
         Returns:
             The loss, a tensor on the device: reading it waits for the device.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate(done)
+        set_rate(self.optimizer, learning_rate(self._schedule, self.step, min(1.0, done)))
         if stage.adversarial:
             for _ in range(self.recipe.critic_steps):
                 self._train_critic(simulator, stage)
@@ -101,17 +112,11 @@ class TimedTraining:
             self.critic.requires_grad_(True)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        before = [p.detach().clone() for p in self._output] if self.recipe.output_rate != 1 else []
-        self._guarded_step(self.network, self.optimizer)
-        self._slow_down(before)
-        self._follow()
+        with slower_output(self.network, (self.recipe.output_rate, 1.0)):
+            self._guarded_step(self.network, self.optimizer)
+        self._average.update(self.network, self.step)
         self.step += 1
         return loss.detach()
-
-    def _rate(self, done: float) -> float:
-        recipe = self.recipe
-        rate = recipe.rate * min(1.0, (self.step + 1) / recipe.warmup)
-        return rate * (recipe.floor + (1 - recipe.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
     def _predicted(self, batch: PatchBatch, stage: Stage) -> torch.Tensor:
         given = batch.given.contiguous(memory_format=torch.channels_last_3d)
@@ -139,18 +144,6 @@ class TimedTraining:
             optimizer.step()
         elif math.isfinite(norm.item()):
             optimizer.step()
-
-    @torch.no_grad()
-    def _slow_down(self, before: list[torch.Tensor]) -> None:
-        """Shorten what the step did to the filter of the intensity, see `optimization.OptimizerConfig.output_rate`."""
-        for parameter, old in zip(self._output, before, strict=False):
-            parameter[:1] = torch.lerp(old[:1], parameter[:1], self.recipe.output_rate)
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
-        new = [p.detach() for p in self.network.parameters()]
-        torch._foreach_lerp_(list(self.average.parameters()), new, 1 - decay)
 
     @torch.no_grad()
     def judge(self, batches: list[PatchBatch]) -> dict[str, Any]:
