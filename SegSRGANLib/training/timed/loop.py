@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
 
 from ...models.card import ModelCard
 from ...models.checkpoint import save_checkpoint
@@ -126,16 +127,22 @@ def save(training: TimedTraining, path: Path) -> None:
 
 
 def save_state(training: TimedTraining, folder: Path, name: str) -> None:
-    """Weights and moments of network and critic in bfloat16, in files of at most 15 MiB: NAME-state-K.safetensors."""
-    shard: dict[str, torch.Tensor] = {}
-    size, number = 0, 0
+    """Weights and moments in bfloat16, in files of at most 15 MiB: NAME-state-K.safetensors.
+
+    Those of the critic are among them where the recipe has one. A tensor that is larger than a file is cut in pieces.
+    """
+    shards: list[dict[str, torch.Tensor]] = [{}]
+    size, most = 0, _SHARD // 2  # values of two bytes
     for key, value in _state(training).items():
-        tensor = value.detach().to("cpu", torch.bfloat16).contiguous()
-        if shard and size + tensor.nbytes > _SHARD:
-            save_file(shard, folder / f"{name}-state-{number}.safetensors")
-            shard, size, number = {}, 0, number + 1
-        shard[key], size = tensor, size + tensor.nbytes
-    save_file(shard, folder / f"{name}-state-{number}.safetensors")
+        flat = value.detach().flatten().to("cpu", torch.bfloat16)
+        for number, piece in enumerate(flat.split(most)):
+            if shards[-1] and size + piece.numel() > most:
+                shards.append({})
+                size = 0
+            shards[-1][f"{key}#{number}"] = piece.contiguous()
+            size += piece.numel()
+    for number, shard in enumerate(shards):  # not save_file, which makes files that only their owner may read
+        (folder / f"{name}-state-{number}.safetensors").write_bytes(save_tensors(shard))
 
 
 def load_state(training: TimedTraining, folder: Path, name: str) -> None:
@@ -147,7 +154,7 @@ def load_state(training: TimedTraining, folder: Path, name: str) -> None:
     files = sorted(folder.glob(f"{name}-state-*.safetensors"))
     if not files:
         raise ValueError(f"There is no state of {name} in {folder}.")
-    stored = {key: value for file in files for key, value in load_file(file).items()}
+    stored = _joined([load_file(file) for file in files])
     for part, optimizer in (("network", training.optimizer), ("critic", training.critic_optimizer)):
         if any(key.startswith(part) and key.endswith(".exp_avg") for key in stored):
             _begin(optimizer)
@@ -156,9 +163,18 @@ def load_state(training: TimedTraining, folder: Path, name: str) -> None:
         raise ValueError(f"The state of {name} in {folder} belongs to another network.")
     with torch.no_grad():
         for key, value in expected.items():
-            value.copy_(stored[key])
+            value.copy_(stored[key].view_as(value))
         for own, new in zip(training.average.parameters(), training.network.parameters(), strict=True):
             own.copy_(new)
+
+
+def _joined(shards: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The flattened tensors of all files, their pieces put together."""
+    pieces: dict[str, dict[int, torch.Tensor]] = {}
+    for name, piece in ((name, piece) for shard in shards for name, piece in shard.items()):
+        key, _, number = name.rpartition("#")
+        pieces.setdefault(key, {})[int(number)] = piece
+    return {key: torch.cat([parts[number] for number in sorted(parts)]) for key, parts in pieces.items()}
 
 
 def _begin(optimizer: torch.optim.Adam) -> None:
@@ -174,7 +190,8 @@ def _state(training: TimedTraining) -> dict[str, torch.Tensor]:
     """The tensors themselves, by name."""
     state: dict[str, torch.Tensor] = {}
     pairs = (("network", training.network, training.optimizer), ("critic", training.critic, training.critic_optimizer))
-    for part, network, optimizer in pairs:
+    adversarial = any(stage.adversarial for stage in training.recipe.stages)
+    for part, network, optimizer in pairs if adversarial else pairs[:1]:
         for key, parameter in network.named_parameters():
             state[f"{part}.{key}"] = parameter.data
             moments: dict[str, Any] = optimizer.state.get(parameter, {})

@@ -17,6 +17,7 @@ from SegSRGANLib.training.data.device_simulation import PatchBatch
 from SegSRGANLib.training.data.device_volumes import to_device
 from SegSRGANLib.training.data.volume_pack import PackedVolume, write_pack
 from SegSRGANLib.training.losses import charbonnier
+from SegSRGANLib.training.timed import loop
 from SegSRGANLib.training.timed.loop import load_state, run, save_state
 from SegSRGANLib.training.timed.losses import weighted_content_loss
 from SegSRGANLib.training.timed.recipes import CLASSES, RECIPES, Stage
@@ -67,6 +68,18 @@ def test_a_training_goes_on_from_its_state(tmp_path: Path) -> None:
     second.update(second.simulator(TRIAL.stages[0]), TRIAL.stages[0], 0.5)
     with pytest.raises(ValueError, match="There is no state of other"):
         load_state(second, tmp_path, "other")
+
+
+def test_no_file_of_a_state_is_larger_than_it_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_SHARD", 4096)
+    first, second = training(), training(seed=1)
+    first.update(first.simulator(TRIAL.stages[0]), TRIAL.stages[0], 0.0)
+    save_state(first, tmp_path, "trial")
+    files = list(tmp_path.glob("trial-state-*.safetensors"))
+    assert len(files) > 2 and max(file.stat().st_size for file in files) < 4096 + 4096  # and the names
+    load_state(second, tmp_path, "trial")
+    for own, other in zip(first.network.parameters(), second.network.parameters(), strict=True):
+        torch.testing.assert_close(own.bfloat16().float(), other)
 
 
 def test_a_step_that_is_not_finite_is_left_out() -> None:
