@@ -38,7 +38,8 @@ class _Normalized(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve, normalize each channel of each volume in float32, rectify."""
         x = self.conv(x)
-        if not x.is_cuda:  # one channel a group is the same function, and a faster kernel on the CPU
+        if not x.is_cuda:  # one channel a group is the same function; its kernel for channels-last maps learns slowly
+            x = x.contiguous() if torch.is_grad_enabled() else x
             return F.leaky_relu(F.group_norm(x, x.shape[1], self.weight, self.bias), 0.01, inplace=True)
         variance, mean = torch.var_mean(x.float(), dim=(2, 3, 4), correction=0, keepdim=True)
         scale = self.weight.view(1, -1, 1, 1, 1) * torch.rsqrt(variance + 1e-5)

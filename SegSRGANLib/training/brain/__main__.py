@@ -21,6 +21,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=90.0, help="Time for all of it.")
     parser.add_argument("--steps", type=int, help="Number of steps in place of a time.")
     parser.add_argument("--batch", type=int, default=8, help="Scans a step.")
+    parser.add_argument("--fresh", type=int, help="Scans a step that are made anew; the others were seen before.")
     parser.add_argument("--learning-rate", type=float, default=3e-3, help="Highest learning rate.")
     parser.add_argument("--seed", type=int, default=0, help="Random seed.")
     return parser.parse_args()
@@ -30,7 +31,7 @@ def main() -> None:
     """Read the arguments and train."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     a = _arguments()
-    options = TrainingOptions(a.seconds, a.steps, a.batch, a.learning_rate, seed=a.seed)
+    options = TrainingOptions(a.seconds, a.steps, a.batch, a.fresh, a.learning_rate, seed=a.seed)
     train(Files(a.pack, a.held_out, a.out, a.init), torch.device(a.device), options)
 
 

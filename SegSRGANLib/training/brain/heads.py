@@ -43,7 +43,7 @@ class HeadOptions:
 
     shapes: tuple[Shape, ...] = ((96, 96, 96), (64, 112, 112), (48, 128, 128), (32, 160, 160), (80, 96, 112))
     real: float = 0.5
-    like_t2: float = 0.6
+    like_t2: float = 0.8
     stripped: float = 0.15
     noise: float = 0.12
     thickness: float = 6.0
@@ -76,19 +76,28 @@ class SyntheticHeads:
         self._pack, self._options = pack, options
         self._generator = torch.Generator().manual_seed(seed)
 
-    @torch.no_grad()
     def batch(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Scans and soft brain masks, both (N, 1, D, H, W) float32; scans are not scaled yet."""
+        return permuted(*self.made(size, pick(self._options.shapes, self._generator)), self._generator)
+
+    @torch.no_grad()
+    def made(self, size: int, shape: Shape) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `batch`, of this shape, with thick slices along D."""
         subject = self._pack.draw(size)
-        shape = pick(self._options.shapes, self._generator)
         in_mother = _in_mother(subject)
         place = _place(subject, shape, in_mother, self._options)
         image, target = _scan(subject, place, in_mother, self._options)
         image = _measured(image, in_mother, self._options)
         view = _field_of_view(place)
-        order = torch.randperm(3, generator=self._generator)
-        axes = (0, 1, *(int(axis) + 2 for axis in order))
-        return (image * view).permute(axes).contiguous(), (target * view).permute(axes).contiguous()
+        return image * view, target * view
+
+
+def permuted(
+    image: torch.Tensor, target: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both with their three axes in one random order: (N, 1, D, H, W) -> the same with D, H, W permuted."""
+    axes = (0, 1, *(int(axis) + 2 for axis in torch.randperm(3, generator=generator)))
+    return image.permute(axes).contiguous(), target.permute(axes).contiguous()
 
 
 def _in_mother(subject: dict[str, torch.Tensor]) -> torch.Tensor:

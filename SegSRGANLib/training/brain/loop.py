@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from ...networks.brain_extractor import BrainExtractor, scaled_input
 from .heads import HeadOptions, Pack, SyntheticHeads
+from .replay import ReplayedHeads
 
 _log = logging.getLogger(__name__)
 _WARM_UP = 0.05  # share of the time in which the learning rate rises
@@ -29,12 +30,14 @@ class TrainingOptions:
     """How the extractor is trained.
 
     seconds: time for all of it, the last validation too. steps: at most so many, None for as many as fit. batch: scans
-    a step. learning_rate: the highest. decay: of the averaged weights. validation_batches: batches of 4 held-out heads.
+    a step. fresh: of them made anew, None for all; the others were seen before. learning_rate: the highest. decay: of the
+    averaged weights. validation_batches: batches of 4 held-out heads.
     """
 
     seconds: float = 90.0
     steps: int | None = None
     batch: int = 8
+    fresh: int | None = None
     learning_rate: float = 3e-3
     decay: float = 0.99
     validation_batches: int = 8
@@ -57,6 +60,7 @@ class Trainer:
     def __init__(self, device: torch.device, options: TrainingOptions, initial: Path | None = None) -> None:
         torch.manual_seed(options.seed)
         self.device, self.options = device, options
+        self.mixed = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
         self.network = BrainExtractor().to(  # ty: ignore[no-matching-overload]
             device, memory_format=torch.channels_last_3d
         )
@@ -71,7 +75,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * _schedule(done)
         image = scaled_input(image).contiguous(memory_format=torch.channels_last_3d)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
             logits = self.network(image)
         loss = segmentation_loss(logits.float(), target)
         self.optimizer.zero_grad(set_to_none=True)
@@ -145,7 +149,9 @@ def train(files: Files, device: torch.device, options: TrainingOptions) -> dict[
     """
     started = time.perf_counter()
     trainer = Trainer(device, options, files.initial)
-    heads = SyntheticHeads(Pack(files.pack, device), HeadOptions(), options.seed)
+    heads: SyntheticHeads | ReplayedHeads = SyntheticHeads(Pack(files.pack, device), HeadOptions(), options.seed)
+    if options.fresh is not None:
+        heads = ReplayedHeads(heads, HeadOptions().shapes, options.fresh, seed=options.seed)
     judged = None if files.held_out is None else Pack(files.held_out, device)
     reserve = 0.0 if judged is None else min(8.0, 0.06 * options.seconds)
     losses = _steps(trainer, heads, files.folder, started, options.seconds - reserve)
@@ -158,7 +164,9 @@ def train(files: Files, device: torch.device, options: TrainingOptions) -> dict[
     return facts
 
 
-def _steps(trainer: Trainer, heads: SyntheticHeads, folder: Path, started: float, seconds: float) -> list[torch.Tensor]:
+def _steps(
+    trainer: Trainer, heads: SyntheticHeads | ReplayedHeads, folder: Path, started: float, seconds: float
+) -> list[torch.Tensor]:
     """All steps; gives the last losses."""
     options, last_saved, last_logged = trainer.options, started, started
     losses: list[torch.Tensor] = []

@@ -26,8 +26,10 @@ def main(output: Path) -> None:
     slicer = application.boot()
     _module, _instance, panel = application.loadModule(ROOT / "SegSRGAN" / "SegSRGAN.py")
     import views
+    from SegSRGANModule import Terms
     from SegSRGANModule.Jobs import SampleData
 
+    Terms.areAccepted = lambda choice: True  # nobody is there to accept them
     output.mkdir(parents=True, exist_ok=True)
     slices = {
         name: views.SliceView(name, kind, VIEW) for name, kind in (("R", "Axial"), ("Y", "Sagittal"), ("G", "Coronal"))
