@@ -41,6 +41,14 @@ def _loaded():
     return application.loadModule(MODULE_FILE)
 
 
+def _removeOwnViews():
+    """Views are singletons, which outlive a cleared scene: those of an earlier test's layout go."""
+    for kind in ("vtkMRMLSliceCompositeNode", "vtkMRMLSliceNode"):
+        for node in slicer.util.getNodesByClass(kind):
+            if node.GetLayoutName().startswith("SegSRGAN"):
+                slicer.mrmlScene.RemoveNode(node)
+
+
 @pytest.fixture(autouse=True)
 def cleanScene(monkeypatch, tmp_path):
     """An empty scene, own settings and models; yields the list of errors, which must stay empty."""
@@ -60,6 +68,7 @@ def cleanScene(monkeypatch, tmp_path):
     monkeypatch.setenv("SEGSRGAN_HOME", str(tmp_path / "home"))
     qt.QSettings().clear()
     slicer.mrmlScene.Clear(False)
+    _removeOwnViews()
     slicer.app.layoutManager().start()
     yield errors
     slicer.mrmlScene.Clear(False)
