@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .layers import InstanceNorm
+
 SPACING = 2.0  # mm, of the voxels that the network sees
 _CEILING = 1.5  # of the scale: bright fat beside the coil says no more than "bright"
 _SCALE_QUANTILE = 0.99
@@ -26,25 +28,16 @@ class BrainExtractorConfig:
         return 2 ** (len(self.channels) - 1)
 
 
-class _Normalized(nn.Module):
+class _Normalized(InstanceNorm):
     """Convolution 3^3, affine instance normalization, leaky ReLU: (N, in, D, H, W) -> (N, out, D/s, H/s, W/s)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__()
+        super().__init__(outputs)
         self.conv = nn.Conv3d(inputs, outputs, 3, stride, padding=1, bias=False)
-        self.weight = nn.Parameter(torch.ones(outputs))
-        self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Convolve, normalize each channel of each volume in float32, rectify."""
-        x = self.conv(x)
-        if not x.is_cuda:  # one channel a group is the same function; its kernel for channels-last maps learns slowly
-            x = x.contiguous() if torch.is_grad_enabled() else x
-            return F.leaky_relu(F.group_norm(x, x.shape[1], self.weight, self.bias), 0.01, inplace=True)
-        variance, mean = torch.var_mean(x.float(), dim=(2, 3, 4), correction=0, keepdim=True)
-        scale = self.weight.view(1, -1, 1, 1, 1) * torch.rsqrt(variance + 1e-5)
-        shift = self.bias.view(1, -1, 1, 1, 1) - mean * scale
-        return F.leaky_relu(torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype)), 0.01)
+        """Convolve, normalize each channel of each volume, rectify."""
+        return F.leaky_relu(super().forward(self.conv(x)), 0.01, inplace=True)
 
 
 class BrainExtractor(nn.Module):

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
+from ...inference.forms.bfloat16_speed import bfloat16_pays
 from ...networks.brain_extractor import BrainExtractor, scaled_input
 from .heads import HeadOptions, Pack, SyntheticHeads
 from .replay import ReplayedHeads
@@ -30,8 +31,8 @@ class TrainingOptions:
     """How the extractor is trained.
 
     seconds: time for all of it, the last validation too. steps: at most so many, None for as many as fit. batch: scans
-    a step. fresh: of them made anew, None for all; the others were seen before. learning_rate: the highest. decay: of the
-    averaged weights. validation_batches: batches of 4 held-out heads.
+    a step. fresh: of them made anew, None for all; the others were seen before. learning_rate: the highest. decay: of
+    the averaged weights. validation_batches: batches of 4 held-out heads.
     """
 
     seconds: float = 90.0
@@ -60,7 +61,7 @@ class Trainer:
     def __init__(self, device: torch.device, options: TrainingOptions, initial: Path | None = None) -> None:
         torch.manual_seed(options.seed)
         self.device, self.options = device, options
-        self.mixed = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
+        self.mixed = bfloat16_pays(device)
         self.network = BrainExtractor().to(  # ty: ignore[no-matching-overload]
             device, memory_format=torch.channels_last_3d
         )

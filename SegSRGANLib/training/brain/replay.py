@@ -25,7 +25,7 @@ class ReplayedHeads:
 
     @torch.no_grad()
     def batch(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scans and soft brain masks, both (N, 1, D, H, W) float32, of as many scans as there are yet, at most `size`."""
+        """Scans and soft brain masks, both (N, 1, D, H, W) float32; N is below `size` until enough are kept."""
         shape = pick(self._shapes, self._generator)
         image, target = self._heads.made(self._fresh, shape)
         stored = self._stored[shape]

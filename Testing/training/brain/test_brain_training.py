@@ -176,3 +176,12 @@ def test_training_stores_a_network_that_loads(pack: Path, tmp_path: Path, monkey
     assert again["steps"] == 0
     kept = read_brain_extractor(tmp_path / "more" / FILE_NAME, _CPU)
     torch.testing.assert_close(kept.state_dict(), network.state_dict())
+
+
+def test_training_on_scans_used_again(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = HeadOptions(shapes=((32, 32, 32),))
+    monkeypatch.setattr("SegSRGANLib.training.brain.loop.HeadOptions", lambda: small)
+    facts = train(Files(pack, None, tmp_path), _CPU, TrainingOptions(steps=3, batch=2, fresh=1))
+    assert facts["steps"] == 3
+    assert np.isfinite(facts["loss"])
+    read_brain_extractor(tmp_path / FILE_NAME, _CPU)
