@@ -30,8 +30,8 @@ from SegSRGANLib.metrics.segmentation import assd, dice, tolerant_dice, volume_b
 from SegSRGANLib.models.checkpoint import Model, load_model
 from SegSRGANLib.training.timed.recipes import CLASSES
 from SegSRGANLib.transforms.acquisition import acquire
+from SegSRGANLib.transforms.band_limit import band_limited
 from SegSRGANLib.transforms.data_consistency import enforce_data_consistency
-from SegSRGANLib.transforms.line_operators import band_limit_matrix
 from SegSRGANLib.transforms.resample import onto, upsample
 
 SOURCES = {"gousias2012": 1, "fidon2021": 2, "xu2022": 2}  # axis (x, y, z) of the thick slices
@@ -82,21 +82,18 @@ def _rows(
         options = EnhanceOptions(spacing=hr.GetSpacing(), prediction=PredictionOptions(patch))
         result = enhance(scan, model, options, mask=brain)
         row: dict[str, Any] = {"source": source, "subject": stem.name, "factor": factor}
-        row |= _intensities(hr, scan, brain, result.sr, factor, axis)
+        row |= _intensities(hr, scan, brain, result.sr)
         yield row | _tissues(labels, result.labels, model)
 
 
-def _intensities(
-    hr: sitk.Image, scan: sitk.Image, brain: sitk.Image, sr: sitk.Image, factor: float, axis: int
-) -> dict[str, float]:
+def _intensities(hr: sitk.Image, scan: sitk.Image, brain: sitk.Image, sr: sitk.Image) -> dict[str, float]:
     truth, inside = sitk.GetArrayFromImage(sitk.Cast(hr, sitk.sitkFloat32)), sitk.GetArrayFromImage(brain) > 0
     spline = upsample(scan, Grid.of(hr))
-    matrix = band_limit_matrix(truth.shape[2 - axis], factor)
-    limited = np.moveaxis(np.tensordot(matrix, truth, (1, 2 - axis)), 0, 2 - axis).astype(np.float32)
-    images = (spline, enforce_data_consistency(scan, spline), None, onto(sr, hr))
+    limited = band_limited(hr, scan.GetSpacing())
+    images = (spline, enforce_data_consistency(scan, spline), limited, onto(sr, hr))
     peak, figures = float(truth.max()), {}
     for name, image in zip(INTENSITIES, images, strict=True):
-        estimate = limited if image is None else sitk.GetArrayFromImage(image)
+        estimate = sitk.GetArrayFromImage(image)
         figures[f"psnr_{name}"] = psnr(truth / peak, estimate / peak, inside)
         if name != "agreement":
             figures[f"ssim_{name}"] = ssim(truth / peak, estimate / peak, inside)
