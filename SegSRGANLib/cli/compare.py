@@ -25,12 +25,22 @@ def compare(
         str,
         typer.Option(
             metavar="NAME,NAME=FILE",
-            help="all; spline, models by name or file, imapa, drawem, majority; NAME+consistency fits the scan.",
+            help="all; spline, band-limited, models by name or file, imapa, drawem, majority; NAME+consistency fits "
+            "the scan; {fold} in a file's name is the volume's fold.",
         ),
     ] = ALL,
     atlases: Annotated[
         Path | None, typer.Option(help="Table or BIDS folder of labelled atlases, for imapa, drawem and majority.")
     ] = None,
+    axis: Annotated[
+        int, typer.Option(min=0, max=2, help="Axis of the slices: 0, 1 or 2 for x, y or z.")
+    ] = CompareOptions.axis,
+    in_plane: Annotated[
+        float | None, typer.Option(help="Spacing inside the slices, mm; finer than the volume's is interpolated.")
+    ] = None,
+    folds: Annotated[
+        str, typer.Option(metavar="N,N", help="Folds of the table to compare; the others' volumes are the atlases.")
+    ] = "",
     label: Annotated[int, typer.Option(help="Label of the cortex.")] = CompareOptions.label,
     reference: Annotated[str, typer.Option(help="Row that the others are compared with; the best model.")] = "",
     workers: Annotated[int, typer.Option(help="Parallel processes, one volume and one core each.")] = 1,
@@ -47,7 +57,9 @@ def compare(
 
     def work() -> None:
         nonlocal cancelled
-        options = CompareOptions(data, outdir, _factors(factors), atlases, label, reference, device)
+        options = CompareOptions(
+            data, outdir, _factors(factors), atlases, label, reference, device, axis, in_plane, tuple(_listed(folds))
+        )
         with reported(progress, cancel_file) as (show, should_stop):
             found = run_comparison(
                 parse_systems(systems), options, workers=workers, progress=show, should_stop=should_stop
@@ -76,8 +88,12 @@ def _tell(found: Comparison, progress: str) -> None:
     emit(progress, done=True, files={name: str(path) for name, path in found.files.items()})
 
 
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _factors(text: str) -> tuple[float, ...]:
     try:
-        return tuple(dict.fromkeys(float(part) for part in text.split(",") if part.strip()))
+        return tuple(dict.fromkeys(float(part) for part in _listed(text)))
     except ValueError:
         raise ValueError(f"--factors takes numbers separated by commas, as in 3,6; not {text!r}.") from None

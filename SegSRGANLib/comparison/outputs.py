@@ -20,17 +20,20 @@ from .boxplots import draw_boxes
 from .plan import Plan
 from .statistics import RESAMPLES, SEED
 from .store import Result
+from .systems import BAND_LIMITED
 from .tables import markdown, tables_of, write_differences, write_means, write_values
 
 PICTURES = "pictures"
 _PROTOCOL = (
-    "Thick slices were simulated along the third axis by the paper's observation model, without noise; the factor is "
-    "their thickness in voxels. Every result is compared with the true volume on its grid, intensities divided by the "
-    'largest one. Cortex: label {label}. "On HR" is the segmentation of the true volume itself. Seconds lead from the '
+    "Thick slices were simulated along the {axis} axis by the paper's observation model, without noise{in_plane}; the "
+    "factor is their thickness in voxels. Every result is compared with the true volume on its grid, intensities "
+    'divided by the largest one. Cortex: label {label}. "On HR" segments the true volume itself. Seconds lead from the '
     "slices to the result, of one core's time (on a GPU, of the clock's); memory is what the work takes on top of the "
     "program, the volume and the atlases. Intervals: bootstrap over the volumes ({resamples} resamples, seed {seed}). "
     "A difference is bold when its interval does not hold zero."
 )
+_YARDSTICK = " The band-limited truth holds nothing above the slices' Nyquist frequency, which has to be predicted."
+_FOLDS = " Volumes of the folds {folds}; the atlases are those of the other folds, of which none is the volume's own."
 
 
 def write_outputs(results: Sequence[Result], plan: Plan, problems: Sequence[str]) -> dict[str, Path]:
@@ -52,7 +55,7 @@ def write_outputs(results: Sequence[Result], plan: Plan, problems: Sequence[str]
     draw_boxes(tables, files["boxes"])
     record = describe(plan, problems)
     _write(files["record"], json.dumps(record, indent=2) + "\n")
-    _write(files["tables"], _page(record, markdown(tables, plan.reference), problems))
+    _write(files["tables"], _page(plan, record, markdown(tables, plan.reference), problems))
     return files
 
 
@@ -82,7 +85,20 @@ def machine() -> str:
     return f"{name or platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
 
 
-def _page(record: dict[str, Any], tables: str, problems: Sequence[str]) -> str:
+def _protocol(plan: Plan) -> str:
+    """How it was measured, in words."""
+    options = plan.options
+    finer = "" if options.in_plane is None else f", voxels of {options.in_plane:g} mm inside the slices"
+    axis = ("first", "second", "third")[options.axis]
+    text = _PROTOCOL.format(label=options.label, resamples=RESAMPLES, seed=SEED, axis=axis, in_plane=finer)
+    if any(method.name == BAND_LIMITED for method in plan.systems.methods):
+        text += _YARDSTICK
+    if options.folds and plan.systems.segmenters:
+        text += _FOLDS.format(folds=", ".join(options.folds))
+    return text
+
+
+def _page(plan: Plan, record: dict[str, Any], tables: str, problems: Sequence[str]) -> str:
     options = record["options"]
     weights = ", ".join(f"{name} {sha256[:12]}" for name, sha256 in record["weights"].items())
     lines = [
@@ -90,7 +106,7 @@ def _page(record: dict[str, Any], tables: str, problems: Sequence[str]) -> str:
         "",
         f"{RESEARCH_USE_ONLY}",
         "",
-        _PROTOCOL.format(label=options["label"], resamples=RESAMPLES, seed=SEED),
+        _protocol(plan),
         "",
         f"Made with segsrgan {__version__} on {record['machine']}, {str(record['date'])[:10]}."
         + (f" Models (SHA-256): {weights}." if weights else ""),

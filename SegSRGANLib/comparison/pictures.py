@@ -14,24 +14,24 @@ from ..utils.notice import RESEARCH_USE_ONLY
 from ..utils.optional import require
 from ..visualization.palette import system_colour
 from .plan import TRUE_RESOLUTION, Plan, Row, Task
-from .store import Store
-from .systems import HR, SPLINE
+from .store import ACROSS, Store
+from .systems import BAND_LIMITED, HR, SPLINE
 
-_PLANE = "coronal"
+_SHOWN = ("coronal", "axial")  # the first that shows the slices from the side
 _DETAIL, _DETAIL_LEFT, _DETAIL_TOP = 0.44, 0.53, 0.15  # width and place of the detail, of the plane
 _MOST_ERROR = 0.15  # of the largest intensity: the end of the error maps' colours
 _WIDTH, _COLUMNS = 2.1, 5  # inches of a panel; panels in a row
-_NAMES = {SPLINE: "spline", "srrecnn": "SRReCNN", "segsrgan-paper": "SegSRGAN (paper)", "segsrgan": "SegSRGAN"}
-_NAMES |= {"segsrgan+consistency": "SegSRGAN, consistent"}
+_NAMES = {SPLINE: "spline", BAND_LIMITED: "band-limited truth", "srrecnn": "SRReCNN"}
+_NAMES |= {"segsrgan-paper": "SegSRGAN (paper)", "segsrgan": "SegSRGAN", "segsrgan+consistency": "SegSRGAN, consistent"}
 _NAMES |= {"majority": "majority", "imapa": "IMAPA", "drawem": "DrawEM"}
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """One column: planes of a volume or of a segmentation, and its title."""
+    """One column: its title, and a plane ("image", "labels" and "aspect", as far as there are any)."""
 
     title: str
-    planes: dict[str, Any]
+    plane: dict[str, Any]
     colour: str
 
 
@@ -53,13 +53,15 @@ def draw_grid(plan: Plan, task: Task, factor: float) -> None:
         MissingPackage: matplotlib is not installed. VolumeError: the file cannot be written.
     """
     store = Store(plan.options.outdir)
-    truth = store.read_planes(task.key, Row(factor, HR))
-    if truth is None:
+    planes = store.read_planes(task.key, Row(factor, HR))
+    if planes is None:
         return
+    name = next(name for name in _SHOWN if name != str(planes.get(ACROSS, "")))
+    truth = _named(planes, name)
     restored = [Row(factor, method.name) for method in plan.systems.methods]
-    volumes = [_Panel("high resolution", truth, system_colour(HR)), *_panels(store, task, restored)]
-    outlines = [p for p in _panels(store, task, _rows(plan, factor)) if f"{_PLANE}_labels" in p.planes]
-    shown = outlines if f"{_PLANE}_labels" in truth else []
+    volumes = [_Panel("high resolution", truth, system_colour(HR)), *_panels(store, task, restored, name)]
+    outlines = [panel for panel in _panels(store, task, _rows(plan, factor), name) if "labels" in panel.plane]
+    shown = outlines if "labels" in truth else []
     figure = _draw(volumes, shown, truth, f"{task.key}, slices {factor:g} times as thick as the voxels")
     with atomic_path(picture_path(plan.options.outdir, task.key, factor)) as temporary:
         made_of = {"Source": _digest(plan, task, factor)}
@@ -76,12 +78,18 @@ def _digest(plan: Plan, task: Task, factor: float) -> str:
     return hashlib.sha256(" ".join(keys).encode()).hexdigest()
 
 
-def _panels(store: Store, task: Task, rows: list[Row]) -> list[_Panel]:
+def _named(planes: dict[str, Any], name: str) -> dict[str, Any]:
+    """One plane of a volume and of its segmentation."""
+    keys = {"image": name, "labels": f"{name}_labels", "aspect": f"aspect_{name}"}
+    return {key: planes[stored] for key, stored in keys.items() if stored in planes}
+
+
+def _panels(store: Store, task: Task, rows: list[Row], name: str) -> list[_Panel]:
     panels = []
     for row in rows:
         planes = store.read_planes(task.key, row)
         if planes is not None:
-            panels.append(_Panel(_title(row), planes, system_colour(row.title)))
+            panels.append(_Panel(_title(row), _named(planes, name), system_colour(row.title)))
     return panels
 
 
@@ -130,17 +138,17 @@ class _View:
 
     @classmethod
     def of(cls, truth: dict[str, Any]) -> _View:
-        """Look at the true planes; the detail is the hemisphere at the right of the picture."""
-        reference = truth[_PLANE].astype(np.float32)
+        """Look at the true plane; the detail is the hemisphere at the right of the picture."""
+        reference = truth["image"].astype(np.float32)
         rows, columns = reference.shape
-        aspect = float(truth[f"aspect_{_PLANE}"])
+        aspect = float(truth["aspect"])
         tall = min(rows, round(_DETAIL * columns / aspect))
         top = round(_DETAIL_TOP * (rows - tall))
         left = round(_DETAIL_LEFT * columns)
         box = (slice(top, top + tall), slice(left, left + round(_DETAIL * columns)))
         bright = reference[reference > 0.02]
         white = float(np.percentile(bright, 99.7)) if bright.size else 1.0
-        return cls(reference, truth.get(f"{_PLANE}_labels"), box, aspect, white)
+        return cls(reference, truth.get("labels"), box, aspect, white)
 
     @property
     def whole(self) -> float:
@@ -160,7 +168,7 @@ class _View:
 
 def _draw_volume(axes: Any, panel: _Panel, view: _View) -> None:
     """A column: the plane with the place of the detail, the detail, the error; for the truth, its cortex instead."""
-    plane = panel.planes[_PLANE].astype(np.float32)
+    plane = panel.plane["image"].astype(np.float32)
     rows, columns = view.box
     view.show(axes[0], plane)
     axes[0].set_title(panel.title, fontsize=9, pad=3)
@@ -184,7 +192,7 @@ def _draw_outline(axis: Any, panel: _Panel, view: _View) -> None:
     view.show(axis, view.reference[view.box])
     for labels, line, width in (
         (view.cortex, system_colour(HR), 0.9),
-        (panel.planes[f"{_PLANE}_labels"], panel.colour, 1.2),
+        (panel.plane["labels"], panel.colour, 1.2),
     ):
         _contour(axis, None if labels is None else labels[view.box], line, width)
     axis.set_title(panel.title, fontsize=8, pad=3)

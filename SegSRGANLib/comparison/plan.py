@@ -22,6 +22,8 @@ class CompareOptions:
     data: CSV table or BIDS folder of high-resolution volumes. outdir: folder of the results. factors: how much thicker
     the slices are than the voxels. atlases: CSV table or BIDS folder for the segmenters, or None. label: of the cortex.
     reference: title of the row that the others are compared with; "" for the best model. device: where models run.
+    axis: of the slices, 0, 1 or 2 for x, y or z. in_plane: spacing inside the slices in mm, None for the volume's own.
+    folds: of the table, whose volumes are compared; without `atlases` the volumes of the other folds are the atlases.
     """
 
     data: Path
@@ -31,10 +33,22 @@ class CompareOptions:
     label: int = 5
     reference: str = ""
     device: str = "cpu"
+    axis: int = 2
+    in_plane: float | None = None
+    folds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.factors or not all(1 < factor < 100 for factor in self.factors):
             raise ValueError(f"The factors of slice thickness lie above 1, as in 3,6; not {self.factors}.")
+        if self.axis not in (0, 1, 2):
+            raise ValueError(f"The axis of the slices is 0, 1 or 2 for x, y or z, not {self.axis}.")
+        if self.in_plane is not None and not 0 < self.in_plane < 100:
+            raise ValueError(f"The spacing inside the slices must be positive, in mm, not {self.in_plane}.")
+
+    @property
+    def atlas_source(self) -> Path | None:
+        """Where the atlases are listed: in a table of their own, or with the volumes of all folds."""
+        return self.data if self.atlases is None and self.folds else self.atlases
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,7 @@ class Plan:
             "row": [row.factor, row.system, row.source],
             "label": self.options.label,
             "device": self.options.device,
+            "protocol": [self.options.axis, self.options.in_plane],
             "weights": self.weights.get(method.name, ""),
             "consistency": method.consistency,
             "atlases": self.atlas_key if row.source else "",
@@ -113,12 +128,12 @@ class Task:
 
 
 def digest(case: Case) -> str:
-    """SHA-256 of a volume's files.
+    """SHA-256 of a volume's files and its fold, which decides on atlases and weights.
 
     Raises:
         OSError: one cannot be read.
     """
-    total = hashlib.sha256()
+    total = hashlib.sha256(case.fold.encode())
     for path in (case.image, case.labels, case.mask):
         total.update(b"" if path is None else _file_digest(path))
     return total.hexdigest()

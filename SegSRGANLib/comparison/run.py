@@ -19,7 +19,7 @@ from .plan import CompareOptions, Plan, Task, digest
 from .segmenters import AtlasTools
 from .store import FAILED, Result, Store
 from .subjects import find_cases
-from .systems import Systems
+from .systems import Method, Systems
 from .worker import prepare, sentence, unfinished
 
 _SHARE = 0.97  # of the progress; the rest is for tables
@@ -64,7 +64,7 @@ def run_comparison(
         raise ValueError(f"A comparison needs at least one worker, not {workers}.")
     require("matplotlib", extra="report")  # before the work, not after it
     choose_device(options.device)
-    tasks = [Task(case, digest(case)) for case in find_cases(options.data)]
+    tasks = [Task(case, digest(case)) for case in find_cases(options.data, options.folds)]
     plan, missing = make_plan(systems, options, tools)
     _check_reference(plan, missing)
     report, outcomes = scaled(progress, 0, _SHARE), []
@@ -93,17 +93,24 @@ def make_plan(systems: Systems, options: CompareOptions, tools: AtlasTools) -> t
     weights, missing = {}, {}
     for method in systems.methods:
         try:
-            weights[method.name] = load_model(method.model, "cpu").sha256 if method.model else ""
+            weights[method.name] = _weights(method, options.folds)
         except (ValueError, OSError) as error:
             missing[method.name] = sentence(error)
     segmenters, atlas_key = systems.segmenters, ""
-    if segmenters and options.atlases is None:
+    if segmenters and options.atlas_source is None:
         missing |= dict.fromkeys(segmenters, "It needs atlases; name a folder or table of them with --atlases.")
         segmenters = ()
     elif segmenters:
-        atlas_key = tools.key(tools.read(options.atlases))  # ty: ignore[invalid-argument-type]  # checked by `CompareOptions`
+        atlas_key = tools.key(tools.read(options.atlas_source))  # ty: ignore[invalid-argument-type]  # not None
     methods = tuple(method for method in systems.methods if method.name in weights)
     return Plan(options, replace(systems, methods=methods, segmenters=segmenters), weights, atlas_key, tools), missing
+
+
+def _weights(method: Method, folds: Sequence[str]) -> str:
+    """SHA-256 of a model's file, or of those of all folds."""
+    if not method.model:
+        return ""
+    return " ".join(dict.fromkeys(load_model(method.of_fold(fold), "cpu").sha256 for fold in (folds or ("",))))
 
 
 def _check_reference(plan: Plan, missing: dict[str, str]) -> None:

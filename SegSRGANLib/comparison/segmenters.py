@@ -57,11 +57,11 @@ class AtlasTools:
 
     def key(self, atlases: Sequence[Atlas]) -> str:
         """Names the atlases' content and the settings."""
-        parts = [f"{atlas.name} {image_hash(atlas.image)} {image_hash(atlas.labels)}" for atlas in atlases]
+        parts = [f"{a.name} {a.fold} {image_hash(a.image)} {image_hash(a.labels)}" for a in atlases]
         return hashlib.sha256("\n".join([self.settings, *parts]).encode()).hexdigest()
 
 
-def others(atlases: Sequence[Atlas], image: sitk.Image) -> list[Atlas]:
-    """The atlases without the volume itself, which would know the truth."""
+def others(atlases: Sequence[Atlas], image: sitk.Image, fold: str = "") -> list[Atlas]:
+    """The atlases without those of the volume's fold, and without the volume itself, which would know the truth."""
     own = image_hash(image)
-    return [atlas for atlas in atlases if image_hash(atlas.image) != own]
+    return [a for a in atlases if image_hash(a.image) != own and not (fold and a.fold == fold)]

@@ -15,6 +15,7 @@ from ..utils.atomic_files import atomic_path
 from .plan import Row
 
 DONE, FAILED = "done", "failed"
+ACROSS = "across"  # of the true volume's planes: the name of the plane in which the slices lie
 
 
 @dataclass(frozen=True)

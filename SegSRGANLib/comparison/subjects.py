@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,31 +23,44 @@ from ..utils.errors import DataError
 class Volumes:
     """A high-resolution volume with its truth, all on one grid.
 
-    truth: uint8, 1 = cortex, or None; `no_truth` says why. mask: brain, or None.
+    truth: uint8, 1 = cortex, or None; `no_truth` says why. mask: brain, or None. given: whether the mask was given, and
+    not made of the label map; then models get it, too.
     """
 
     hr: sitk.Image
     truth: sitk.Image | None
     mask: sitk.Image | None
     no_truth: str = ""
+    given: bool = False
 
 
-def find_cases(data: Path) -> list[Case]:
+def find_cases(data: Path, folds: Collection[str] = ()) -> list[Case]:
     """The volumes to test on, sorted by name.
 
     Args:
         data: a CSV table or a BIDS folder, as for training. Where it has a Base, the Test ones; else all.
+        folds: of the table; none for all.
 
     Raises:
-        DataError: no volume, or data that cannot be read.
+        DataError: no volume, a fold without any, or data that cannot be read.
     """
-    cases = read_table(data) if data.is_file() else read_bids(data)
+    cases = read_table(data, skip_labels_alone=True) if data.is_file() else read_bids(data)
+    if folds:
+        cases = _of_folds(cases, folds, data)
     chosen = [case for case in cases if case.base != TRAIN]
     if any(case.base == TEST for case in chosen):
         chosen = [case for case in chosen if case.base == TEST]
     if not chosen:
         raise DataError(f"{data} has no volume to test on; give it rows with Base = Test, or leave Base out.")
     return sorted(_named_apart(chosen), key=lambda case: case.name)
+
+
+def _of_folds(cases: list[Case], folds: Collection[str], data: Path) -> list[Case]:
+    listed = sorted({case.fold for case in cases if case.fold})
+    for fold in folds:
+        if fold not in listed:
+            raise DataError(f"{data.name} has no volume of fold {fold!r}; its folds are {', '.join(listed) or 'none'}.")
+    return [case for case in cases if case.fold in folds]
 
 
 def _named_apart(cases: list[Case]) -> list[Case]:
@@ -74,13 +88,14 @@ def load_volumes(case: Case, label: int) -> Volumes:
     labels = None if case.labels is None else _on_grid(read_labels(case.labels), hr, case.labels, case)
     mask = None if case.mask is None else _on_grid(read_labels(case.mask), hr, case.mask, case)
     if labels is None:
-        return Volumes(hr, None, mask, "it has no label map")
+        return Volumes(hr, None, mask, "it has no label map", case.mask is not None)
     present = [int(value) for value in np.unique(sitk.GetArrayViewFromImage(labels)) if value != 0]
     mask = labels != 0 if mask is None and len(present) > 1 else mask
     if label not in present:
         listed = ", ".join(map(str, present[:20])) or "none"
-        return Volumes(hr, None, mask, f"its label map has no label {label}, its labels are {listed}")
-    return Volumes(hr, labels == label, mask)
+        why = f"its label map has no label {label}, its labels are {listed}"
+        return Volumes(hr, None, mask, why, case.mask is not None)
+    return Volumes(hr, labels == label, mask, given=case.mask is not None)
 
 
 def _on_grid(image: sitk.Image, hr: sitk.Image, path: Path, case: Case) -> sitk.Image:
@@ -89,17 +104,28 @@ def _on_grid(image: sitk.Image, hr: sitk.Image, path: Path, case: Case) -> sitk.
     return image
 
 
-def simulate(volumes: Volumes, factor: float) -> tuple[sitk.Image, Volumes]:
-    """Thick slices along the third axis by the paper's observation model, without noise.
+def simulate(
+    volumes: Volumes, factor: float, axis: int = 2, in_plane: float | None = None
+) -> tuple[sitk.Image, Volumes]:
+    """Thick slices by the paper's observation model, without noise.
+
+    Args:
+        volumes: the true ones. factor: thickness of the slices in voxels. axis: of the slices, 0, 1 or 2 for x, y or z.
+        in_plane: spacing inside the slices in mm, None for the volume's own.
 
     Returns:
-        The slices, and the volumes cut to what the slices cover, where the factor does not divide their number.
+        The slices, and the volumes cut to what the slices cover, where their voxels do not divide the field of view.
     """
-    spacing = list(volumes.hr.GetSpacing())
-    thick = acquire(volumes.hr, (*spacing[:2], spacing[2] * factor))
-    covered = output_grid(Grid.of(thick), spacing).size[2]
+    spacing = volumes.hr.GetSpacing()
+    coarse = list(spacing if in_plane is None else (in_plane,) * 3)
+    coarse[axis] = spacing[axis] * factor
+    thick = acquire(volumes.hr, coarse, finer=True)
+    covered = output_grid(Grid.of(thick), spacing).size
 
     def cut(image: sitk.Image | None) -> sitk.Image | None:
-        return None if image is None else image[:, :, : min(covered, image.GetSize()[2])]
+        if image is None:
+            return None
+        x, y, z = (min(pair) for pair in zip(covered, image.GetSize(), strict=True))
+        return image[:x, :y, :z]
 
     return thick, replace(volumes, hr=cut(volumes.hr), truth=cut(volumes.truth), mask=cut(volumes.mask))

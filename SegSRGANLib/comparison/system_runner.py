@@ -16,6 +16,7 @@ from ..metrics.segmentation import compare_segmentations
 from ..models.checkpoint import Model
 from ..multi_atlas.atlas import Atlas
 from ..multi_atlas.evidence import WarpedAtlas
+from ..transforms.band_limit import band_limited
 from ..transforms.data_consistency import enforce_data_consistency
 from ..transforms.resample import onto, upsample
 from ..utils.progress import ShouldStop
@@ -25,16 +26,19 @@ from .registration_cache import WarpedCache
 from .segmenters import others
 from .store import Result
 from .subjects import Volumes, simulate
-from .systems import HR, Method
+from .systems import BAND_LIMITED, HR, Method
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What a method made, on the grid of the truth. labels: of the first class of a model that segments, 1 inside."""
+    """What a method made, on the grid of the truth. labels: of the first class of a model that segments, 1 inside.
+
+    cost: None for what is no system.
+    """
 
     image: sitk.Image
     labels: sitk.Image | None
-    cost: Cost
+    cost: Cost | None
 
 
 class Tools:
@@ -55,7 +59,7 @@ class Tools:
     def atlases(self) -> list[Atlas]:
         """All atlases."""
         if self._atlases is None:
-            self._atlases = self.plan.tools.read(self.plan.options.atlases)  # ty: ignore[invalid-argument-type]  # checked by `CompareOptions`
+            self._atlases = self.plan.tools.read(self.plan.options.atlas_source)  # ty: ignore[invalid-argument-type]  # checked before
         return self._atlases
 
 
@@ -65,11 +69,11 @@ class Bench:
     def __init__(self, tools: Tools, task: Task, volumes: Volumes, factor: float, stop: ShouldStop) -> None:
         """Simulate the slices; factor 1 is the volume itself."""
         self._tools, self._plan, self._factor = tools, tools.plan, factor
-        self._task, self._whole, self._stop = task, volumes.hr, stop
+        self._task, self._whole, self._stop, self._fold = task, volumes.hr, stop, task.case.fold
         self._cache = WarpedCache(tools.plan.options.outdir, task.key)
         self.volumes = volumes
         if factor != TRUE_RESOLUTION:
-            self._thick, self.volumes = simulate(volumes, factor)
+            self._thick, self.volumes = simulate(volumes, factor, self._plan.options.axis, self._plan.options.in_plane)
         self._restored: dict[str, Restored | Exception] = {}
         self._warped: tuple[str, list[WarpedAtlas], Cost] = ("", [], Cost())
 
@@ -100,10 +104,10 @@ class Bench:
         labels, costs = self._segment(row, source)
         truth = sitk.GetArrayViewFromImage(self.volumes.truth)
         figures = compare_segmentations(truth, sitk.GetArrayViewFromImage(labels), self.volumes.hr.GetSpacing())
-        total = source.cost
+        total = restoration = source.cost or Cost()
         for cost in costs.values():
             total = total.then(cost)
-        steps = {name: round(cost.seconds, 3) for name, cost in {"restoration": source.cost, **costs}.items()}
+        steps = {name: round(cost.seconds, 3) for name, cost in {"restoration": restoration, **costs}.items()}
         return replace(result, figures=figures, steps=steps, **_costs(total)), source.image, labels
 
     def source(self, name: str) -> Restored:
@@ -126,14 +130,17 @@ class Bench:
 
     def _restore(self, method: Method) -> Restored:
         grid, labels = Grid.of(self.volumes.hr), None
-        model = self._tools.model(method.model) if method.model else None
+        if method.name == BAND_LIMITED:
+            return Restored(band_limited(self.volumes.hr, self._thick.GetSpacing()), None, None)
+        model = self._tools.model(method.of_fold(self._fold)) if method.model else None
         with Meter(self._plan.options.device) as meter:
             if model is None:
                 image = upsample(self._thick, grid)
             else:
                 prediction = PredictionOptions(device=self._plan.options.device)
                 options = EnhanceOptions(grid.spacing, prediction=prediction, consistency=method.consistency)
-                made = enhance(self._thick, model, options, should_stop=self._stop)
+                brain = self.volumes.mask if self.volumes.given else None
+                made = enhance(self._thick, model, options, mask=brain, should_stop=self._stop)
                 image = onto(made.sr, self.volumes.hr)
                 labels = None if made.labels is None else onto(made.labels == 1, self.volumes.hr)
             if model is None and method.consistency:
@@ -157,7 +164,8 @@ class Bench:
         name = f"{self._factor:g}-{source}"
         if self._warped[0] != name:
             self.release()
-            atlases = others(self._tools.atlases(), self._whole)  # read before, and not counted as registration
+            # read before, and not counted as registration
+            atlases = others(self._tools.atlases(), self._whole, self._fold)
 
             def register() -> list[WarpedAtlas]:
                 return self._plan.tools.register(image, self.volumes.mask, atlases, self._stop)
@@ -173,7 +181,9 @@ class Bench:
         self._warped = ("", [], Cost())
 
 
-def _costs(cost: Cost) -> dict[str, float | None]:
+def _costs(cost: Cost | None) -> dict[str, float | None]:
+    if cost is None:
+        return {}
     return {
         "seconds": round(cost.seconds, 3),
         "memory": None if cost.memory is None else round(cost.memory, 1),

@@ -10,25 +10,38 @@ import re
 from dataclasses import dataclass
 
 SPLINE, HR = "spline", "HR"
+BAND_LIMITED = "band-limited"  # the truth without what slices of this thickness cannot carry: the yardstick
 SEGMENTERS = ("majority", "imapa", "drawem")
 ALL = "all"
 _CONSISTENCY = "+consistency"
-METHODS = (SPLINE, "srrecnn", "segsrgan-paper", "segsrgan", f"segsrgan{_CONSISTENCY}")  # of all
-_PREFERRED = METHODS[:1:-1]  # whose volume the segmenters get, when it is there
+METHODS = (SPLINE, BAND_LIMITED, "srrecnn", "segsrgan-paper", "segsrgan", f"segsrgan{_CONSISTENCY}")  # of all
+_PREFERRED = METHODS[:2:-1]  # whose volume the segmenters get, when it is there
+_FOLD = "{fold}"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
 class Method:
-    """The spline, or a model.
+    """The spline, the band-limited truth, or a model.
 
-    name: as in the tables. model: its name in the list of models, or its file; "" for the spline. consistency: whether
-    the result is made to agree with the scan, see `enforce_data_consistency`.
+    name: as in the tables. model: its name in the list of models, or its file, in whose name {fold} stands for the
+    volume's fold; "" where there is none. consistency: whether the result is made to agree with the scan, see
+    `enforce_data_consistency`.
     """
 
     name: str
     model: str = ""
     consistency: bool = False
+
+    def of_fold(self, fold: str) -> str:
+        """The model for volumes of a fold: the one that was not trained on them.
+
+        Raises:
+            ValueError: the file differs by fold, and the volume has none.
+        """
+        if _FOLD in self.model and not fold:
+            raise ValueError(f"{self.model} has one file for each fold; say with --folds which folds are compared.")
+        return self.model.replace(_FOLD, fold)
 
 
 @dataclass(frozen=True)
@@ -49,9 +62,9 @@ def parse_systems(text: str) -> Systems:
     """Read what a user wants to compare.
 
     Args:
-        text: names separated by commas: "all"; "spline"; a model by its name in the list of models, or by "NAME=FILE",
-            which also replaces a model of "all"; either with "+consistency" behind the name; "imapa", "drawem",
-            "majority".
+        text: names separated by commas: "all"; "spline"; "band-limited"; a model by its name in the list of models, or
+            by "NAME=FILE", which also replaces a model of "all"; either with "+consistency" behind the name; "imapa",
+            "drawem", "majority".
 
     Raises:
         ValueError: nothing, or a name that cannot be one.
@@ -77,6 +90,8 @@ def _method(item: str) -> Method:
     base = name.removesuffix(_CONSISTENCY)
     if not _NAME.fullmatch(base) or base == HR:
         raise ValueError(f"{name!r} cannot name a system; use letters, digits, '-', '_' and '.', as in mine=FILE.")
-    if equals and (base in (SPLINE, ALL, *SEGMENTERS) or not model):
+    if name != base and base == BAND_LIMITED:
+        raise ValueError(f"{name!r}: the band-limited truth is a yardstick, and is not brought to agreement.")
+    if equals and (base in (SPLINE, BAND_LIMITED, ALL, *SEGMENTERS) or not model):
         raise ValueError(f"{item!r} gives no model file to a name of its own; write it as in mine=FILE.safetensors.")
-    return Method(name, "" if base == SPLINE else model or base, name != base)
+    return Method(name, "" if base in (SPLINE, BAND_LIMITED) else model or base, name != base)

@@ -32,6 +32,7 @@ INTENSITY = (
 )
 SEGMENTATION = (
     Measure("dice", "Dice", 3),
+    Measure("tolerant_dice", "Dice forgiving one voxel", 3),
     Measure("hd95", "HD95 (mm)", 2),
     Measure("assd", "ASSD (mm)", 3),
     Measure("volume_bias", "volume bias (%)", 1),

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import SimpleITK as sitk
 import torch
 
@@ -13,7 +14,7 @@ from ..models.checkpoint import load_model
 from ..utils.errors import Cancelled
 from ..utils.process_pool import CANCELLED, DONE, FAILED, Do, Outcome
 from ..utils.progress import Progress, ShouldStop, stop_if
-from ..visualization.planes import Cut
+from ..visualization.planes import Cut, plane_across
 from . import store as files
 from .pictures import draw_grid, is_drawn
 from .plan import Plan, Row, Task
@@ -74,7 +75,9 @@ def _run_rows(tools: Tools, task: Task, volumes: Volumes, callbacks: tuple[Progr
     for factor in dict.fromkeys(row.factor for row in rows):
         bench = Bench(tools, task, volumes, factor, should_stop)
         cut = Cut.through(bench.volumes.hr, bench.volumes.truth, bench.volumes.mask)
-        store.write_planes(task.key, Row(factor, HR), cut.planes(bench.volumes.hr, bench.volumes.truth))
+        planes = cut.planes(bench.volumes.hr, bench.volumes.truth)
+        planes[files.ACROSS] = np.array(plane_across(bench.volumes.hr, tools.plan.options.axis))
+        store.write_planes(task.key, Row(factor, HR), planes)
         for row in (row for row in rows if row.factor == factor):
             stop_if(should_stop)
             _run_row(bench, row, cut, store)

@@ -109,11 +109,12 @@ def compare_segmentations(truth: np.ndarray, estimate: np.ndarray, spacing: Sequ
     """All measures of a binary segmentation. Arguments and errors as in `surface_distance.surface_distances`.
 
     Returns:
-        "dice", "hd95" (mm), "assd" (mm) and "volume_bias" (%).
+        "dice", "tolerant_dice", "hd95" (mm), "assd" (mm) and "volume_bias" (%).
     """
     distances = surface_distances(truth, estimate, spacing)
     return {
         "dice": dice(truth, estimate),
+        "tolerant_dice": tolerant_dice(truth, estimate),
         "hd95": _hd95(distances),
         "assd": _assd(distances),
         "volume_bias": volume_bias(truth, estimate),

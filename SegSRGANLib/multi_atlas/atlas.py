@@ -25,13 +25,14 @@ class Atlas:
     """A brain with known tissues.
 
     image: T2-weighted, float32. labels: integers on the same grid, 0 outside the brain. age: weeks of gestation (or
-    after the last menstruation, for a newborn), None where unknown.
+    after the last menstruation, for a newborn), None where unknown. fold: of a cross-validation, "" for none.
     """
 
     name: str
     image: sitk.Image
     labels: sitk.Image
     age: float | None = None
+    fold: str = ""
 
 
 def read_atlases(source: str | os.PathLike[str]) -> list[Atlas]:
@@ -48,7 +49,7 @@ def read_atlases(source: str | os.PathLike[str]) -> list[Atlas]:
     """
     path = Path(source)
     rows = participants(path) if path.is_dir() else {}
-    cases = read_bids(path, (IMAGE, LABELS)) if path.is_dir() else read_table(path, (IMAGE, LABELS))
+    cases = read_bids(path, (IMAGE, LABELS)) if path.is_dir() else read_table(path, (IMAGE, LABELS), True)
     atlases = [_read(case, rows.get(case.name, {})) for case in cases if case.base != TEST]
     if not atlases:
         raise DataError(f"{path} holds no atlas: every subject with labels is marked as a test subject.")
@@ -59,7 +60,7 @@ def _read(case: Case, row: dict[str, str]) -> Atlas:
     image, labels = read_volume(case.image), read_labels(str(case.labels))
     if not Grid.of(image).matches(Grid.of(labels)):
         raise DataError(f"{case.where}: the labels are on another grid than the volume; resample them to it.")
-    return Atlas(case.name, image, labels, _age(case.name, row))
+    return Atlas(case.name, image, labels, _age(case.name, row), case.fold)
 
 
 def _age(name: str, row: dict[str, str]) -> float | None:

@@ -12,6 +12,7 @@ TOO_BRIGHT, TOO_DARK, UNSURE = (255, 60, 40), (60, 120, 255), (255, 200, 0)  # R
 _TRUTH = "#009E73"
 _SYSTEMS = {
     "spline": "#999999",
+    "band-limited": "#666666",
     "srrecnn": "#56B4E9",
     "segsrgan-paper": "#E69F00",
     "segsrgan": "#D55E00",

@@ -28,6 +28,12 @@ def upright(image: sitk.Image) -> sitk.Image:
     return sitk.DICOMOrient(image, "LPS")
 
 
+def plane_across(image: sitk.Image, axis: int) -> str:
+    """The name of the plane in which slices lie that are stacked along a voxel axis (0, 1 or 2) of a volume."""
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    return PLANES[int(np.argmax(np.abs(direction[:, axis])))]
+
+
 def cut_plane(image: sitk.Image, axis: int, index: int) -> Plane:
     """One plane of an upright volume.
 

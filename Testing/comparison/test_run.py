@@ -115,7 +115,7 @@ def test_every_row_of_a_volume(compare, model, tmp_path):
     ]  # fmt: skip
     assert all(result.status == "done" for result in found.results) and not found.problems
     assert rows["tiny"].figures.keys() >= {"psnr", "ssim_mask", "dice", "hd95", "assd", "volume_bias"}
-    assert rows["imapa on HR"].figures.keys() == {"dice", "hd95", "assd", "volume_bias"}
+    assert rows["imapa on HR"].figures.keys() == {"dice", "tolerant_dice", "hd95", "assd", "volume_bias"}
     truth, atlas = (brain(seed)[1] == CORTEX for seed in (0, 7))
     expected = 2 * (truth & atlas).sum() / (truth.sum() + atlas.sum())
     assert rows["imapa on HR"].figures["dice"] == pytest.approx(expected)

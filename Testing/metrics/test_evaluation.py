@@ -8,7 +8,7 @@ from support.volume_pairs import volume_pair
 from SegSRGANLib.data.grid import Grid
 from SegSRGANLib.metrics.evaluation import evaluate
 from SegSRGANLib.metrics.image import psnr, ssim
-from SegSRGANLib.metrics.segmentation import assd, dice, hd95, volume_bias
+from SegSRGANLib.metrics.segmentation import assd, dice, hd95, tolerant_dice, volume_bias
 
 GRID = Grid((14, 16, 18), (0.5, 0.7, 1.1), (3.0, -2.0, 7.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
 
@@ -32,6 +32,7 @@ def test_evaluate_follows_the_protocol():
         "psnr_mask": psnr(high, low, mask),
         "ssim_mask": ssim(high, low, mask),
         "dice": dice(wanted, found_labels),
+        "tolerant_dice": tolerant_dice(wanted, found_labels),
         "hd95": hd95(wanted, found_labels, GRID.spacing),
         "assd": assd(wanted, found_labels, GRID.spacing),
         "volume_bias": volume_bias(wanted, found_labels),
