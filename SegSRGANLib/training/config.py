@@ -17,6 +17,7 @@ from .losses import LossConfig
 from .optimization import OptimizerConfig
 from .presets import DEFAULT_PRESET, FINE_TUNING_PRESET, PRESETS
 
+SIMULATED_ON = ("auto", "device", "cpu")
 _CRITIC_SIDE = 64  # voxels that the paper's critic needs
 
 
@@ -53,7 +54,8 @@ class ComputeConfig:
 
     workers: processes that simulate patches; None chooses. threads: of the CPU; None leaves PyTorch's choice.
     processes: training processes on one machine (GPUs, or CPU processes). nodes: machines.
-    channels_last: memory layout that GPUs with tensor cores like.
+    channels_last: memory layout that GPUs with tensor cores like. simulation: where patches are simulated, "cpu", in
+    batches on the "device" of the network, or "auto": on the device when it is a GPU that can hold the volumes.
     """
 
     workers: int | None = None
@@ -61,8 +63,12 @@ class ComputeConfig:
     processes: int = 1
     nodes: int = 1
     channels_last: bool = False
+    simulation: str = "auto"
 
     def __post_init__(self) -> None:
+        if self.simulation not in SIMULATED_ON:
+            listed = ", ".join(SIMULATED_ON)
+            raise ValueError(f"compute.simulation is one of {listed}, not {self.simulation!r}.")
         for name, least in (("workers", 0), ("threads", 1), ("processes", 1), ("nodes", 1)):
             value = getattr(self, name)
             if value is not None and value < least:

@@ -19,6 +19,7 @@ from ..utils.memory import keep_freed_memory
 from ..utils.progress import Progress, ShouldStop, scaled
 from .config import TrainingConfig
 from .data.dataloader import PatchDataset, batches, choose_workers
+from .data.device_stream import device_batches, objections
 from .history import MEASURES, Row, TensorBoardLog
 from .release import make_card
 from .run_folder import TrainingFolder, refuse_to_overwrite
@@ -132,10 +133,33 @@ class _Run:
 
     def _stream(self) -> Any:
         config, fabric = self._config, self._fabric
+        if self._simulates_on_device():
+            own = config.optimizer.batch // fabric.world_size
+            seed, numbers = (config.seed, fabric.global_rank), (self._state.step * self._engine.draws, own)
+            given = self._subjects, config.simulation, config.slice_thickness
+            return device_batches(*given, seed, numbers, fabric.device)
         dataset = PatchDataset(self._subjects, config.simulation, config.slice_thickness, config.seed)
         workers = choose_workers(fabric.device, config.compute.workers)
         share = (fabric.global_rank, fabric.world_size)
         return batches(dataset, self._state.step * self._engine.draws, config.optimizer.batch, workers, share)
+
+    def _simulates_on_device(self) -> bool:
+        """Whether patches are simulated where the network is.
+
+        Raises:
+            ValueError: it was asked for, and cannot be.
+        """
+        config, device = self._config, self._fabric.device
+        wanted = config.compute.simulation
+        if wanted == "cpu" or (wanted == "auto" and device.type != "cuda"):
+            return False
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+        against = objections(self._subjects, config.simulation, config.slice_thickness, free)
+        if against and wanted == "device":
+            raise ValueError(f"Patches cannot be simulated on the device: {'; '.join(against)}.")
+        reason = f"on the CPU: {'; '.join(against)}" if against else f"on {device}"
+        logger.info("Patches are simulated %s", reason)
+        return not against
 
     def _done(self) -> float:
         if self._config.hours is not None:

@@ -24,8 +24,8 @@ class DeviceSimulation:
     stretched: 1 for zooms that differ between the axes, 0 for equal ones. scan_axes: chances of thick slices along
     each array axis of a scan; the first is often blurred already, by overlapping slices. label_share: of patches around
     a voxel of the first class; the others are around any class, each equally often. average_weight: of the intensities
-    of averages. border_weight: of voxels at tissue borders of averages. fluid: index of the share of the fluid around
-    the brain.
+    of averages. border_weight: of voxels at tissue borders of averages. fluid: indices of the shares of the fluid
+    around the brain. hard_edge: of intensities that end at the brain's last voxel.
     bright, middle, dark: indices of the shares by their usual order in T2-weighted images.
     """
 
@@ -58,7 +58,8 @@ class DeviceSimulation:
     average_weight: float = 0.6
     stretched: float = 1.0
     scan_axes: tuple[float, float, float] = (0.2, 0.4, 0.4)
-    fluid: int = 3
+    fluid: tuple[int, ...] = (3,)
+    hard_edge: float = 0.0
     bright: tuple[int, ...] = (2, 3)
     middle: tuple[int, ...] = (1,)
     dark: tuple[int, ...] = (0, 4, 5, 6)

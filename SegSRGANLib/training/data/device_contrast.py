@@ -52,7 +52,7 @@ def random_surroundings(
     """
     n = len(image)
     brain = shares[:, :-1].sum(1, keepdim=True)
-    tissue = brain - shares[:, config.fluid : config.fluid + 1]
+    tissue = brain - shares[:, list(config.fluid)].sum(1, keepdim=True)
     field = (draw.smooth_field(n, 1, 6) * 0.5 + 0.5) * draw.uniform(n, 0.1, 0.9)
     empty = (1 - shares.sum(1, keepdim=True)).clamp_(0, 1)
     gap = F.max_pool3d(1 - empty, 5, stride=1, padding=2)  # surroundings do not touch the brain
@@ -64,7 +64,11 @@ def random_surroundings(
     inside = (brain > draw.uniform(n, 0.3, 0.7)).float()
     loose = draw.on_device(draw.numbers.random(n) < 0.4)
     cut = 1 - torch.lerp(inside, _dilated(inside), loose)
-    return image * kept, shares * kept, cut * draw.on_device(masked)
+    image = image * kept
+    if config.hard_edge > 0:
+        soft = draw.on_device(draw.numbers.random(n) >= config.hard_edge)
+        image = image * torch.maximum(soft, (brain > draw.uniform(n, 0.4, 0.95)).float())
+    return image, shares * kept, cut * draw.on_device(masked)
 
 
 def _synthetic(

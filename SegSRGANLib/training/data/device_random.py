@@ -11,9 +11,15 @@ class DeviceRandom:
     """Draws for N patches of side S. numbers: the generator of everything small, on the CPU."""
 
     def __init__(self, seed: int, side: int, device: torch.device) -> None:
-        self.numbers = np.random.default_rng(seed)
         self.side, self.device = side, device
-        self._generator = torch.Generator(device).manual_seed(seed)
+        self._generator = torch.Generator(device)
+        self.restart(seed)
+
+    def restart(self, *seed: int) -> None:
+        """Begin anew with a seed of one or several numbers."""
+        self.numbers = np.random.default_rng(seed if len(seed) > 1 else seed[0])
+        state = seed[0] if len(seed) == 1 else int(np.random.SeedSequence(seed).generate_state(1)[0])
+        self._generator.manual_seed(state)
 
     def on_device(self, values: np.ndarray) -> torch.Tensor:
         """One number a patch, float32, as (N, 1, 1, 1, 1)."""

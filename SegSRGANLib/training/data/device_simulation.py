@@ -51,6 +51,10 @@ class DeviceSimulator:
         line = torch.arange(config.side, dtype=torch.float32, device=device) - (config.side - 1) / 2
         self._offsets = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), dim=-1).reshape(-1, 3)
 
+    def restart(self, *seed: int) -> None:
+        """Draw from now on what a seed of one or several numbers gives; slice thicknesses stay those of the first."""
+        self._draw.restart(*seed)
+
     @torch.no_grad()
     def batch(self, count: int) -> PatchBatch:
         """Draw `count` patches."""
@@ -84,8 +88,7 @@ class DeviceSimulator:
     def _placement(self, volume: DeviceVolume) -> tuple[np.ndarray, np.ndarray, int]:
         """Linear map (3, 3) from patch to volume voxels, centre (3,), and the patch's axis with thick slices."""
         rng, config = self._draw.numbers, self._config
-        first = rng.random() < config.label_share
-        pool = volume.centres[0 if first else rng.integers(len(volume.centres))]
+        pool = self._pool(volume)
         centre = pool[rng.integers(len(pool))] + rng.uniform(-_OFF_CENTRE, _OFF_CENTRE, 3)
         order, signs = np.arange(3), np.array([1.0, 1.0, rng.choice([-1.0, 1.0])])
         if rng.random() < config.permuted:
@@ -98,6 +101,13 @@ class DeviceSimulator:
         chances = np.full(3, 1 / 3) if volume.averaged else np.array(config.scan_axes)
         axis = int(np.flatnonzero(order == rng.choice(3, p=chances))[0])
         return turn / (zoom * np.exp(rng.uniform(-1, 1, 3) * _STRETCH * config.stretched)), centre, axis
+
+    def _pool(self, volume: DeviceVolume) -> np.ndarray:
+        """The voxels of which one is drawn."""
+        rng = self._draw.numbers
+        if volume.chances is not None:
+            return volume.centres[rng.choice(len(volume.centres), p=volume.chances)]
+        return volume.centres[0 if rng.random() < self._config.label_share else rng.integers(len(volume.centres))]
 
     def _places(self, turns: np.ndarray, centres: np.ndarray) -> torch.Tensor:
         """Voxels (N, S, S, S, 3) of the volumes that the patches' voxels come from, (z, y, x), bent at random."""

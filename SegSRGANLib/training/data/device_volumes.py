@@ -23,6 +23,7 @@ class DeviceVolume:
     shares: (1, C, z, y, x) float32, the share of each class and, last, of what is neither background nor a class.
     medians: (C,), median intensity of each share's voxels. centres: (n, 3) voxel indices (z, y, x) of each class that
     has any, the first class first. weight: how often it is drawn. averaged: see `volume_pack.PackedVolume`.
+    chances: how often each of `centres` is drawn; None: see `device_config.DeviceSimulation.label_share`.
     """
 
     name: str
@@ -32,6 +33,7 @@ class DeviceVolume:
     centres: list[np.ndarray]
     weight: float
     averaged: bool
+    chances: np.ndarray | None = None
 
 
 def to_device(volume: PackedVolume, classes: Sequence[tuple[int, ...]], device: torch.device) -> DeviceVolume:
