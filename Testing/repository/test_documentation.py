@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import importlib.util
 import json
 import re
@@ -132,8 +131,7 @@ def test_every_snippet_runs(page, place):
         if "read_atlases" in snippet:
             for node in ast.walk(tree):  # registration of atlases takes minutes: the names are looked up
                 if isinstance(node, ast.ImportFrom):
-                    module = importlib.import_module(node.module)
-                    assert all(hasattr(module, name.name) for name in node.names)
+                    exec(compile(ast.Module([node], []), page.name, "exec"), {})
             continue
         exec(compile(tree, page.name, "exec"), {})
 
