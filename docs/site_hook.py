@@ -21,9 +21,9 @@ _OUTSIDE = re.compile(r"(\]\()((?:\.\./)+)([^)#]+)")
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pictures and the texts of the repository's top folder."""
-    for picture in sorted((_ROOT / _PICTURES).glob("*.png")):
-        content = picture.read_bytes()
-        files.append(File.generated(config, f"{_PICTURES}{picture.name}", content=content))
+    for picture in [_ROOT / "SegSRGAN.png", *sorted((_ROOT / _PICTURES).glob("*.png"))]:
+        address = picture.relative_to(_ROOT).as_posix()
+        files.append(File.generated(config, address, content=picture.read_bytes()))
     for page, source in _TEXTS.items():
         text = (_ROOT / source).read_text(encoding="utf-8")
         text = re.sub(r"(\]\()(?!https?:|#)(?!docs/)([^)]+)", rf"\g<1>{_REPOSITORY}\2", text)

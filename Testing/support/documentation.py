@@ -13,6 +13,8 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from support.batch_cohort import write_scan
+from support.stacked_children import Taken, child, stack
+from support.training_brains import table
 
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import save_checkpoint
@@ -68,6 +70,12 @@ def fill(folder: Path) -> None:
         shutil.copyfile(scan, raw / "sub-01_T2w.nii.gz")
         (folder / dataset / "dataset_description.json").write_text('{"Name": "tiny", "BIDSVersion": "1.10.0"}')
     (folder / "list.csv").write_text("input\nscans/a.nii.gz\n")
+    for axis, name in enumerate(("sagittal", "coronal", "axial")):
+        sitk.WriteImage(stack(child(6), Taken(axis))[0], str(folder / f"{name}.nii.gz"))
+    volumes = folder / "benchmarks" / "configs"
+    table(volumes)
+    rows = [f"sub-{i:02}_T2w.nii,sub-{i:02}_dseg.nii,{i},1.0,0" for i in range(3)]
+    (volumes / "newborns.csv").write_text("\n".join(["HR_image,Label_image,Fold,Weight,Averaged", *rows]) + "\n")
     fine = sitk.Resample(image, (16, 18, 31), sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), (0.8, 0.8, 0.8))
     sitk.WriteImage(fine, str(folder / "hr.nii.gz"))
     labels = sitk.GetArrayFromImage(fine)
