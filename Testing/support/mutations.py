@@ -134,9 +134,9 @@ MUTATIONS = [
     ),
     Mutation(
         "wrong code of the terminology",
-        f"{MODULE}/Scene/Terminology.py",
-        "SCT^40146001^",
-        "SCT^40146000^",
+        "SegSRGANLib/data/classes.py",
+        '"40146001"',
+        '"40146000"',
         "slicer_module/test_results.py",
         "terminology",
     ),
