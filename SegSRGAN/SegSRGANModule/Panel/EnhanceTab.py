@@ -23,6 +23,13 @@ from .RunDisplay import RunDisplay, isRunning
 _MASK_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 
 
+def _noExtractor() -> str:
+    return _(
+        "No brain extractor is installed: choose or draw a mask if the volume shows a head, or tick that it is a brain "
+        "already."
+    )
+
+
 class EnhanceTab:
     """onResults: called after results were loaded. onModels: called after the list of models was read again."""
 
@@ -36,6 +43,7 @@ class EnhanceTab:
         self._parameters = None
         self._choices: list[Models.ModelChoice] = []
         self._defaultKey = ""
+        self._canFindBrain = False
         self._display = RunDisplay(ui.progressBar, ui.statusLabel, ui.detailsButton, ui.detailsText)
         ui.maskSelector.nodeTypes = _MASK_TYPES
         self._links = self._makeLinks()
@@ -100,6 +108,8 @@ class EnhanceTab:
         selected = select if select is not None else self._parameters.model if self._parameters else ""
         self._choices = Models.choices()
         self._defaultKey = Models.defaultKey()
+        self._canFindBrain = Models.canFindBrain()
+        self.ui.maskSelector.noneDisplay = _("Find the brain") if self._canFindBrain else _("None: the whole volume")
         self.ui.modelSelector.blockSignals(True)
         self.ui.modelSelector.clear()
         self.ui.modelSelector.addItems([choice.title for choice in self._choices])
@@ -148,6 +158,8 @@ class EnhanceTab:
                 line, warnings = preflight.line, preflight.warnings
             except ValueError as error:
                 problem = str(error)  # what is wrong with the volume comes first
+        if volume and not (self._canFindBrain or self._parameters.brainMask or self._parameters.isBrain):
+            warnings = [*warnings, _noExtractor()]
         if not Packages.isTorchInstalled():
             warnings = [*warnings, _("PyTorch is not installed yet; Apply offers to install it.")]
         self.ui.preflightLabel.text = line
