@@ -9,6 +9,6 @@ __getattr__, __all__ = exported(
     {
         "files": ["save_enhancement", "result_paths", "result_name", "check_writable"],
         "html_page": ["write_subject_report"],
-        "dicom_folder": ["write_dicom"],
+        "dicom_folder": ["write_dicom", "read_result", "publish_dicom"],
     },
 )
