@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from .. import Models, Packages, Terms
 from ..Jobs import BatchJob
 from ..Jobs.ChildProcess import Outcome
+from ..Scene import DicomDatabase
 from ..Settings import EnhanceSettings
 from .ParameterLink import Link
 from .RunDisplay import RunDisplay, isRunning
@@ -49,6 +50,7 @@ class BatchTab:
         ui.stopBatchButton.connect("clicked(bool)", self._onStop)
         ui.refreshBatchButton.connect("clicked(bool)", self.refresh)
         ui.openCaseButton.connect("clicked(bool)", self._onOpen)
+        ui.dicomSeriesButton.connect("clicked(bool)", self._onDicom)
         ui.casesTable.connect("cellDoubleClicked(int,int)", self._onRow)
 
     def setParameters(self, parameters) -> None:
@@ -66,6 +68,8 @@ class BatchTab:
             self._looked = looked
             self.refresh()
         running, ui = isRunning(self.run), self.ui
+        ui.dicomSeriesButton.enabled = DicomDatabase.database() is not None
+        ui.dicomSeriesButton.toolTip = self._dicomTip()
         ui.startBatchButton.enabled = not running and not self._problem
         ui.startBatchButton.toolTip = self._problem or _("Enhance what is not done yet, with the options of Enhance")
         ui.stopBatchButton.enabled = running
@@ -137,6 +141,26 @@ class BatchTab:
             self.ui.batchStatusLabel.text = _("Stopped. Finished volumes stay; Start goes on with the others.")
         self._message = self.ui.batchStatusLabel.text
         self.refresh()
+        self.update()
+
+    def _dicomTip(self) -> str:
+        if self.ui.dicomSeriesButton.enabled:
+            return _("MR series of Slicer's DICOM database, as a list beside the results.")
+        return _("Slicer's DICOM database is not open: open the module DICOM once.")
+
+    def _onDicom(self) -> None:
+        """Series of the database become the list of volumes."""
+        found = DicomDatabase.mrSeries()
+        lines = [f"{s.patient} ({s.patientId}), {s.date}, {s.description}, {s.images} images" for s in found]
+        text = _("Pick the T2-weighted series to enhance. Results are called after the patient's ID and the series.")
+        picked = [found[index] for index in self._questions.pick(text, lines)]
+        try:
+            if picked:
+                self._parameters.batchList = str(BatchJob.writeList(picked, self._parameters.batchOutput))
+                self.refresh()
+            self._message = ""
+        except (OSError, ValueError) as error:
+            self._message = str(error)
         self.update()
 
     def _onRow(self, row: int, column: int = 0) -> None:

@@ -121,6 +121,20 @@ def writeLabels(
     sitk.WriteImage(labels, str(path))
 
 
+def labelsOfSegments(segmentationNode, volumeNode, segmentIds: list[str]):
+    """Segments as one label image (uint8) on the grid of a volume: 1 for the first, 2 for the second ...
+
+    Where segments overlap, the first one counts.
+    """
+    import SimpleITK as sitk
+
+    labels = None
+    for number, segmentId in reversed(list(enumerate(segmentIds, start=1))):
+        inside = sitk.Cast(_exportedLabels(segmentationNode, volumeNode, [segmentId]) != 0, sitk.sitkUInt8)
+        labels = inside * number if labels is None else labels * (1 - inside) + inside * number
+    return labels
+
+
 def _exportedLabels(segmentationNode, volumeNode, segmentIds):
     """Segments as a label image on the grid of the volume; the transforms of both are taken into account."""
     scene = slicer.mrmlScene
