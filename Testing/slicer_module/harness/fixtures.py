@@ -92,7 +92,7 @@ def panel(models, monkeypatch):
     widget.enhanceTab._display.idle()
     widget.trainingTab._display.idle()
     widget.batchTab._display.idle()
-    widget.ui.flickerButton.checked = False
+    widget.ui.flickerButton.checked = widget.ui.swipeButton.checked = False
     widget.ui.tabs.currentIndex = 0
 
 
