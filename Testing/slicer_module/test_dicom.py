@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +14,11 @@ highdicom = pytest.importorskip("highdicom", reason="needs the extra dicom")
 from support.dicom_files import START, mr_slice, save_series  # noqa: E402
 from support.grids import oblique_direction  # noqa: E402
 
-import dicom_database  # isort: skip
-import phantoms  # isort: skip
-import qt  # isort: skip
-from SegSRGANModule.Jobs import ChildProcess  # isort: skip
-from SegSRGANModule.Scene import Cases, DicomDatabase  # isort: skip
+import dicom_database  # isort: skip  # noqa: E402
+import phantoms  # isort: skip  # noqa: E402
+import qt  # isort: skip  # noqa: E402
+from SegSRGANModule.Jobs import ChildProcess  # isort: skip  # noqa: E402
+from SegSRGANModule.Scene import Cases, DicomDatabase  # isort: skip  # noqa: E402
 
 RECORD = {
     "software": {"segsrgan": "1.2.3"},
@@ -125,7 +126,7 @@ def test_a_failure_is_one_sentence_and_leaves_nothing(panel, fromDicom, standIn,
     _wait(panel)
     assert "made of cheese" in panel.ui.recordLabel.text
     assert not list((tmp_path / "out").iterdir()) and panel.ui.saveDicomButton.enabled
-    assert not [p for p in tmp_path.parent.glob("SegSRGAN-*")]
+    assert not list(Path(slicer.app.temporaryPath).glob("SegSRGAN-*"))
 
 
 def test_the_source_of_a_volume_of_the_dicom_module_is_found_by_its_instances(panel, tmp_path, monkeypatch):  # noqa: F811

@@ -46,6 +46,7 @@ def start(result, segmentation, source: Path, folder: Path, completed: Callable[
 def _write(folder: Path, result, segmentation, record: dict) -> bool:
     """Write what `segsrgan predict` would have left; returns whether a person changed the segmentation."""
     import SimpleITK as sitk
+
     from SegSRGANLib.data.classes import CORTEX, checked_names
 
     sitk.WriteImage(sitk.Cast(imageFromVolume(result), sitk.sitkFloat32), str(folder / f"{_NAME}_sr.nii.gz"))

@@ -1,4 +1,4 @@
-"""Scan against result in the slice views: layout, fade, swipe, flicker, fit. The views change only by these controls."""
+"""Scan against result in the slice views: layout, fade, swipe, flicker, fit. Only these controls change the views."""
 
 from __future__ import annotations
 

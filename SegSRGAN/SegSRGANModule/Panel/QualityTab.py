@@ -52,12 +52,13 @@ class QualityTab:
             self._shown, self._message = result, ""
         record = ResultNodes.recordOf(result)
         self._showTexts(result, record)
-        self.tissues.show(segmentation if result else None, record)
+        self.tissues.show(segmentation if result else None, result, record)
         self.agreement.show(result, record)
         self.compare.show(Ownership.ownerOf(result), result, parameters.brainMask if parameters else None, segmentation)
         self.overlay.show(segmentation if result else None)
         self.dicom.show(Ownership.ownerOf(result), result, segmentation)
-        ui.editCortexButton.enabled = ui.usePairButton.enabled = bool(result and segmentation)
+        for button in (ui.editCortexButton, ui.usePairButton, ui.statisticsButton):
+            button.enabled = bool(result and segmentation)
         for group in (ui.measuresButton, ui.agreementButton, ui.compareButton, ui.saveReportButton):
             group.enabled = result is not None
 

@@ -14,7 +14,7 @@ from pathlib import Path
 HARNESS = Path(__file__).resolve().parent
 ROOT = HARNESS.parents[2]
 sys.path[:0] = [str(HARNESS), str(ROOT / "SegSRGAN"), str(ROOT)]
-WIDTHS, HEIGHTS = (420, 700), {0: 820, 1: 1010, 2: 560, 3: 960}
+WIDTHS = (420, 700)
 TABS = ("enhance", "quality", "batch", "training")
 VIEW = (360, 360)
 
@@ -53,12 +53,9 @@ def main(output: Path) -> None:
 
 
 def _grab(panel, tab: int, width: int, path: Path) -> None:
-    import slicer
+    import application
 
-    panel.ui.tabs.currentIndex = tab
-    panel.parent.resize(width, HEIGHTS[tab])
-    panel.parent.show()
-    slicer.app.processEvents()
+    application.showPage(panel, tab, width)
     panel.parent.grab().save(str(path))
 
 
