@@ -75,7 +75,7 @@ def test_without_the_extension_apply_explains(panel, missing, monkeypatch):  # n
     panel.ui.applyButton.click()
     assert "Extensions Manager" in panel.ui.statusLabel.text
     assert "try again" in panel.ui.statusLabel.text  # the Training tab has no Apply
-    assert panel.enhanceTab.run is None and panel.ui.applyButton.enabled
+    assert panel.enhanceTab.control.run is None and panel.ui.applyButton.enabled
 
 
 def test_torch_is_asked_for_at_apply_and_a_no_is_respected(panel, missing, torchExtension, standIn):  # noqa: F811

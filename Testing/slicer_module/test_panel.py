@@ -204,7 +204,7 @@ def test_a_saved_scene_brings_the_panel_back(panel, standIn, tmp_path):  # noqa:
 
 def _import(panel, path):  # noqa: F811
     panel.enhanceTab.importModel(path)
-    waitFor(lambda: panel.enhanceTab.run is None)
+    waitFor(lambda: panel.enhanceTab.control.run is None)
 
 
 def test_import_of_a_model(panel, standIn, tmp_path):  # noqa: F811

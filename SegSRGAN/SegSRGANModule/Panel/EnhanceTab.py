@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from ..Scene.ResultNodes import Nodes, isInScene
 from ..Settings import EnhanceSettings
 from .ParameterLink import Link
 from .Questions import Questions
-from .RunDisplay import RunDisplay, isRunning
+from .RunControl import RunControl
+from .RunDisplay import RunDisplay
 
 _MASK_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 
@@ -38,20 +38,19 @@ class EnhanceTab:
     ) -> None:
         self.ui, self.logic, self._questions = ui, logic, questions
         self._onResults, self._onModels = onResults, onModels
-        self.run = None
         self._source = None  # the scan of the run
         self._parameters = None
         self._choices: list[Models.ModelChoice] = []
         self._defaultKey = ""
         self._canFindBrain = False
-        self._display = RunDisplay(ui.progressBar, ui.statusLabel, ui.detailsButton, ui.detailsText)
+        self.control = RunControl(RunDisplay(ui.progressBar, ui.statusLabel, ui.detailsButton, ui.detailsText))
         ui.maskSelector.nodeTypes = _MASK_TYPES
         self._links = self._makeLinks()
         ui.editMaskButton.connect("clicked(bool)", self._onEditMask)
         ui.importModelButton.connect("clicked(bool)", self._onImport)
         ui.downloadModelButton.connect("clicked(bool)", self._onDownload)
         ui.applyButton.connect("clicked(bool)", self._onApply)
-        ui.cancelButton.connect("clicked(bool)", self._onCancel)
+        ui.cancelButton.connect("clicked(bool)", lambda: self.control.stop())
         self.refreshModels()
 
     def _makeLinks(self) -> list[Link]:
@@ -77,15 +76,15 @@ class EnhanceTab:
         self._parameters = parameters
         for link in self._links:
             link.setParameters(parameters)
-        if parameters is None and not isRunning(self.run):
-            self._display.idle()  # what it said was about a scene that is gone
+        if parameters is None and not self.control.isRunning:
+            self.control.display.idle()  # what it said was about a scene that is gone
         self.update()
 
     def update(self) -> None:
         """Everything that depends on parameters, on the scene, or on whether a run goes on."""
         for link in self._links:
             link.update()
-        running = isRunning(self.run)
+        running = self.control.isRunning
         problem = self._showPreflight()
         self.ui.applyButton.enabled = not problem and not running
         self.ui.applyButton.toolTip = problem or _("Enhance the volume and segment its cortex")
@@ -98,10 +97,8 @@ class EnhanceTab:
         self.ui.downloadModelButton.enabled = not running
 
     def close(self) -> None:
-        """End the run. The widgets may go before the child does, so they do not hear of it any more."""
-        run, self.run = self.run, None
-        if isRunning(run):
-            run.kill()
+        """End the run."""
+        self.control.close()
 
     def refreshModels(self, select: str | None = None) -> None:
         """Read the list of models again; `select` is the key of the one to choose."""
@@ -192,7 +189,9 @@ class EnhanceTab:
         if mask is None:
             mask = parameters.brainMask = BrainMask.empty(parameters.inputVolume)
         elif not mask.IsA("vtkMRMLSegmentationNode"):
-            self._display.failed(ValueError(_("A label map is edited as a segmentation: convert it in Segmentations.")))
+            self.control.display.failed(
+                ValueError(_("A label map is edited as a segmentation: convert it in Segmentations."))
+            )
             return
         BrainMask.openInEditor(mask, parameters.inputVolume)
 
@@ -213,30 +212,19 @@ class EnhanceTab:
 
         def onProgress(message: dict) -> None:
             names.extend([message["name"]] if "name" in message else [])
-            self._display.progress(message)
+            self.control.display.progress(message)
 
         def onCompleted(outcome: Outcome) -> None:
-            if self.run is None:  # closed
-                return
-            self.run = None
-            self._display.ended(outcome, _("The model is ready."))
-            self.refreshModels(select=names[-1] if names else None)
+            if self.control.ended(outcome, _("The model is ready.")):
+                self.refreshModels(select=names[-1] if names else None)
 
         return ChildProcess(arguments, onCompleted, onProgress, stopsOnRequest).start()
 
     def _launch(self, start: Callable, packages: dict[str, str] | None = None, expected: float | None = None) -> None:
         """Start a run of `expected` seconds; whatever keeps it from starting is said in the panel."""
-        self.ui.statusLabel.text = _("Looking for the Python packages...")
-        slicer.app.processEvents()
-        try:
-            Packages.ensure(packages)
-            if self._choices and not self._choices[0].key:
-                self.refreshModels()  # they can be read from now on
-            self._display.started(expected)
-            self.run = start()
-        except Exception as error:
-            logging.exception("SegSRGAN could not start")
-            self._display.failed(error)
+        self.control.launch(start, packages, expected)
+        if self._choices and not self._choices[0].key:
+            self.refreshModels()  # with the packages, they can be read from now on
         self.update()
 
     def _onApply(self) -> None:
@@ -248,20 +236,16 @@ class EnhanceTab:
         ):
             return
         self._source = parameters.inputVolume
-        job = EnhanceJob(outputs, outputs.probability is not None, True, self._onCompleted, self._display.progress)
+        job = EnhanceJob(
+            outputs, outputs.probability is not None, True, self._onCompleted, self.control.display.progress
+        )
         settings = self.logic.resolved(EnhanceSettings.fromParameters(parameters))
         expected = Preflight.seconds(Preflight.workOf(parameters.inputVolume, settings, parameters.brainMask))
         self._launch(lambda: job.start(parameters.inputVolume, settings, parameters.brainMask), expected=expected)
 
-    def _onCancel(self) -> None:
-        self._display.stopping()
-        self.run.cancel()
-
     def _onCompleted(self, outcome: Outcome, nodes: Nodes | None) -> None:
-        if self.run is None:  # closed
+        if not self.control.ended(outcome, _("Done. The Quality control tab compares result and input.")):
             return
-        self.run = None
-        self._display.ended(outcome, _("Done. The Quality control tab compares result and input."))
         if nodes:
             self._keep(nodes)
         self.update()

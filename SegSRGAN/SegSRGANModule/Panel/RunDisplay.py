@@ -7,7 +7,7 @@ import time
 import qt
 from slicer.i18n import tr as _
 
-from ..Jobs.ChildProcess import ChildProcess, Outcome
+from ..Jobs.ChildProcess import Outcome
 from ..Preflight import words
 
 _MAXIMUM = 1000
@@ -60,6 +60,9 @@ class RunDisplay:
             self._status.text = message["message"]
         self._tick()
 
+    def say(self, sentence: str) -> None:
+        self._status.text = sentence
+
     def stopping(self) -> None:
         self._status.text = _("Stopping...")
 
@@ -105,7 +108,3 @@ class RunDisplay:
     def _showDetails(self, shown: bool) -> None:
         self._details.visible = shown
         self._detailsButton.text = _("Hide details") if shown else _("Show details")
-
-
-def isRunning(run: ChildProcess | None) -> bool:
-    return run is not None and run.isRunning

@@ -15,8 +15,7 @@ from slicer.i18n import tr as _
 from ..Scene import SegmentStatistics
 from ..Scene.SegmentVolumes import stampOf, volumesOf
 from . import RecordTexts
-
-_HEADER_HEIGHT, _ROW_HEIGHT, _MOST_ROWS = 26, 22, 8  # pixels; more rows scroll
+from .Tables import fillTable, setUpTable
 
 
 class TissueTable:
@@ -79,25 +78,3 @@ class TissueTable:
         window, title = slicer.util.mainWindow(), _("Save the table of tissues")
         if path := qt.QFileDialog.getSaveFileName(window, title, "tissues.csv", "CSV (*.csv)"):
             self.export(Path(path))
-
-
-def setUpTable(table, header: tuple[str, ...]) -> None:
-    """A table to read: whole rows, no editing; the first column takes the width that the others leave."""
-    table.setHorizontalHeaderLabels(list(header))
-    for column in range(len(header)):
-        mode = qt.QHeaderView.ResizeToContents if column else qt.QHeaderView.Stretch
-        table.horizontalHeader().setSectionResizeMode(column, mode)
-    table.verticalHeader().setVisible(False)
-    table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
-    table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
-    table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
-    fillTable(table, [])
-
-
-def fillTable(table, rows: list[tuple[str, ...]]) -> None:
-    """Put texts into a table, which becomes as high as they need."""
-    table.setRowCount(len(rows))
-    for row, texts in enumerate(rows):
-        for column, text in enumerate(texts):
-            table.setItem(row, column, qt.QTableWidgetItem(text))
-    table.setFixedHeight(_HEADER_HEIGHT + _ROW_HEIGHT * min(max(len(rows), 1), _MOST_ROWS))

@@ -39,8 +39,8 @@ def main(output: Path) -> None:
     parameters = panel.logic.getParameterNode()
     parameters.inputVolume, parameters.spacing = volume, 0.8
     panel.ui.applyButton.click()
-    run = panel.enhanceTab.run
-    while panel.enhanceTab.run is not None and panel.ui.progressBar.value < 500:
+    run = panel.enhanceTab.control.run
+    while panel.enhanceTab.control.run is not None and panel.ui.progressBar.value < 500:
         slicer.app.processEvents()
     _grab(panel, 0, 420, output / "enhance-running.png")
     run.wait()

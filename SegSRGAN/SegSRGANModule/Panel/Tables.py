@@ -1,0 +1,36 @@
+"""Tables to read: whole rows, no editing, as high as their rows."""
+
+from __future__ import annotations
+
+import qt
+
+_HEADER_HEIGHT, _ROW_HEIGHT, _MOST_ROWS = 26, 22, 8  # pixels; more rows scroll
+
+
+def setUpTable(table, header: tuple[str, ...]) -> None:
+    """Column titles and behaviour; the first column takes the width that the others leave."""
+    table.setHorizontalHeaderLabels(list(header))
+    for column in range(len(header)):
+        mode = qt.QHeaderView.ResizeToContents if column else qt.QHeaderView.Stretch
+        table.horizontalHeader().setSectionResizeMode(column, mode)
+    table.verticalHeader().setVisible(False)
+    table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
+    table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+    table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+    fillTable(table, [])
+
+
+def fillTable(table, rows: list[tuple[str, ...]], leastRows: int = 1) -> None:
+    """Put texts into a table; where they are there already, the reader's selection stays."""
+    table.setFixedHeight(_HEADER_HEIGHT + _ROW_HEIGHT * min(max(len(rows), leastRows), _MOST_ROWS))
+    if rows == _texts(table):
+        return
+    table.setRowCount(len(rows))
+    for row, texts in enumerate(rows):
+        for column, text in enumerate(texts):
+            table.setItem(row, column, qt.QTableWidgetItem(text))
+
+
+def _texts(table) -> list[tuple[str, ...]]:
+    cells = range(table.columnCount)
+    return [tuple(table.item(row, column).text() for column in cells) for row in range(table.rowCount)]
