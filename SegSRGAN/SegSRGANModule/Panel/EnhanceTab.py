@@ -15,6 +15,7 @@ from ..Jobs.EnhanceJob import EnhanceJob, checkOutputs, describeEdits
 from ..Scene import BrainMask, Ownership, SegmentEdits
 from ..Scene.ResultNodes import Nodes, isInScene
 from ..Settings import EnhanceSettings
+from .AllFrames import AllFrames
 from .ParameterLink import Link
 from .Questions import Questions
 from .RunControl import RunControl
@@ -44,12 +45,13 @@ class EnhanceTab:
         self._defaultKey = ""
         self._canFindBrain = False
         self.control = RunControl(RunDisplay(ui.progressBar, ui.statusLabel, ui.detailsButton, ui.detailsText))
+        self._frames = AllFrames(ui, self._choose, self._apply)
         ui.maskSelector.nodeTypes = _MASK_TYPES
         self._links = self._makeLinks()
         ui.editMaskButton.connect("clicked(bool)", self._onEditMask)
         ui.importModelButton.connect("clicked(bool)", self._onImport)
         ui.downloadModelButton.connect("clicked(bool)", self._onDownload)
-        ui.applyButton.connect("clicked(bool)", self._onApply)
+        ui.applyButton.connect("clicked(bool)", lambda: self._apply())
         ui.cancelButton.connect("clicked(bool)", lambda: self.control.stop())
         self.refreshModels()
 
@@ -89,6 +91,7 @@ class EnhanceTab:
         self.ui.applyButton.enabled = not problem and not running
         self.ui.applyButton.toolTip = problem or _("Enhance the volume and segment its cortex")
         self.ui.cancelButton.enabled = running
+        self._frames.show(self._parameters.inputVolume if self._parameters else None, running)
         self.ui.editMaskButton.enabled = bool(self._parameters and self._parameters.inputVolume)
         choice = self._choice()
         self.ui.modelSelector.toolTip = "\n\n".join([choice.title, choice.details]) if choice else ""
@@ -227,14 +230,18 @@ class EnhanceTab:
             self.refreshModels()  # with the packages, they can be read from now on
         self.update()
 
-    def _onApply(self) -> None:
+    def _choose(self, volume) -> None:
+        self._parameters.inputVolume = volume
+
+    def _apply(self) -> bool:
+        """Enhance the selected volume; returns whether a run has begun."""
         parameters, outputs = self._parameters, self._outputs()
-        if not Terms.ensure(self._questions, self._choice()):
-            return
+        if not self.ui.applyButton.enabled or not Terms.ensure(self._questions, self._choice()):
+            return False
         if (edited := SegmentEdits.editedSegments(outputs.segmentation)) and not (
             outputs := self._askAboutEdits(outputs, edited)
         ):
-            return
+            return False
         self._source = parameters.inputVolume
         job = EnhanceJob(
             outputs, outputs.probability is not None, True, self._onCompleted, self.control.display.progress
@@ -242,6 +249,7 @@ class EnhanceTab:
         settings = self.logic.resolved(EnhanceSettings.fromParameters(parameters))
         expected = Preflight.seconds(Preflight.workOf(parameters.inputVolume, settings, parameters.brainMask))
         self._launch(lambda: job.start(parameters.inputVolume, settings, parameters.brainMask), expected=expected)
+        return self.control.isRunning
 
     def _onCompleted(self, outcome: Outcome, nodes: Nodes | None) -> None:
         if not self.control.ended(outcome, _("Done. The Quality control tab compares result and input.")):
@@ -249,6 +257,7 @@ class EnhanceTab:
         if nodes:
             self._keep(nodes)
         self.update()
+        self._frames.ended(outcome.succeeded)
 
     def _keep(self, nodes: Nodes) -> None:
         """The results belong to the scan of the run, which need not be the selected one any more."""
