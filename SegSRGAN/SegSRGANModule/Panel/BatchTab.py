@@ -135,7 +135,8 @@ class BatchTab:
     def _onDicom(self) -> None:
         """Series of the database become the list of volumes."""
         found = DicomDatabase.mrSeries()
-        lines = [f"{s.patient} ({s.patientId}), {s.date}, {s.description}, {s.images} images" for s in found]
+        line = _("{patient} ({patientId}), {date}, {description}, {images} images")
+        lines = [line.format(**one._asdict()) for one in found]
         text = _("Pick the T2-weighted series to enhance. Results are called after the patient's ID and the series.")
         picked = [found[index] for index in self._questions.pick(text, lines)]
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import qt
 
-_HEADER_HEIGHT, _ROW_HEIGHT, _MOST_ROWS = 26, 22, 8  # pixels; more rows scroll
+_HEADER_HEIGHT, _ROW_HEIGHT, _MOST_ROWS = 22, 22, 8  # pixels; more rows scroll
 
 
 def setUpTable(table, header: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import slicer
+from slicer.i18n import tr as _
 
 from .Ownership import SOURCE_ATTRIBUTE
 
@@ -86,4 +87,4 @@ def importFolder(folder: Path) -> None:
 
     db = database()
     if db is None or DICOMUtils.importDicom(str(folder), db, True) is False:
-        raise RuntimeError(f"Slicer's DICOM database did not take the files of {folder}.")
+        raise RuntimeError(_("Slicer's DICOM database did not take the files of {folder}.").format(folder=folder))
