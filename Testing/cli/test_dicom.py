@@ -78,3 +78,15 @@ def test_what_cannot_be_written_is_said_in_one_sentence(finished, tmp_path, capf
     status, _out, error = run(capfd, "dicom", record, "--source", scan, "-o", target)
     assert status == 1 and sentence in error and error.count("Error") == 1
     assert (target / "mine.txt").is_file() if change == "full" else not target.exists()
+
+
+def test_a_list_of_dicom_files_is_a_batch(finished, tmp_path, capfd, model):  # noqa: F811
+    """As the panel writes it for patients of a database: one file names its series, another column the result."""
+    scan, _record, _corrected = finished
+    one = sorted(scan.iterdir())[0]
+    (tmp_path / "list.csv").write_text(f"input,output\n{one},P-17-T2\n")
+    fixed = ("--mask", "none", "--spacing", 0.9, "--patch", 32, "--device", "cpu")
+    status, _out, error = run(capfd, "batch", tmp_path / "list.csv", "-o", tmp_path / "b", "-m", model, *fixed)
+    assert status == 0, error
+    ours, batch = tmp_path / "out" / "scan_sr.nii.gz", tmp_path / "b" / "P-17-T2_sr.nii.gz"
+    np.testing.assert_array_equal(*(sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in (ours, batch)))
