@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import slicer
 import vtk
+
 from SegSRGANLib.data.classes import CORTEX, TISSUES
 
 _COLUMNS = ("epoch", "loss", "psnr", "psnr_spline", "dice")
