@@ -71,11 +71,11 @@ def read_result(record: str | Path, scan: str | Path, series: str | None = None)
     sr = read_volume(record.with_name(f"{stem}_sr.nii.gz"))
     names = values.get("classes", [CORTEX])
     classes = checked_names(names) if names else ()
-    labels = None
-    if classes:
-        ending = "cortex" if classes == (CORTEX,) else "segmentation"
-        labels = sitk.Cast(read_labels(record.with_name(f"{stem}_{ending}.nii.gz")), sitk.sitkUInt8)
     _check_place(sr, read_volume(scan, series))
+    if not classes:
+        return Enhancement(sr, {}, None, values)
+    ending = "cortex" if classes == (CORTEX,) else "segmentation"
+    labels = sitk.Cast(read_labels(record.with_name(f"{stem}_{ending}.nii.gz")), sitk.sitkUInt8)
     return Enhancement(sr, dict.fromkeys(classes, labels), labels, values)
 
 

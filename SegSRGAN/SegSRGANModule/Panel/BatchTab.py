@@ -36,7 +36,7 @@ class BatchTab:
         ui.batchSourceEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.batchListEdit.filters = ctk.ctkPathLineEdit.Files
         ui.batchOutputEdit.filters = ctk.ctkPathLineEdit.Dirs
-        setUpTable(ui.casesTable, (_("Volume"), _("State"), _("Verdict"), _("mL")))
+        setUpTable(ui.casesTable, (_("Volume"), _("State"), _("Verdict"), _("mL")), wide=2)
         self._links = [
             pathLink("batchSource", ui.batchSourceEdit),
             pathLink("batchList", ui.batchListEdit),

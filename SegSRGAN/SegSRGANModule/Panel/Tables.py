@@ -7,11 +7,11 @@ import qt
 _HEADER_HEIGHT, _ROW_HEIGHT, _MOST_ROWS = 22, 22, 8  # pixels; more rows scroll
 
 
-def setUpTable(table, header: tuple[str, ...]) -> None:
-    """Column titles and behaviour; the first column takes the width that the others leave."""
+def setUpTable(table, header: tuple[str, ...], wide: int = 1) -> None:
+    """Column titles and behaviour; the first columns, `wide` of them, share the width that the others leave."""
     table.setHorizontalHeaderLabels(list(header))
     for column in range(len(header)):
-        mode = qt.QHeaderView.ResizeToContents if column else qt.QHeaderView.Stretch
+        mode = qt.QHeaderView.Stretch if column < wide else qt.QHeaderView.ResizeToContents
         table.horizontalHeader().setSectionResizeMode(column, mode)
     table.verticalHeader().setVisible(False)
     table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
@@ -28,7 +28,9 @@ def fillTable(table, rows: list[tuple[str, ...]], leastRows: int = 1) -> None:
     table.setRowCount(len(rows))
     for row, texts in enumerate(rows):
         for column, text in enumerate(texts):
-            table.setItem(row, column, qt.QTableWidgetItem(text))
+            item = qt.QTableWidgetItem(text)
+            item.setToolTip(text)  # where the column is too narrow for it
+            table.setItem(row, column, item)
 
 
 def _texts(table) -> list[tuple[str, ...]]:

@@ -40,7 +40,7 @@ class TrainingTab:
         ui.trainingLabelsSelector.nodeTypes = _LABEL_TYPES
         ui.trainingFolderEdit.filters = ctk.ctkPathLineEdit.Dirs  # else its button opens a dialog for files
         ui.csvPathEdit.filters = ctk.ctkPathLineEdit.Files
-        setUpTable(ui.pairsTable, (_("Volume"), _("Segmentation"), _("Use")))
+        setUpTable(ui.pairsTable, (_("Volume"), _("Segmentation"), _("Use")), wide=2)
         self._links = [
             pathLink("trainingCsv", ui.csvPathEdit),
             pathLink("trainingFolder", ui.trainingFolderEdit),

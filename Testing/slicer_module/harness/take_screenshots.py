@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 HARNESS = Path(__file__).resolve().parent
@@ -43,6 +44,7 @@ def main(output: Path) -> None:
     run = panel.enhanceTab.control.run
     while panel.enhanceTab.control.run is not None and panel.ui.progressBar.value < 500:
         slicer.app.processEvents()
+        time.sleep(0.01)
     _grab(panel, 0, 420, output / "enhance-running.png")
     run.wait()
     _fillTraining(panel, volume, truth)
