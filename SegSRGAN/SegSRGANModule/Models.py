@@ -61,6 +61,15 @@ def defaultKey() -> str:
     return found[0].key if found and found[0].key in _listedNames() else ""
 
 
+def canFindBrain() -> bool:
+    """Whether this installation has a brain extractor, which finds the brain where no mask is chosen."""
+    try:
+        from SegSRGANLib.models import registry
+    except ImportError:
+        return False
+    return bool(registry.listed_brain_extractors(registry.models_folder()))
+
+
 def freeName(name: str, path: Path) -> str:
     """`name`, or with a number after it when another model than the file `path` is called so."""
     taken, number, free = [choice.key for choice in choices()], 1, name

@@ -21,6 +21,7 @@ _SMALL = {
 }
 FOR_TRAINING = {"lightning_fabric": "lightning-fabric>=2.2"}
 FOR_IMPORT = {"h5py": "h5py>=3.8"}
+FOR_DICOM = {"highdicom": "highdicom>=0.28"}
 
 
 class PackagesError(RuntimeError):
@@ -35,7 +36,8 @@ def ensure(more: dict[str, str] | None = None) -> None:
     """Make sure that the library can run; asks the user before anything is downloaded.
 
     Args:
-        more: packages beside those of enhancement, import name -> requirement: `FOR_TRAINING`, `FOR_IMPORT`.
+        more: packages beside those of enhancement, import name -> requirement: `FOR_TRAINING`, `FOR_IMPORT`,
+            `FOR_DICOM`.
 
     Raises:
         PackagesError: PyTorch or a package is missing, and was not installed.

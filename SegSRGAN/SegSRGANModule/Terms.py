@@ -16,6 +16,8 @@ class Asks(Protocol):
 
     def choose(self, text: str, choices: list[str]) -> str | None: ...
 
+    def pick(self, text: str, items: list[str]) -> list[int]: ...
+
 
 def areAccepted(choice: ModelChoice | None) -> bool:
     return qt.QSettings().value(_setting(choice)) is not None

@@ -65,7 +65,7 @@ class SegSRGANTest(ScriptedLoadableModuleTest):
         for node in nodes:
             self.assertEqual(node.GetTransformNodeID(), source.GetTransformNodeID())
         segment = nodes.segmentation.GetSegmentation().GetSegment(Terminology.SEGMENT_ID)
-        self.assertEqual(segment.GetName(), Terminology.SEGMENT_NAME)
+        self.assertEqual(segment.GetName(), Terminology.titleOf(Terminology.SEGMENT_ID))
         self.assertEqual(len(SegmentVolumes.volumesOf(nodes.segmentation)), 1)
 
 

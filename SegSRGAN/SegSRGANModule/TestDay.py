@@ -162,7 +162,7 @@ class Day:
         self.test.assertIn("Done", self.panel.ui.statusLabel.text)
 
     def _wait(self) -> None:
-        while self.panel.enhanceTab.run is not None:
+        while self.panel.enhanceTab.control.run is not None:
             slicer.app.processEvents()
             time.sleep(0.02)
 

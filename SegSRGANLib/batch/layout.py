@@ -11,7 +11,7 @@ from typing import Any
 from .. import __version__
 from ..data.classes import CORTEX, TISSUES, bids_label
 from ..io.bids import bids_name, entities_of
-from ..results.files import result_paths
+from ..results.paths import result_paths
 from ..utils.atomic_files import atomic_path
 from ..utils.notice import RESEARCH_USE_ONLY
 from .jobs import Job
@@ -39,7 +39,7 @@ class Layout:
         return self.path(job, "record")
 
     def path(self, job: Job, role: str) -> Path:
-        """Where one file goes; see `files.result_paths` for the roles, with "report" and the maps."""
+        """Where one file goes; see `paths.result_paths` for the roles, with "report" and the maps."""
         folder = self.outdir / job.folder
         if job.dataset is None:
             if role == "report":

@@ -21,6 +21,9 @@ COMMANDS = {
     "brain": (
         "Find the brain of a newborn, or of a fetus in its mother, in a T2-weighted scan; the mask has the scan's grid."
     ),
+    "dicom": (
+        "Write a finished result as DICOM into its scan's study, for instance after its segmentation was corrected."
+    ),
     "train": "Train a network on high-resolution volumes with label maps; with --init, fine-tune a model.",
     "simulate": "Simulate thick slices: Gaussian slice profile, sampling, noise (eq. 1 of the paper).",
     "evaluate": "Measure PSNR and SSIM, and Dice, HD95, ASSD and volume bias of the segmentation.",

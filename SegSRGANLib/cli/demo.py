@@ -18,7 +18,8 @@ from ..inference.predictor import PredictionOptions
 from ..io.volume import write_volume
 from ..metrics.evaluation import evaluate
 from ..models.checkpoint import load_model
-from ..results.files import check_writable, result_paths, save_enhancement
+from ..results.files import check_writable, save_enhancement
+from ..results.paths import result_paths
 from ..transforms.acquisition import acquire
 from ..transforms.resample import onto, upsample
 from ..utils.atomic_files import atomic_path

@@ -25,7 +25,8 @@ from ..models.registry import DEFAULT_MODEL
 from ..quality.assessment import MAP_NAMES
 from ..quality.preflight import contrast_warnings
 from ..quality.verdict import verdict_line
-from ..results.files import check_writable, report_path, result_name, result_paths, save_enhancement
+from ..results.files import check_writable, save_enhancement
+from ..results.paths import report_path, result_name, result_paths
 from ..results.provenance import describe_sources
 from ..results.viewer.page import TooLarge, write_view
 from ..results.viewer.study import find_studies

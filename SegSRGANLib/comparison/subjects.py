@@ -14,7 +14,7 @@ from ..data.grid import Grid, output_grid
 from ..io.bids import read_bids
 from ..io.subject_table import TEST, TRAIN, Case, read_table
 from ..io.volume import read_labels, read_volume
-from ..results.files import result_name
+from ..results.paths import result_name
 from ..transforms.acquisition import acquire
 from ..utils.errors import DataError
 

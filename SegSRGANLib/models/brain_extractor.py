@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..networks.brain_extractor import BrainExtractor, BrainExtractorConfig
 from ..utils.errors import CheckpointError
-from .registry import models_folder
+from .registry import listed_brain_extractors, models_folder
 
 
 def has_brain_extractor() -> bool:
@@ -21,8 +21,7 @@ def has_brain_extractor() -> bool:
 
 
 def _entries() -> list[dict[str, str]]:
-    listed = json.loads((models_folder() / "models.json").read_text(encoding="utf-8"))
-    return list(listed.get("brain_extractors", []))
+    return listed_brain_extractors(models_folder())
 
 
 @functools.lru_cache(maxsize=2)

@@ -135,6 +135,12 @@ def listed_models() -> list[ModelEntry]:
     return entries
 
 
+def listed_brain_extractors(folder: Path) -> list[dict[str, str]]:
+    """The brain extractors of the `models.json` in `folder`: file and checksum of each; [] where it has none."""
+    listed = json.loads((folder / "models.json").read_text(encoding="utf-8"))
+    return list(listed.get("brain_extractors", []))
+
+
 def list_models() -> list[ModelEntry]:
     """All models that can be picked by name: the default one, the other listed ones, then the user's own.
 

@@ -4,72 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
 
-from ..data.classes import CORTEX, file_part
 from ..inference.enhancement import Enhancement
 from ..io.dicom.study import DicomSource
-from ..io.file_names import volume_stem
 from ..io.volume import write_volume
 from ..utils.atomic_files import staging_folder
 from ..visualization.qc_picture import draw_enhancement
 from .dicom_folder import write_dicom
 from .html_page import write_subject_report
+from .paths import report_path, result_paths, segmentation_endings
 from .provenance import content
 from .publication import publish
 
 _LONGEST_NAME = 255  # bytes, of all common file systems
-
-
-def result_name(source: str | Path) -> str:
-    """The name of a result: the input's file or folder name without its extension."""
-    # links keep their own name: some datasets store by checksum
-    return volume_stem(os.path.basename(os.path.abspath(source)))
-
-
-def result_paths(
-    outdir: str | Path,
-    name: str,
-    classes: Sequence[str] = (CORTEX,),
-    brain: str | None = None,
-    maps: Iterable[str] = (),
-    dicom: bool = False,
-) -> dict[str, Path]:
-    """Where the files of a result go, by their role.
-
-    Of a model that segments the cortex alone these are "probability" and "labels"; of any other, "NAME-probability"
-    for each class and "segmentation".
-
-    Args:
-        outdir: folder.
-        name: see `result_name`.
-        classes: names of what the model segments, see `checkpoint.Model.classes`.
-        brain: role of the brain mask: "mask" for one that the program found, "brain" for one that the model predicts;
-            None where there is none.
-        maps: names of the quality maps to write as well.
-        dicom: whether there is a folder of DICOM files as well.
-    """
-    endings = {
-        "sr": "sr.nii.gz",
-        **_segmentation_endings(classes),
-        **({} if brain is None else {brain: "brain-mask.nii.gz"}),
-        **{role: f"{role}.nii.gz" for role in maps},
-        "dicom": "dicom",
-        "qc": "qc.png",
-        "record": "record.json",
-    }
-    return {role: Path(outdir) / f"{name}_{ending}" for role, ending in endings.items() if role != "dicom" or dicom}
-
-
-def _segmentation_endings(classes: Sequence[str]) -> dict[str, str]:
-    if tuple(classes) == (CORTEX,):
-        return {"probability": "cortex-probability.nii.gz", "labels": "cortex.nii.gz"}
-    roles = [f"{file_part(name)}-probability" for name in classes] + (["segmentation"] if classes else [])
-    return {role: f"{role}.nii.gz" for role in roles}
 
 
 def check_writable(paths: Iterable[Path], overwrite: bool) -> None:
@@ -147,11 +99,6 @@ def save_enhancement(
     return paths
 
 
-def report_path(outdir: str | Path, name: str) -> Path:
-    """Where the page of a result goes."""
-    return Path(outdir) / f"{name}_report.html"
-
-
 def write_record(path: Path, record: dict[str, Any], places: Mapping[Path, Path]) -> None:
     """Write a record, with the names and contents of the result's other files.
 
@@ -166,6 +113,6 @@ def write_record(path: Path, record: dict[str, Any], places: Mapping[Path, Path]
 def _volumes(enhancement: Enhancement) -> list[tuple[str, sitk.Image]]:
     volumes = [("sr", enhancement.sr), ("brain", enhancement.brain), ("mask", enhancement.mask)]
     if enhancement.labels is not None:
-        roles = _segmentation_endings(tuple(enhancement.probabilities))
+        roles = segmentation_endings(tuple(enhancement.probabilities))
         volumes += zip(roles, (*enhancement.probabilities.values(), enhancement.labels), strict=True)
     return [(role, volume) for role, volume in volumes if volume is not None]

@@ -15,7 +15,8 @@ from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import Model
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
-from SegSRGANLib.results.files import result_name, result_paths, save_enhancement
+from SegSRGANLib.results.files import save_enhancement
+from SegSRGANLib.results.paths import result_name, result_paths
 from SegSRGANLib.results.provenance import recorded_files
 from SegSRGANLib.transforms.data_consistency import enforce_data_consistency
 from SegSRGANLib.transforms.normalization import Normalization

@@ -27,7 +27,8 @@ from SegSRGANLib.io.volume import VolumeError, read_volume
 from SegSRGANLib.models.checkpoint import load_checkpoint
 from SegSRGANLib.results import files as results
 from SegSRGANLib.results.dicom_folder import write_dicom
-from SegSRGANLib.results.files import check_writable, result_paths, save_enhancement
+from SegSRGANLib.results.files import check_writable, save_enhancement
+from SegSRGANLib.results.paths import result_paths
 from SegSRGANLib.utils.process_pool import DONE, FAILED, SKIPPED
 
 GRIDS = awkward_grids()

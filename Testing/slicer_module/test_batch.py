@@ -38,7 +38,7 @@ def _rows(panel) -> list[list[str]]:  # noqa: F811
 
 def _run(panel) -> None:  # noqa: F811
     panel.ui.startBatchButton.click()
-    waitFor(lambda: panel.batchTab.run is None)
+    waitFor(lambda: panel.batchTab.control.run is None)
 
 
 def test_what_is_missing_is_said(panel, tmp_path):  # noqa: F811
@@ -62,9 +62,9 @@ def test_stop_and_go_on(panel, cohort, standIn, tmp_path):  # noqa: F811
     standIn("slow")
     panel.ui.startBatchButton.click()
     assert panel.ui.stopBatchButton.enabled and not panel.ui.startBatchButton.enabled
-    waitFor(lambda: panel.batchTab.run._pid is not None)
+    waitFor(lambda: panel.batchTab.control.run._pid is not None)
     panel.ui.stopBatchButton.click()
-    waitFor(lambda: panel.batchTab.run is None)
+    waitFor(lambda: panel.batchTab.control.run is None)
     assert "Start goes on" in panel.ui.batchStatusLabel.text
     standIn("")
     _run(panel)
@@ -104,7 +104,7 @@ def test_double_click_loads_one_case_with_its_overlay(panel, cohort):  # noqa: F
 def test_closing_the_module_ends_the_batch(panel, cohort, standIn):  # noqa: F811
     standIn("stubborn")
     panel.ui.startBatchButton.click()
-    run = panel.batchTab.run
+    run = panel.batchTab.control.run
     waitFor(lambda: run._pid is not None)
     panel.batchTab.close()
     waitFor(lambda: not run.isRunning)

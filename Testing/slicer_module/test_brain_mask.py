@@ -1,5 +1,7 @@
 """The brain mask in the panel: found by a run, shown, edited, used by the next run; and results as training pairs."""
 
+import json
+
 import numpy as np
 import pytest
 from harness.fixtures import applied, cleanScene, models, panel, slicer, standIn  # noqa: F401
@@ -18,6 +20,23 @@ def found(panel, standIn):  # noqa: F811
     parameters.spacing = 0.8
     applied(panel)
     return scan, parameters
+
+
+def test_finding_the_brain_is_offered_only_where_it_can_be_found(panel, models):  # noqa: F811
+    ui, parameters = panel.ui, panel.logic.getParameterNode()
+    phantoms.node()
+    panel.enter()
+    assert ui.maskSelector.noneDisplay == "None: the whole volume"
+    assert "No brain extractor is installed" in ui.warningLabel.text
+    parameters.isBrain = True
+    assert "brain extractor" not in ui.warningLabel.text
+    parameters.isBrain = False
+    listed = json.loads((models / "models.json").read_text())
+    entry = {"file": "brain.safetensors", "sha256": "0" * 64}
+    (models / "models.json").write_text(json.dumps({**listed, "brain_extractors": [entry]}))
+    panel.enhanceTab.refreshModels()
+    assert ui.maskSelector.noneDisplay == "Find the brain"
+    assert "brain extractor" not in ui.warningLabel.text and ui.applyButton.enabled
 
 
 def _drawn(mask, scan) -> np.ndarray:

@@ -35,7 +35,7 @@ def test_terms_are_shown_once_and_a_no_is_respected(panel, standIn, newcomer):  
     phantoms.node()
     panel.enter()
     panel.ui.applyButton.click()
-    assert panel.enhanceTab.run is None and len(asked) == 1
+    assert panel.enhanceTab.control.run is None and len(asked) == 1
     assert "research only" in asked[0] and "CC0-1.0" in asked[0] and "Stand-in model" in asked[0]
     answers.append(True)
     applied(panel)
@@ -54,7 +54,7 @@ def test_batch_and_training_ask_too(panel, newcomer, tmp_path):  # noqa: F811
     panel.batchTab.setParameters(panel.logic.getParameterNode())
     panel.batchTab._onStart()
     panel.trainingTab._onStart()
-    assert len(asked) == 2 and panel.batchTab.run is None and panel.trainingTab.run is None
+    assert len(asked) == 2 and panel.batchTab.control.run is None and panel.trainingTab.control.run is None
 
 
 def test_an_old_torch_is_told_from_a_missing_one(panel, standIn, monkeypatch):  # noqa: F811

@@ -70,6 +70,15 @@ def test_the_layout_manager_offers_a_subset_of_slicer_s():
     assert set(manager.signalSignatures) <= set(recorded["signals"])
 
 
+def test_the_dicom_database_offers_a_subset_of_ctk_s():
+    pytest.importorskip("pydicom", reason="needs the extra dicom")
+    import dicom_database
+
+    recorded = RECORDED["ctkDICOMDatabase"]
+    public = {name for name in vars(dicom_database.DicomDatabase) if not name.startswith("_")}
+    assert public <= {*recorded["properties"], *recorded["methods"]}
+
+
 def test_layouts_create_map_and_unmap_views():
     manager = slicer.app.layoutManager()
     manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)

@@ -5,12 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from harness.fixtures import cleanScene, logic, models, panel, slicer, standIn  # noqa: F401
+from harness.fixtures import cleanScene, logic, models, panel, slicer, standIn, waitFor  # noqa: F401
 
 import phantoms  # isort: skip
 import vtk  # isort: skip
 from SegSRGANModule import Preflight  # isort: skip
-from SegSRGANModule.Scene import VolumeNodes  # isort: skip
+from SegSRGANModule.Scene import Ownership, VolumeNodes  # isort: skip
 from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
 
 
@@ -168,21 +168,77 @@ def test_an_empty_mask_is_said_before_apply(panel, logic, kind):  # noqa: F811
         logic.enhance(source, mask=mask)
 
 
-def test_a_frame_of_a_sequence_is_named(panel):  # noqa: F811
+def _fourDimensional():
+    """A scan of three frames, each brighter than the one before; the second one is shown."""
     browser = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
     sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "4D")
     for number in range(3):
         frame = phantoms.node(f"frame {number}")
+        slicer.util.updateVolumeFromArray(frame, slicer.util.arrayFromVolume(frame) * (number + 1))
         sequence.SetDataNodeAtValue(frame, str(number))
         slicer.mrmlScene.RemoveNode(frame)
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
     proxy = phantoms.node("4D scan")
     browser.AddProxyNode(proxy, sequence, False)
     browser.SetSelectedItemNumber(1)
+    return browser, proxy
+
+
+def test_a_frame_of_a_sequence_is_named(panel):  # noqa: F811
+    _browser, proxy = _fourDimensional()
     panel.enter()
     panel.logic.getParameterNode().inputVolume = proxy
     assert "is one of 3 frames of a sequence: the frame shown, number 2" in panel.ui.warningLabel.text
     assert panel.ui.applyButton.enabled
+    assert not panel.ui.allFramesButton.isHidden()
+    panel.logic.getParameterNode().inputVolume = phantoms.node("3D scan")
+    assert panel.ui.allFramesButton.isHidden()
+
+
+def test_all_frames_become_volumes_with_their_own_results(panel, standIn):  # noqa: F811
+    _browser, proxy = _fourDimensional()
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    parameters.inputVolume, parameters.spacing = proxy, 0.8
+    panel.ui.allFramesButton.click()
+    waitFor(lambda: panel.enhanceTab.control.run is None and not panel.enhanceTab._frames._left)
+    assert "Done: 3 frames" in panel.ui.statusLabel.text
+    for number in range(3):
+        scan = slicer.util.getNode(f"4D scan frame {number + 1}")
+        result = Ownership.chosen(scan, "outputVolume")
+        assert Ownership.ownerOf(result) is scan
+        assert slicer.util.arrayFromVolume(result).max() == phantoms.CORTEX_VALUE * (number + 1)
+    assert Ownership.chosen(proxy, "outputVolume") is None
+    parameters.inputVolume = proxy
+    panel.ui.allFramesButton.click()  # again: the same nodes
+    waitFor(lambda: panel.enhanceTab.control.run is None and not panel.enhanceTab._frames._left)
+    assert len([n for n in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if " frame " in n.GetName()]) == 9
+
+
+def test_cancel_ends_all_frames(panel, standIn):  # noqa: F811
+    standIn("slow")
+    _browser, proxy = _fourDimensional()
+    panel.enter()
+    panel.logic.getParameterNode().inputVolume = proxy
+    panel.ui.allFramesButton.click()
+    assert not panel.ui.allFramesButton.enabled
+    waitFor(lambda: panel.enhanceTab.control.run._pid is not None)
+    panel.ui.cancelButton.click()
+    waitFor(lambda: panel.enhanceTab.control.run is None)
+    slicer.app.processEvents()
+    assert panel.enhanceTab.control.run is None and "Cancelled" in panel.ui.statusLabel.text
+
+
+def test_a_4d_file_without_a_sequence_is_told_from_a_colour_picture(panel):  # noqa: F811
+    import vtk.util.numpy_support
+
+    source = phantoms.node("4D")
+    values = np.random.default_rng(0).uniform(0, 9, (*phantoms.SHAPE, 6)).astype(np.float32)
+    scalars = vtk.util.numpy_support.numpy_to_vtk(values.reshape(-1, 6), deep=True)
+    source.GetImageData().GetPointData().SetScalars(scalars)
+    panel.enter()
+    panel.logic.getParameterNode().inputVolume = source
+    assert "6 values a voxel (a 4D scan); load it as a volume sequence" in panel.ui.warningLabel.text
 
 
 def test_what_happens_to_the_scan_later_is_seen(panel):  # noqa: F811
@@ -209,5 +265,6 @@ def test_a_volume_that_is_loaded_while_the_panel_is_open_is_offered(panel):  # n
 def test_a_plain_volume_gives_no_warning(panel):  # noqa: F811
     phantoms.node("sub-01_T2w")
     panel.enter()
+    panel.logic.getParameterNode().isBrain = True
     assert panel.ui.warningLabel.text.count("\u26a0") == 1  # its field of view is that of a toy
     assert "does not hold a whole brain" in panel.ui.warningLabel.text

@@ -73,7 +73,7 @@ def test_panel_and_shell_give_the_same_files(panel, tmp_path, monkeypatch):  # n
     for name, value in SETTINGS.items():
         setattr(parameters, name, value)
     panel.ui.applyButton.click()
-    waitFor(lambda: panel.enhanceTab.run is None, 120)
+    waitFor(lambda: panel.enhanceTab.control.run is None, 120)
     assert "Done" in panel.ui.statusLabel.text, panel.ui.detailsText.toPlainText()
     for ending in ("sr", "cortex-probability", "cortex"):
         ours, theirs = (where / f"T2w_{ending}.nii.gz" for where in (tmp_path / "panel", tmp_path / "shell"))
@@ -163,9 +163,9 @@ def test_a_tiny_training_in_the_panel(panel, models, tmp_path):  # noqa: F811
     parameters.epochs, parameters.baseModel, parameters.trainingDevice = 1, "tiny", "cpu"
     parameters.thicknessMinimum, parameters.thicknessMaximum = 3.0, 5.0
     panel.ui.startTrainingButton.click()
-    waitFor(lambda: panel.trainingTab.run is None, 300)
+    waitFor(lambda: panel.trainingTab.control.run is None, 300)
     assert "Trained" in panel.ui.trainingStatusLabel.text, panel.ui.trainingStatusLabel.text
     assert "PSNR" in panel.ui.beforeAfterLabel.text
     panel.ui.useModelButton.click()
-    waitFor(lambda: panel.enhanceTab.run is None)
+    waitFor(lambda: panel.enhanceTab.control.run is None)
     assert parameters.model == "tiny-2"

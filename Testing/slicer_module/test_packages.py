@@ -1,11 +1,12 @@
 """PyTorch and small packages: explained and asked for, never fetched silently."""
 
 import importlib.util
+import subprocess
 import sys
 import types
 
 import pytest
-from harness.fixtures import applied, cleanScene, models, panel, slicer, standIn  # noqa: F401
+from harness.fixtures import HARNESS, MODULE_FILE, ROOT, applied, cleanScene, models, panel, slicer, standIn  # noqa: F401
 
 import phantoms  # isort: skip
 import signatures  # isort: skip
@@ -67,6 +68,38 @@ def test_panel_opens_before_any_package_is_there(panel, standIn, monkeypatch):  
     assert panel.ui.applyButton.enabled
 
 
+_WITHOUT = """
+import sys
+sys.modules["torch"] = sys.modules["safetensors"] = None
+sys.path[:0] = [{harness!r}, {module!r}, {root!r}]
+import application, pathlib
+slicer = application.boot()
+_module, _instance, panel = application.loadModule(pathlib.Path({module!r}) / "SegSRGAN.py")
+import phantoms
+phantoms.node()
+panel.enter()
+parameters = panel.logic.getParameterNode()
+parameters.batchSource, parameters.batchOutput = {scans!r}, {results!r}
+for index in range(panel.ui.tabs.count):
+    panel.ui.tabs.currentIndex = index
+slicer.app.processEvents()
+print("listed:", panel.ui.casesTable.item(0, 0).text(), panel.ui.applyButton.enabled)
+"""
+
+
+def test_panel_opens_where_torch_and_safetensors_cannot_be_imported(tmp_path):
+    """Every tab, the list of a batch too: importing PyTorch into Slicer takes seconds, where it is there."""
+    import SimpleITK as sitk
+
+    (tmp_path / "scans").mkdir()
+    sitk.WriteImage(phantoms.image(), str(tmp_path / "scans" / "sub-01_T2w.nii.gz"))
+    folders = {"scans": str(tmp_path / "scans"), "results": str(tmp_path / "results")}
+    code = _WITHOUT.format(harness=str(HARNESS), module=str(MODULE_FILE.parent), root=str(ROOT), **folders)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert "listed: sub-01_T2w True" in done.stdout, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_the_extension_apply_explains(panel, missing, monkeypatch):  # noqa: F811
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
     missing.add("torch")
@@ -75,7 +108,7 @@ def test_without_the_extension_apply_explains(panel, missing, monkeypatch):  # n
     panel.ui.applyButton.click()
     assert "Extensions Manager" in panel.ui.statusLabel.text
     assert "try again" in panel.ui.statusLabel.text  # the Training tab has no Apply
-    assert panel.enhanceTab.run is None and panel.ui.applyButton.enabled
+    assert panel.enhanceTab.control.run is None and panel.ui.applyButton.enabled
 
 
 def test_torch_is_asked_for_at_apply_and_a_no_is_respected(panel, missing, torchExtension, standIn):  # noqa: F811

@@ -16,6 +16,7 @@ from harness.fixtures import (  # noqa: F401
     writeModelFile,
 )
 
+import application  # isort: skip
 import phantoms  # isort: skip
 import qt  # isort: skip
 from SegSRGANLib.models import registry  # isort: skip
@@ -125,6 +126,46 @@ def test_every_parameter_has_been_tried(panel):  # noqa: F811
         _widgetOf(panel, name)
 
 
+@pytest.mark.parametrize("width", [420, 700])
+def test_nothing_lies_over_anything_else(panel, width):  # noqa: F811
+    """At usual widths, with long texts and full tables."""
+    from SegSRGANModule.Panel.TissueTable import fillTable
+
+    ui = panel.ui
+    rows = [("Deep grey matter", "116.7", "52.4 to 96.5")] * 7
+    for table in (ui.volumesTable, ui.placesTable):
+        fillTable(table, rows[: 7 if table is ui.volumesTable else 5])
+    for label in (ui.verdictLabel, ui.recordLabel, ui.agreementLabel, ui.modelInfoLabel, ui.warningLabel):
+        label.visible, label.text = True, "A sentence that is long enough for several lines. " * 4
+    for index in range(ui.tabs.count):
+        application.showPage(panel, index, width)
+        assert not _overlaps(ui.tabs.currentWidget()), ui.tabs.tabText(index)
+    panel.parent.resize(width, 300)
+    slicer.app.processEvents()
+    ui.tabs.currentWidget().resize(width - 50, 400)
+    assert _overlaps(ui.tabs.currentWidget())  # the check sees what is squeezed
+    panel.parent.hide()
+
+
+def _overlaps(page) -> list[tuple[str, str]]:
+    """Names of sibling widgets that share pixels, and of widgets that are cut off by the one that holds them."""
+    found = []
+    for holder in (page, *page.findChildren(qt.QWidget)):
+        if holder.metaObject().className() not in ("QWidget", "ctkCollapsibleButton"):
+            continue
+        shown = [w for w in holder.children() if isinstance(w, qt.QWidget) and w.isVisible() and w.objectName]
+        areas = [w.geometry for w in shown]
+        for index, (widget, area) in enumerate(zip(shown, areas, strict=True)):
+            if not holder.rect.contains(area):
+                found.append((holder.objectName, widget.objectName))
+            found += [
+                (widget.objectName, other.objectName)
+                for other, place in zip(shown[index + 1 :], areas[index + 1 :], strict=True)
+                if area.intersects(place)
+            ]
+    return found
+
+
 def test_apply_is_enabled_when_there_is_something_to_do(panel):  # noqa: F811
     ui, parameters = panel.ui, panel.logic.getParameterNode()
     assert not ui.applyButton.enabled
@@ -163,7 +204,7 @@ def test_a_saved_scene_brings_the_panel_back(panel, standIn, tmp_path):  # noqa:
 
 def _import(panel, path):  # noqa: F811
     panel.enhanceTab.importModel(path)
-    waitFor(lambda: panel.enhanceTab.run is None)
+    waitFor(lambda: panel.enhanceTab.control.run is None)
 
 
 def test_import_of_a_model(panel, standIn, tmp_path):  # noqa: F811

@@ -82,7 +82,7 @@ def test_results_that_arrive_late_go_to_the_scan_they_were_made_from(panel, pati
     panel.ui.applyButton.click()
     parameters.inputVolume = smith
     shown = _outputs(parameters)
-    waitFor(lambda: panel.enhanceTab.run is None)
+    waitFor(lambda: panel.enhanceTab.control.run is None)
     assert _outputs(parameters) == shown
     parameters.inputVolume = doe
     assert Ownership.ownerOf(parameters.outputVolume) is doe
@@ -144,7 +144,7 @@ def test_a_correction_made_during_the_run_is_kept(panel, patients):  # noqa: F81
     panel.ui.applyButton.click()
     _drawInto(first.segmentation, first.volume)
     edited = SegmentEdits.contentOf(first.segmentation)
-    waitFor(lambda: panel.enhanceTab.run is None)
+    waitFor(lambda: panel.enhanceTab.control.run is None)
     assert SegmentEdits.contentOf(first.segmentation) == edited
     assert parameters.outputSegmentation is not first.segmentation
 
@@ -170,7 +170,7 @@ def test_a_drawing_of_ones_own_is_no_run_s_to_replace(panel, patients, monkeypat
     asked = []
     monkeypatch.setattr(panel.questions, "choose", lambda text, choices: asked.append(text))
     panel.ui.applyButton.click()
-    assert "drawn by hand was edited" in asked[0] and panel.enhanceTab.run is None
+    assert "drawn by hand was edited" in asked[0] and panel.enhanceTab.control.run is None
 
 
 def test_a_loaded_scene_keeps_both_patients_apart(panel, patients, tmp_path):  # noqa: F811

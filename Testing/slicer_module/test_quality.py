@@ -1,6 +1,8 @@
 """The Quality control tab as a reader's page: verdict, tissues, agreement, worst places, map, report."""
 
 import json
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -77,6 +79,54 @@ def test_tissues_with_what_the_run_expected(panel, result, tmp_path):  # noqa: F
     assert "t.csv" in panel.ui.recordLabel.text
     panel.qualityTab.tissues.export(tmp_path / "no" / "t.csv")
     assert "No such file" in panel.ui.recordLabel.text
+
+
+def _statistics(monkeypatch) -> list:
+    """Slicer's module, as far as it is called; returns what it was asked for."""
+    import signatures
+
+    asked = []
+
+    class Logic:
+        def getParameterNode(self):
+            if not hasattr(self, "_node"):
+                self._node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "SegmentStatistics")
+            return self._node
+
+    def compute() -> None:
+        pass
+
+    def export(table, nonEmptyKeysOnly) -> None:
+        table.RemoveAllColumns()
+        table.AddColumn().SetName("Segment")
+
+    for name, function in (
+        ("computeStatistics", compute),
+        ("exportToTable", export),
+        ("showTable", lambda table: asked.append(table)),
+    ):
+        stub = signatures.stub(f"SegmentStatistics.SegmentStatisticsLogic.{name}", function)
+        setattr(Logic, name, staticmethod(stub))
+    real = Logic.computeStatistics
+    Logic.computeStatistics = lambda self: asked.append({n: self._node.GetParameter(n) for n in PARAMETERS}) or real()
+    monkeypatch.setitem(sys.modules, "SegmentStatistics", types.SimpleNamespace(SegmentStatisticsLogic=Logic))
+    return asked
+
+
+PARAMETERS = ("Segmentation", "ScalarVolume", "visibleSegmentsOnly")
+
+
+def test_statistics_are_those_of_slicer_s_module(panel, result, monkeypatch):  # noqa: F811
+    panel.ui.statisticsButton.click()
+    assert "no module Segment Statistics" in panel.ui.recordLabel.text
+    asked = _statistics(monkeypatch)
+    for _time in range(2):  # the second time fills the same table
+        panel.ui.statisticsButton.click()
+    ids = result.outputSegmentation.GetID(), result.outputVolume.GetID(), "False"
+    assert asked[0] == dict(zip(PARAMETERS, ids, strict=True))
+    (table,) = slicer.util.getNodesByClass("vtkMRMLTableNode")
+    assert asked[1] is asked[3] is table and table.GetName() == "T2w cortex statistics"
+    assert not slicer.util.getNodes("SegmentStatistics*")  # parameters do not stay behind
 
 
 def test_the_expected_volume_counts_the_bias_that_the_model_was_seen_to_have():

@@ -8,6 +8,7 @@ from harness.fixtures import applied, cleanScene, logic, models, panel, slicer, 
 
 import phantoms  # isort: skip
 import vtk  # isort: skip
+from SegSRGANLib.data.classes import TISSUES  # isort: skip
 from SegSRGANModule.Scene import Ownership, ResultNodes, SegmentVolumes, Terminology  # isort: skip
 from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
 
@@ -92,7 +93,7 @@ def test_segment_has_name_colour_terminology_and_surface(results):
     assert list(segmentation.GetSegmentation().GetSegmentIDs()) == [Terminology.SEGMENT_ID]
     segment = segmentation.GetSegmentation().GetSegment(Terminology.SEGMENT_ID)
     assert segment.GetName() == "Cerebral cortex"
-    assert np.allclose(segment.GetColor(), Terminology.SEGMENT_COLOR)
+    assert np.allclose(segment.GetColor(), np.array(TISSUES["cortex"].colour) / 255)
     assert not segmentation.GetDisplayNode().GetVisibility3D()
     segmentation.CreateClosedSurfaceRepresentation()
     surface = slicer.vtkMRMLSegmentationNode.GetClosedSurfaceInternalRepresentation
@@ -228,7 +229,7 @@ def test_every_class_is_a_segment_with_its_name(tmp_path):
     assert [node.GetName() for node in nodes] == ["T2w enhanced", "T2w segmentation", "T2w cortex probability"]
     segmentation, values = nodes.segmentation.GetSegmentation(), phantoms.ellipsoids()
     names = [segmentation.GetSegment(i).GetName() for i in segmentation.GetSegmentIDs()]
-    assert names == ["Cerebral cortex", "white matter", "fluid"]
+    assert names == ["Cerebral cortex", "White matter", "fluid"]
     colours = {segmentation.GetSegment(i).GetColor() for i in segmentation.GetSegmentIDs()}
     assert len(colours) == 3
     assert "40146001" in segmentation.GetSegment("cortex").GetTerminology()
@@ -239,6 +240,31 @@ def test_every_class_is_a_segment_with_its_name(tmp_path):
     probability = slicer.util.arrayFromVolume(nodes.probability)
     np.testing.assert_array_equal(probability > 0.5, values == phantoms.CORTEX_VALUE)
     assert [name for name, _volume in SegmentVolumes.volumesOf(nodes.segmentation)] == names
+
+
+def test_names_colours_and_codes_are_the_librarys(tmp_path):
+    """Of every tissue that the default model knows; what Slicer shows is what pictures, tables and DICOM files say."""
+    classes = ["cortex", "white matter", "ventricles", "outer CSF", "deep grey matter", "cerebellum"]
+    source = phantoms.node()
+    nodes = ResultNodes.load(*_severalClasses(tmp_path, source, classes), ResultNodes.Nodes(), False)
+    segmentation = nodes.segmentation.GetSegmentation()
+    for name in classes:
+        segment, tissue = segmentation.GetSegment(name), TISSUES[name]
+        assert segment.GetName() == tissue.title
+        assert np.allclose(segment.GetColor(), np.array(tissue.colour) / 255, atol=1e-6)
+        assert (f"SCT^{tissue.code}^" in segment.GetTerminology()) == bool(tissue.code)
+
+
+def test_only_the_cortex_is_shown_in_3d(tmp_path):
+    """The fluid around it would hide it. A reader's own choice stays."""
+    source = phantoms.node()
+    nodes = ResultNodes.load(*_severalClasses(tmp_path, source, CLASSES), ResultNodes.Nodes(), False)
+    display = nodes.segmentation.GetDisplayNode()
+    assert [display.GetSegmentVisibility3D(name) for name in CLASSES] == [True, False, False]
+    assert all(display.GetSegmentVisibility2DOutline(name) for name in CLASSES)
+    display.SetSegmentVisibility3D("fluid", True)
+    ResultNodes.load(*_severalClasses(tmp_path, source, CLASSES), nodes, False)
+    assert display.GetSegmentVisibility3D("fluid")
 
 
 def test_another_model_leaves_no_segments_of_the_one_before(tmp_path):

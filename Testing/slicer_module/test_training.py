@@ -51,7 +51,7 @@ def ready(panel, tmp_path):  # noqa: F811
 
 def _trained(panel, button):  # noqa: F811
     button.click()
-    waitFor(lambda: panel.trainingTab.run is None)
+    waitFor(lambda: panel.trainingTab.control.run is None)
 
 
 def test_pairs_are_listed_toggled_and_removed(panel, ready):  # noqa: F811
@@ -153,7 +153,7 @@ def test_stop_and_resume(panel, ready, standIn):  # noqa: F811
     folder = TrainingJob.outputFolder(ready)
     waitFor(lambda: (folder / "log.csv").is_file())
     ui.stopTrainingButton.click()
-    waitFor(lambda: panel.trainingTab.run is None)
+    waitFor(lambda: panel.trainingTab.control.run is None)
     assert "Resume goes on" in ui.trainingStatusLabel.text
     assert ui.resumeTrainingButton.enabled
     standIn("")
@@ -169,7 +169,7 @@ def test_start_leaves_the_data_of_an_earlier_training_alone(panel, ready, standI
     before = table.read_text()
     TrainingPairs.write(ready.parameterNode, TrainingPairs.read(ready.parameterNode)[::-1])
     panel.ui.startTrainingButton.click()
-    assert panel.trainingTab.run is None
+    assert panel.trainingTab.control.run is None
     assert "press Resume" in panel.ui.trainingStatusLabel.text
     assert table.read_text() == before
 
@@ -186,7 +186,7 @@ def test_a_lost_model_to_start_from_is_said(panel, ready):  # noqa: F811
 def test_an_imported_model_can_be_fine_tuned(panel, standIn, tmp_path):  # noqa: F811
     writeModelFile(tmp_path / "theirs.safetensors", "Theirs")
     panel.enhanceTab.importModel(tmp_path / "theirs.safetensors")
-    waitFor(lambda: panel.enhanceTab.run is None)
+    waitFor(lambda: panel.enhanceTab.control.run is None)
     selector = panel.ui.baseModelSelector
     assert "Theirs (theirs)" in [selector.itemText(index) for index in range(selector.count)]
 
@@ -210,7 +210,7 @@ def test_the_new_model_appears_in_the_selector(panel, ready, standIn):  # noqa: 
     writeModelFile(TrainingJob.outputFolder(ready) / "model.safetensors", "Our hospital")
     _trained(panel, ui.resumeTrainingButton)
     ui.useModelButton.click()
-    waitFor(lambda: panel.enhanceTab.run is None)
+    waitFor(lambda: panel.enhanceTab.control.run is None)
     assert ready.model == "ours"
     assert ui.modelSelector.currentText == "Our hospital (ours)"
     titles = [ui.baseModelSelector.itemText(index) for index in range(ui.baseModelSelector.count)]
@@ -219,7 +219,7 @@ def test_the_new_model_appears_in_the_selector(panel, ready, standIn):  # noqa: 
     _trained(panel, ui.resumeTrainingButton)
     for _time in (1, 2):  # the first one stays, and the same one is not added twice
         ui.useModelButton.click()
-        waitFor(lambda: panel.enhanceTab.run is None)
+        waitFor(lambda: panel.enhanceTab.control.run is None)
         assert ready.model == "ours-2"
         assert ui.modelSelector.currentText == "Longer (ours-2)"
 

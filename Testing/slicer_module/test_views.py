@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness.fixtures import applied, cleanScene, models, panel, slicer, standIn, waitFor  # noqa: F401
+from harness.fixtures import applied, cleanScene, models, panel, slicer, sliceViews, standIn, waitFor  # noqa: F401
 
 import phantoms  # isort: skip
 from SegSRGANModule.Scene import SliceViews  # isort: skip
@@ -138,6 +138,54 @@ def test_flicker_switches_and_stops_where_the_slider_is(panel, reading):  # noqa
     waitFor(lambda: seen.add(_composite().GetForegroundOpacity()) or {0.0, 1.0} <= seen)
     panel.ui.flickerButton.checked = False
     assert _composite().GetForegroundOpacity() == 0.5
+
+
+def _drawn(view) -> np.ndarray:
+    view.logic.UpdatePipeline()
+    return view.pixels().astype(int)
+
+
+def test_swipe_shows_the_scan_on_the_left_and_the_result_on_the_right(panel, reading, sliceViews):  # noqa: F811
+    """Pixel by pixel, in the real views: the curtain is where the slider is, also after the view was resized."""
+    scan, parameters, _before = reading
+    parameters.outputSegmentation.GetDisplayNode().SetVisibility(False)
+    scan.GetDisplayNode().SetInterpolate(False)
+    view = sliceViews["Red"].fit()
+    panel.ui.fadeSlider.value = 0.0
+    onlyScan = _drawn(view)
+    panel.ui.fadeSlider.value = 1.0
+    onlyResult = _drawn(view)
+    width = onlyScan.shape[1]
+    assert np.abs(onlyScan - onlyResult)[:, : width // 2].any() and np.abs(onlyScan - onlyResult)[:, width // 2 :].any()
+    panel.ui.swipeButton.click()
+    assert panel.ui.fadeSlider.value == 0.5
+    for value in (0.5, 0.25, 1.0, 0.0):
+        panel.ui.fadeSlider.value = value
+        curtain, pixels = round((1 - value) * width), _drawn(view)
+        assert np.array_equal(pixels[:, :curtain], onlyScan[:, :curtain]), value
+        assert np.array_equal(pixels[:, curtain:], onlyResult[:, curtain:]), value
+    panel.ui.fadeSlider.value = 0.25
+    view.logic.ResizeSliceNode(200, 320)
+    stencil = view.logic.GetBlend().GetStencil()
+    assert stencil.GetExtent()[1] == 199 and not stencil.IsInside(149, 5, 0) and stencil.IsInside(150, 5, 0)
+    view.logic.ResizeSliceNode(*view.window.GetSize())
+    panel.ui.swipeButton.click()
+    assert view.logic.GetBlend().GetStencil() is None
+    panel.ui.fadeSlider.value = 1.0
+    assert np.array_equal(_drawn(view), onlyResult)
+
+
+def test_swipe_and_flicker_exclude_each_other_and_end_with_the_result(panel, reading):  # noqa: F811
+    ui = panel.ui
+    ui.swipeButton.click()
+    ui.flickerButton.click()
+    assert ui.flickerButton.checked and not ui.swipeButton.checked
+    ui.swipeButton.click()
+    assert ui.swipeButton.checked and not ui.flickerButton.checked
+    panel.logic.getParameterNode().inputVolume = phantoms.node("Doe_Jane_T2w")
+    assert not ui.swipeButton.checked
+    logics = slicer.app.applicationLogic().GetSliceLogics()
+    assert not any(logics.GetItemAsObject(k).GetBlend().GetStencil() for k in range(logics.GetNumberOfItems()))
 
 
 def test_leaving_the_module_ends_the_flicker(panel, reading):  # noqa: F811

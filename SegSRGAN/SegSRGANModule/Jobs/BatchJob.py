@@ -9,16 +9,21 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from slicer.i18n import tr as _
+
+from ..Scene import DicomDatabase
 from ..Settings import EnhanceSettings
 from .ChildProcess import ChildProcess, Outcome
 
 WAITING, DONE = "waiting", "done"
 _GRACE = 10_000  # ms between Stop and the end of the child; each volume is written whole or not at all
 _VERDICT_UNKNOWN = ""
+_DICOM_LIST = "dicom-series.csv"
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,34 @@ def cases(source: str, output: str, settings: EnhanceSettings) -> list[Case]:
     from SegSRGANLib.batch.layout import Layout
 
     if not source or not output:
-        raise ValueError("Choose the folder or list of the volumes, and a folder for the results.")
+        raise ValueError(_("Choose the folder or list of the volumes, and a folder for the results."))
     summary = _summary(Path(output) / "summary.tsv")
     layout = Layout(Path(output).absolute(), settings.spacing)
     return [_case(job.key, job.source, layout.record(job), summary) for job in find_jobs(source, output)]
+
+
+def writeList(series: list[DicomDatabase.Series], output: str) -> Path:
+    """A list of DICOM series for the engine, in the folder of the results, which are called after patient and series.
+
+    Raises:
+        ValueError: no folder for the results. OSError: it cannot be written.
+    """
+    if not output:
+        raise ValueError(_("Choose the folder for the results first."))
+    path, taken = Path(output) / _DICOM_LIST, set()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["input", "output"])
+        for one in series:
+            plain = re.sub(r"[^A-Za-z0-9-]+", "-", f"{one.patientId}_{one.date}_{one.description}").strip("-")
+            name, number = plain or "series", 1
+            while name.lower() in taken:
+                number += 1
+                name = f"{plain}-{number}"
+            taken.add(name.lower())
+            writer.writerow([one.file, name])
+    return path
 
 
 def start(

@@ -152,4 +152,4 @@ def _sentence(lines: list[str], status: int) -> str:
             "PyTorch is installed but cannot be loaded: uninstall it with the module PyTorch Util, restart Slicer, and "
             "press the button again."
         )
-    return f"The computation ended unexpectedly (status {status}); the details say more."
+    return _("The computation ended unexpectedly (status {status}); the details say more.").format(status=status)

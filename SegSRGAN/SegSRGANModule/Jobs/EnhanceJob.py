@@ -21,7 +21,7 @@ from ..Scene.VolumeNodes import writeMask, writeVolume
 from ..Settings import EnhanceSettings
 from .ChildProcess import ChildProcess, Outcome
 
-_GRACE = 2000  # ms between Cancel and the end of the child; its folder is thrown away as a whole
+_GRACE = 1500  # ms between Cancel and the end of the child; its folder is thrown away as a whole
 
 
 class EnhanceJob:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from slicer.i18n import tr as _
+
 TRAIN, TEST = "Train", "Test"
 _VOLUME_ROLE, _LABELS_ROLE, _BASES = "trainingVolume", "trainingLabels", "trainingBases"
 
@@ -48,5 +50,5 @@ def add(parameterNode, volume, labels) -> None:
     """
     pairs = read(parameterNode)
     if any(pair.volume is volume for pair in pairs):
-        raise ValueError(f"{volume.GetName()} is in the list already.")
+        raise ValueError(_("{name} is in the list already.").format(name=volume.GetName()))
     write(parameterNode, [*pairs, Pair(volume, labels, TEST if len(pairs) == 1 else TRAIN)])

@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 
 from ..Scene import DisagreementMap, SliceViews
 from . import RecordTexts
-from .TissueTable import fillTable, setUpTable
+from .Tables import fillTable, setUpTable
 
 
 class AgreementList:

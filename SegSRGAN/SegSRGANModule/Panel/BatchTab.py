@@ -7,16 +7,17 @@ from collections.abc import Callable
 
 import ctk
 import qt
-import slicer
 from slicer.i18n import tr as _
 
-from .. import Models, Packages, Terms
+from .. import Models, Terms
 from ..Jobs import BatchJob
-from ..Jobs.ChildProcess import Outcome
+from ..Jobs.ChildProcess import ChildProcess, Outcome
+from ..Scene import DicomDatabase
 from ..Settings import EnhanceSettings
-from .ParameterLink import Link
-from .RunDisplay import RunDisplay, isRunning
-from .TissueTable import fillTable, setUpTable
+from .ParameterLink import pathLink
+from .RunControl import RunControl
+from .RunDisplay import RunDisplay
+from .Tables import fillTable, setUpTable
 
 _REFRESH_MILLISECONDS = 5000
 
@@ -26,29 +27,29 @@ class BatchTab:
 
     def __init__(self, ui, logic, questions: Terms.Asks, onCase: Callable[[BatchJob.Case], None]) -> None:
         self.ui, self.logic, self._questions, self._onCase = ui, logic, questions, onCase
-        self.run = None
         self._parameters = None
         self._cases: list[BatchJob.Case] = []
         self._problem = self._message = ""
         self._looked: tuple = ()  # the places that were looked at last, and the spacing that names results
-        self._rows: list[tuple[str, ...]] = []
-        self._display = RunDisplay(ui.batchProgressBar, ui.batchStatusLabel, ui.batchDetailsButton, ui.batchDetailsText)
+        display = RunDisplay(ui.batchProgressBar, ui.batchStatusLabel, ui.batchDetailsButton, ui.batchDetailsText)
+        self.control = RunControl(display)
         ui.batchSourceEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.batchListEdit.filters = ctk.ctkPathLineEdit.Files
         ui.batchOutputEdit.filters = ctk.ctkPathLineEdit.Dirs
-        setUpTable(ui.casesTable, (_("Volume"), _("State"), _("Verdict"), _("mL")))
+        setUpTable(ui.casesTable, (_("Volume"), _("State"), _("Verdict"), _("mL")), wide=2)
         self._links = [
-            _pathLink("batchSource", ui.batchSourceEdit),
-            _pathLink("batchList", ui.batchListEdit),
-            _pathLink("batchOutput", ui.batchOutputEdit),
+            pathLink("batchSource", ui.batchSourceEdit),
+            pathLink("batchList", ui.batchListEdit),
+            pathLink("batchOutput", ui.batchOutputEdit),
         ]
         self._timer = qt.QTimer()
         self._timer.setInterval(_REFRESH_MILLISECONDS)
         self._timer.connect("timeout()", self.refresh)
         ui.startBatchButton.connect("clicked(bool)", self._onStart)
-        ui.stopBatchButton.connect("clicked(bool)", self._onStop)
+        ui.stopBatchButton.connect("clicked(bool)", lambda: self.control.stop())
         ui.refreshBatchButton.connect("clicked(bool)", self.refresh)
         ui.openCaseButton.connect("clicked(bool)", self._onOpen)
+        ui.dicomSeriesButton.connect("clicked(bool)", self._onDicom)
         ui.casesTable.connect("cellDoubleClicked(int,int)", self._onRow)
 
     def setParameters(self, parameters) -> None:
@@ -65,7 +66,9 @@ class BatchTab:
         if looked != self._looked:
             self._looked = looked
             self.refresh()
-        running, ui = isRunning(self.run), self.ui
+        running, ui = self.control.isRunning, self.ui
+        ui.dicomSeriesButton.enabled = DicomDatabase.database() is not None
+        ui.dicomSeriesButton.toolTip = self._dicomTip()
         ui.startBatchButton.enabled = not running and not self._problem
         ui.startBatchButton.toolTip = self._problem or _("Enhance what is not done yet, with the options of Enhance")
         ui.stopBatchButton.enabled = running
@@ -86,17 +89,13 @@ class BatchTab:
             (case.name, case.reason or states.get(case.state, case.state), case.verdict or "\u2013", case.volume)
             for case in self._cases
         ]
-        if rows != self._rows:  # else the selection of the reader stays
-            self._rows = rows
-            fillTable(self.ui.casesTable, rows)
+        fillTable(self.ui.casesTable, rows)
         self.ui.openCaseButton.enabled = any(case.state == BatchJob.DONE for case in self._cases)
 
     def close(self) -> None:
-        """End the run. The widgets may go before the child does, so they do not hear of it any more."""
+        """End the run."""
         self._timer.stop()
-        run, self.run = self.run, None
-        if isRunning(run):
-            run.kill()
+        self.control.close()
 
     def _places(self) -> tuple[str, str]:
         parameters = self._parameters
@@ -109,34 +108,44 @@ class BatchTab:
         model = self._settings().model
         if not Terms.ensure(self._questions, next((c for c in Models.choices() if c.key == model), None)):
             return
-        self.ui.batchStatusLabel.text = _("Looking for the Python packages...")
-        slicer.app.processEvents()
-        try:
-            Packages.ensure()
-            self._display.started()
-            self._message = ""
-            self.run = BatchJob.start(*self._places(), self._settings(), self._onCompleted, self._display.progress)
-            self._timer.start()
-        except Exception as error:  # whatever it is, the user reads it in the panel
-            logging.exception("SegSRGAN batch could not start")
-            self._message = str(error)
-            self._display.failed(error)
+        self._message = self.control.launch(self._begin)
         self.update()
 
-    def _onStop(self) -> None:
-        self._display.stopping()
-        self.run.cancel()
+    def _begin(self) -> ChildProcess:
+        display = self.control.display
+        run = BatchJob.start(*self._places(), self._settings(), self._onCompleted, display.progress)
+        self._timer.start()
+        return run
 
     def _onCompleted(self, outcome: Outcome) -> None:
         self._timer.stop()
-        if self.run is None:  # closed
+        if not self.control.ended(outcome, _("Done. Double-click a volume to look at it.")):
             return
-        self.run = None
-        self._display.ended(outcome, _("Done. Double-click a volume to look at it."))
         if outcome.cancelled:
             self.ui.batchStatusLabel.text = _("Stopped. Finished volumes stay; Start goes on with the others.")
         self._message = self.ui.batchStatusLabel.text
         self.refresh()
+        self.update()
+
+    def _dicomTip(self) -> str:
+        if self.ui.dicomSeriesButton.enabled:
+            return _("MR series of Slicer's DICOM database, as a list beside the results.")
+        return _("Slicer's DICOM database is not open: open the module DICOM once.")
+
+    def _onDicom(self) -> None:
+        """Series of the database become the list of volumes."""
+        found = DicomDatabase.mrSeries()
+        line = _("{patient} ({patientId}), {date}, {description}, {images} images")
+        lines = [line.format(**one._asdict()) for one in found]
+        text = _("Pick the T2-weighted series to enhance. Results are called after the patient's ID and the series.")
+        picked = [found[index] for index in self._questions.pick(text, lines)]
+        try:
+            if picked:
+                self._parameters.batchList = str(BatchJob.writeList(picked, self._parameters.batchOutput))
+                self.refresh()
+            self._message = ""
+        except (OSError, ValueError) as error:
+            self._message = str(error)
         self.update()
 
     def _onRow(self, row: int, column: int = 0) -> None:
@@ -160,10 +169,3 @@ def _states() -> dict[str, str]:
         "busy": _("busy elsewhere"),
         "cancelled": _("stopped"),
     }
-
-
-def _pathLink(name: str, edit) -> Link:
-    def write(value: str) -> None:
-        edit.currentPath = value
-
-    return Link(name, edit, "currentPathChanged(QString)", read=lambda: edit.currentPath, write=write)

@@ -1,4 +1,4 @@
-"""Scan against result in the slice views: layout, fade, flicker, fit. The views change only by these controls."""
+"""Scan against result in the slice views: layout, fade, swipe, flicker, fit. Only these controls change the views."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import qt
 from slicer.i18n import tr as _
 
 from ..Scene import Brain, SliceViews
+from ..Scene.Swipe import Swipe
 
 _FLICKER_MILLISECONDS = 500
+_MIDDLE = 0.5
 
 
 class CompareControls:
@@ -15,6 +17,7 @@ class CompareControls:
         self.ui = ui
         self._scan = self._result = self._mask = self._segmentation = None
         self._isUpdating = self._flickerToScan = False
+        self._swipe = Swipe()
         self._timer = qt.QTimer()
         self._timer.setInterval(_FLICKER_MILLISECONDS)
         self._timer.connect("timeout()", self._onFlicker)
@@ -25,23 +28,23 @@ class CompareControls:
         ui.showResultButton.connect("clicked(bool)", lambda: SliceViews.showPair(self._scan, self._result))
         ui.fitButton.connect("clicked(bool)", self._onFit)
         ui.fadeSlider.connect("valueChanged(double)", self._onFade)
+        ui.swipeButton.connect("toggled(bool)", self._onSwipeToggled)
         ui.flickerButton.connect("toggled(bool)", self._onFlickerToggled)
 
     def show(self, scan, result, mask, segmentation) -> None:
         """Follow a result; its views are left as they are."""
-        self._scan, self._result, self._mask, self._segmentation = scan, result, mask, segmentation
-        if result is None:
+        if result is not self._result:
             self.stop()
-            return
-        shown = SliceViews.fadeOf(result)
-        if shown is not None and not self.ui.flickerButton.checked:
+        self._scan, self._result, self._mask, self._segmentation = scan, result, mask, segmentation
+        shown = SliceViews.fadeOf(result) if result else None
+        if shown is not None and not (self.ui.flickerButton.checked or self.ui.swipeButton.checked):
             self._isUpdating = True
             self.ui.fadeSlider.value = shown
             self._isUpdating = False
 
     def stop(self) -> None:
-        """No flicker any more."""
-        self.ui.flickerButton.checked = False
+        """No flicker and no curtain any more."""
+        self.ui.flickerButton.checked = self.ui.swipeButton.checked = False
 
     def _onLayout(self, index: int) -> None:
         SliceViews.arrange(list(self._arrangements.values())[index], self._scan, self._result)
@@ -50,13 +53,34 @@ class CompareControls:
         SliceViews.fit(Brain.bounds(self._mask, self._segmentation, self._scan or self._result))
 
     def _onFade(self, value: float) -> None:
-        if not self._isUpdating:
+        if self._isUpdating:
+            return
+        if self.ui.swipeButton.checked:
+            self._swipe.show(value, self._result)
+        else:
             SliceViews.fade(value, self._result)
 
-    def _onFlickerToggled(self, isOn: bool) -> None:
-        if isOn and SliceViews.fadeOf(self._result) is None:
-            SliceViews.showPair(self._scan, self._result)  # nothing to flicker between otherwise
+    def _onSwipeToggled(self, isOn: bool) -> None:
+        """The slider moves the curtain; it begins in the middle."""
         if isOn:
+            self.ui.flickerButton.checked = False
+            self._ensurePair()
+            self._isUpdating = True
+            self.ui.fadeSlider.value = _MIDDLE
+            self._isUpdating = False
+            self._swipe.show(_MIDDLE, self._result)
+        else:
+            self._swipe.off()
+            SliceViews.fade(self.ui.fadeSlider.value, self._result)
+
+    def _ensurePair(self) -> None:
+        if SliceViews.fadeOf(self._result) is None:
+            SliceViews.showPair(self._scan, self._result)  # nothing to compare otherwise
+
+    def _onFlickerToggled(self, isOn: bool) -> None:
+        if isOn:
+            self.ui.swipeButton.checked = False
+            self._ensurePair()
             self._timer.start()
         else:
             self._timer.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +15,20 @@ from ..Jobs.EnhanceJob import EnhanceJob, checkOutputs, describeEdits
 from ..Scene import BrainMask, Ownership, SegmentEdits
 from ..Scene.ResultNodes import Nodes, isInScene
 from ..Settings import EnhanceSettings
+from .AllFrames import AllFrames
 from .ParameterLink import Link
 from .Questions import Questions
-from .RunDisplay import RunDisplay, isRunning
+from .RunControl import RunControl
+from .RunDisplay import RunDisplay
 
 _MASK_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
+
+
+def _noExtractor() -> str:
+    return _(
+        "No brain extractor is installed: choose or draw a mask if the volume shows a head, or tick that it is a brain "
+        "already."
+    )
 
 
 class EnhanceTab:
@@ -31,19 +39,20 @@ class EnhanceTab:
     ) -> None:
         self.ui, self.logic, self._questions = ui, logic, questions
         self._onResults, self._onModels = onResults, onModels
-        self.run = None
         self._source = None  # the scan of the run
         self._parameters = None
         self._choices: list[Models.ModelChoice] = []
         self._defaultKey = ""
-        self._display = RunDisplay(ui.progressBar, ui.statusLabel, ui.detailsButton, ui.detailsText)
+        self._canFindBrain = False
+        self.control = RunControl(RunDisplay(ui.progressBar, ui.statusLabel, ui.detailsButton, ui.detailsText))
+        self._frames = AllFrames(ui, self._choose, self._apply)
         ui.maskSelector.nodeTypes = _MASK_TYPES
         self._links = self._makeLinks()
         ui.editMaskButton.connect("clicked(bool)", self._onEditMask)
         ui.importModelButton.connect("clicked(bool)", self._onImport)
         ui.downloadModelButton.connect("clicked(bool)", self._onDownload)
-        ui.applyButton.connect("clicked(bool)", self._onApply)
-        ui.cancelButton.connect("clicked(bool)", self._onCancel)
+        ui.applyButton.connect("clicked(bool)", lambda: self._apply())
+        ui.cancelButton.connect("clicked(bool)", lambda: self.control.stop())
         self.refreshModels()
 
     def _makeLinks(self) -> list[Link]:
@@ -69,19 +78,20 @@ class EnhanceTab:
         self._parameters = parameters
         for link in self._links:
             link.setParameters(parameters)
-        if parameters is None and not isRunning(self.run):
-            self._display.idle()  # what it said was about a scene that is gone
+        if parameters is None and not self.control.isRunning:
+            self.control.display.idle()  # what it said was about a scene that is gone
         self.update()
 
     def update(self) -> None:
         """Everything that depends on parameters, on the scene, or on whether a run goes on."""
         for link in self._links:
             link.update()
-        running = isRunning(self.run)
+        running = self.control.isRunning
         problem = self._showPreflight()
         self.ui.applyButton.enabled = not problem and not running
         self.ui.applyButton.toolTip = problem or _("Enhance the volume and segment its cortex")
         self.ui.cancelButton.enabled = running
+        self._frames.show(self._parameters.inputVolume if self._parameters else None, running)
         self.ui.editMaskButton.enabled = bool(self._parameters and self._parameters.inputVolume)
         choice = self._choice()
         self.ui.modelSelector.toolTip = "\n\n".join([choice.title, choice.details]) if choice else ""
@@ -90,16 +100,16 @@ class EnhanceTab:
         self.ui.downloadModelButton.enabled = not running
 
     def close(self) -> None:
-        """End the run. The widgets may go before the child does, so they do not hear of it any more."""
-        run, self.run = self.run, None
-        if isRunning(run):
-            run.kill()
+        """End the run."""
+        self.control.close()
 
     def refreshModels(self, select: str | None = None) -> None:
         """Read the list of models again; `select` is the key of the one to choose."""
         selected = select if select is not None else self._parameters.model if self._parameters else ""
         self._choices = Models.choices()
         self._defaultKey = Models.defaultKey()
+        self._canFindBrain = Models.canFindBrain()
+        self.ui.maskSelector.noneDisplay = _("Find the brain") if self._canFindBrain else _("None: the whole volume")
         self.ui.modelSelector.blockSignals(True)
         self.ui.modelSelector.clear()
         self.ui.modelSelector.addItems([choice.title for choice in self._choices])
@@ -148,6 +158,8 @@ class EnhanceTab:
                 line, warnings = preflight.line, preflight.warnings
             except ValueError as error:
                 problem = str(error)  # what is wrong with the volume comes first
+        if volume and not (self._canFindBrain or self._parameters.brainMask or self._parameters.isBrain):
+            warnings = [*warnings, _noExtractor()]
         if not Packages.isTorchInstalled():
             warnings = [*warnings, _("PyTorch is not installed yet; Apply offers to install it.")]
         self.ui.preflightLabel.text = line
@@ -180,7 +192,9 @@ class EnhanceTab:
         if mask is None:
             mask = parameters.brainMask = BrainMask.empty(parameters.inputVolume)
         elif not mask.IsA("vtkMRMLSegmentationNode"):
-            self._display.failed(ValueError(_("A label map is edited as a segmentation: convert it in Segmentations.")))
+            self.control.display.failed(
+                ValueError(_("A label map is edited as a segmentation: convert it in Segmentations."))
+            )
             return
         BrainMask.openInEditor(mask, parameters.inputVolume)
 
@@ -201,58 +215,49 @@ class EnhanceTab:
 
         def onProgress(message: dict) -> None:
             names.extend([message["name"]] if "name" in message else [])
-            self._display.progress(message)
+            self.control.display.progress(message)
 
         def onCompleted(outcome: Outcome) -> None:
-            if self.run is None:  # closed
-                return
-            self.run = None
-            self._display.ended(outcome, _("The model is ready."))
-            self.refreshModels(select=names[-1] if names else None)
+            if self.control.ended(outcome, _("The model is ready.")):
+                self.refreshModels(select=names[-1] if names else None)
 
         return ChildProcess(arguments, onCompleted, onProgress, stopsOnRequest).start()
 
     def _launch(self, start: Callable, packages: dict[str, str] | None = None, expected: float | None = None) -> None:
         """Start a run of `expected` seconds; whatever keeps it from starting is said in the panel."""
-        self.ui.statusLabel.text = _("Looking for the Python packages...")
-        slicer.app.processEvents()
-        try:
-            Packages.ensure(packages)
-            if self._choices and not self._choices[0].key:
-                self.refreshModels()  # they can be read from now on
-            self._display.started(expected)
-            self.run = start()
-        except Exception as error:
-            logging.exception("SegSRGAN could not start")
-            self._display.failed(error)
+        self.control.launch(start, packages, expected)
+        if self._choices and not self._choices[0].key:
+            self.refreshModels()  # with the packages, they can be read from now on
         self.update()
 
-    def _onApply(self) -> None:
+    def _choose(self, volume) -> None:
+        self._parameters.inputVolume = volume
+
+    def _apply(self) -> bool:
+        """Enhance the selected volume; returns whether a run has begun."""
         parameters, outputs = self._parameters, self._outputs()
-        if not Terms.ensure(self._questions, self._choice()):
-            return
+        if not self.ui.applyButton.enabled or not Terms.ensure(self._questions, self._choice()):
+            return False
         if (edited := SegmentEdits.editedSegments(outputs.segmentation)) and not (
             outputs := self._askAboutEdits(outputs, edited)
         ):
-            return
+            return False
         self._source = parameters.inputVolume
-        job = EnhanceJob(outputs, outputs.probability is not None, True, self._onCompleted, self._display.progress)
+        job = EnhanceJob(
+            outputs, outputs.probability is not None, True, self._onCompleted, self.control.display.progress
+        )
         settings = self.logic.resolved(EnhanceSettings.fromParameters(parameters))
         expected = Preflight.seconds(Preflight.workOf(parameters.inputVolume, settings, parameters.brainMask))
         self._launch(lambda: job.start(parameters.inputVolume, settings, parameters.brainMask), expected=expected)
-
-    def _onCancel(self) -> None:
-        self._display.stopping()
-        self.run.cancel()
+        return self.control.isRunning
 
     def _onCompleted(self, outcome: Outcome, nodes: Nodes | None) -> None:
-        if self.run is None:  # closed
+        if not self.control.ended(outcome, _("Done. The Quality control tab compares result and input.")):
             return
-        self.run = None
-        self._display.ended(outcome, _("Done. The Quality control tab compares result and input."))
         if nodes:
             self._keep(nodes)
         self.update()
+        self._frames.ended(outcome.succeeded)
 
     def _keep(self, nodes: Nodes) -> None:
         """The results belong to the scan of the run, which need not be the selected one any more."""

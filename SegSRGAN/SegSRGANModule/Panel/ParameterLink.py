@@ -35,3 +35,12 @@ class Link:
     def _onWidget(self, *_arguments) -> None:
         if self._parameters is not None and not self._isUpdating:
             setattr(self._parameters, self._name, self._read())
+
+
+def pathLink(name: str, edit) -> Link:
+    """Of a text parameter and a `ctkPathLineEdit`."""
+
+    def write(value: str) -> None:
+        edit.currentPath = value
+
+    return Link(name, edit, "currentPathChanged(QString)", read=lambda: edit.currentPath, write=write)

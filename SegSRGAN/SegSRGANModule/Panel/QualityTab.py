@@ -11,15 +11,17 @@ from slicer.i18n import tr as _
 
 from ..Jobs import TrainingPairs
 from ..Scene import BrainMask, Ownership, ReportNode, ResultNodes, SegmentEdits, SliceViews
+from ..Terms import Asks
 from . import RecordTexts
 from .AgreementList import AgreementList
 from .CompareControls import CompareControls
+from .DicomExport import DicomExport
 from .OverlayControls import OverlayControls
 from .TissueTable import TissueTable
 
 
 class QualityTab:
-    def __init__(self, ui) -> None:
+    def __init__(self, ui, questions: Asks) -> None:
         self.ui = ui
         self._parameters = None
         self._message, self._shown = "", None
@@ -27,6 +29,7 @@ class QualityTab:
         self.agreement = AgreementList(ui)
         self.compare = CompareControls(ui)
         self.overlay = OverlayControls(ui)
+        self.dicom = DicomExport(ui, questions, self._say)
         ui.editCortexButton.connect("clicked(bool)", self._onEditCortex)
         ui.usePairButton.connect("clicked(bool)", self._onUsePair)
         ui.saveReportButton.connect("clicked(bool)", self._onSaveReport)
@@ -36,8 +39,9 @@ class QualityTab:
         self.update()
 
     def close(self) -> None:
-        """Leave the views alone."""
+        """Leave the views alone, and end a run."""
         self.compare.stop()
+        self.dicom.close()
 
     def update(self) -> None:
         """Follow the result of the selected scan: texts and tables, never the views."""
@@ -48,11 +52,13 @@ class QualityTab:
             self._shown, self._message = result, ""
         record = ResultNodes.recordOf(result)
         self._showTexts(result, record)
-        self.tissues.show(segmentation if result else None, record)
+        self.tissues.show(segmentation if result else None, result, record)
         self.agreement.show(result, record)
         self.compare.show(Ownership.ownerOf(result), result, parameters.brainMask if parameters else None, segmentation)
         self.overlay.show(segmentation if result else None)
-        ui.editCortexButton.enabled = ui.usePairButton.enabled = bool(result and segmentation)
+        self.dicom.show(Ownership.ownerOf(result), result, segmentation)
+        for button in (ui.editCortexButton, ui.usePairButton, ui.statisticsButton):
+            button.enabled = bool(result and segmentation)
         for group in (ui.measuresButton, ui.agreementButton, ui.compareButton, ui.saveReportButton):
             group.enabled = result is not None
 

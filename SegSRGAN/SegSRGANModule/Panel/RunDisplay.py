@@ -7,7 +7,7 @@ import time
 import qt
 from slicer.i18n import tr as _
 
-from ..Jobs.ChildProcess import ChildProcess, Outcome
+from ..Jobs.ChildProcess import Outcome
 from ..Preflight import words
 
 _MAXIMUM = 1000
@@ -27,7 +27,8 @@ class RunDisplay:
         self._timer = qt.QTimer()
         self._timer.setInterval(_TICK_MILLISECONDS)
         self._timer.connect("timeout()", self._tick)
-        self._start, self._expected = 0.0, None
+        self._expected: float | None = None
+        self._heard: float | None = None  # when the child said something first; before, it loads its packages
         self._fraction, self._left = 0.0, None  # as the child said, and the time at which it will be done
         self.idle()
 
@@ -40,7 +41,7 @@ class RunDisplay:
     def started(self, expected: float | None = None) -> None:
         """expected: seconds that the run will take, from earlier ones; None when that is not known."""
         self.idle()
-        self._start, self._expected = time.monotonic(), expected
+        self._expected, self._heard = expected, None
         self._fraction, self._left = 0.0, None
         self._bar.visible = True
         self._bar.value = 0
@@ -51,6 +52,7 @@ class RunDisplay:
 
     def progress(self, message: dict) -> None:
         """Show a line of the child: {"fraction", "message", "remaining"}."""
+        self._heard = self._heard or time.monotonic()
         if "fraction" in message:
             self._fraction = min(max(float(message["fraction"]), 0.0), 1.0)
         remaining = message.get("remaining")
@@ -59,6 +61,9 @@ class RunDisplay:
         if message.get("message"):
             self._status.text = message["message"]
         self._tick()
+
+    def say(self, sentence: str) -> None:
+        self._status.text = sentence
 
     def stopping(self) -> None:
         self._status.text = _("Stopping...")
@@ -80,7 +85,7 @@ class RunDisplay:
 
     def _tick(self) -> None:
         """The bar never goes back, and moves on between two lines of the child when the duration is known."""
-        elapsed = time.monotonic() - self._start
+        elapsed = time.monotonic() - self._heard if self._heard else 0.0
         byTime = min(_MOST_ALONE, elapsed / self._expected) if self._expected else 0.0
         self._bar.value = max(self._bar.value, round(_MAXIMUM * max(self._fraction, byTime)))
         left = self._remaining(elapsed)
@@ -93,7 +98,7 @@ class RunDisplay:
 
     def _remaining(self, elapsed: float) -> float | None:
         if self._left is not None:
-            return self._left - (self._start + elapsed)
+            return self._left - time.monotonic()
         return None if self._expected is None else self._expected - elapsed
 
     def _setDetails(self, text: str) -> None:
@@ -105,7 +110,3 @@ class RunDisplay:
     def _showDetails(self, shown: bool) -> None:
         self._details.visible = shown
         self._detailsButton.text = _("Hide details") if shown else _("Show details")
-
-
-def isRunning(run: ChildProcess | None) -> bool:
-    return run is not None and run.isRunning

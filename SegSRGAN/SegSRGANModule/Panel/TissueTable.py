@@ -12,10 +12,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..Scene import SegmentStatistics
 from ..Scene.SegmentVolumes import stampOf, volumesOf
 from . import RecordTexts
-
-_HEADER_HEIGHT, _ROW_HEIGHT, _MOST_ROWS = 30, 28, 8  # pixels; more rows scroll
+from .Tables import fillTable, setUpTable
 
 
 class TissueTable:
@@ -23,18 +23,21 @@ class TissueTable:
 
     def __init__(self, ui, say: Callable[[str], None]) -> None:
         self._table, self._say = ui.volumesTable, say
+        self._segmentation = self._result = None
         self._stamp: tuple | None = None
         self._rows: list[tuple[str, str, str]] = []
         setUpTable(self._table, self.header())
         ui.copyTissuesButton.connect("clicked(bool)", self.copy)
         ui.exportTissuesButton.connect("clicked(bool)", self._onExport)
+        ui.statisticsButton.connect("clicked(bool)", self._onStatistics)
 
     @staticmethod
     def header() -> tuple[str, str, str]:
         return _("Tissue"), _("mL"), _("Expected (mL)")
 
-    def show(self, segmentation, record: dict | None) -> None:
-        """Count voxels only when the segmentation or the run is another one."""
+    def show(self, segmentation, result, record: dict | None) -> None:
+        """Count voxels only when the segmentation or the run is another one. `result` is the enhanced volume."""
+        self._segmentation, self._result = segmentation, result
         stamp = (stampOf(segmentation), str(record)) if segmentation else None
         if stamp == self._stamp:
             return
@@ -65,26 +68,13 @@ class TissueTable:
         else:
             self._say(_("Saved {path}.").format(path=path))
 
+    def _onStatistics(self) -> None:
+        try:
+            SegmentStatistics.show(self._segmentation, self._result)
+        except ImportError:
+            self._say(_("This Slicer has no module Segment Statistics."))
+
     def _onExport(self) -> None:
         window, title = slicer.util.mainWindow(), _("Save the table of tissues")
         if path := qt.QFileDialog.getSaveFileName(window, title, "tissues.csv", "CSV (*.csv)"):
             self.export(Path(path))
-
-
-def setUpTable(table, header: tuple[str, ...]) -> None:
-    """A table to read: whole rows, no editing, columns that fill the width."""
-    table.setHorizontalHeaderLabels(list(header))
-    table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
-    table.verticalHeader().setVisible(False)
-    table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
-    table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
-    fillTable(table, [])
-
-
-def fillTable(table, rows: list[tuple[str, ...]]) -> None:
-    """Put texts into a table, which becomes as high as they need."""
-    table.setRowCount(len(rows))
-    for row, texts in enumerate(rows):
-        for column, text in enumerate(texts):
-            table.setItem(row, column, qt.QTableWidgetItem(text))
-    table.setFixedHeight(_HEADER_HEIGHT + _ROW_HEIGHT * min(max(len(rows), 1), _MOST_ROWS))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import ctk
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from .. import Models, Packages, Terms
@@ -17,9 +15,12 @@ from ..Jobs.ChildProcess import ChildProcess, Outcome
 from ..Jobs.TrainingPairs import TEST, TRAIN
 from ..ParameterNode import RANDOM
 from ..Scene import TrainingPlots
-from .ParameterLink import Link
-from .RunDisplay import RunDisplay, isRunning
+from .ParameterLink import Link, pathLink
+from .RunControl import RunControl
+from .RunDisplay import RunDisplay
+from .Tables import fillTable, setUpTable
 
+_LEAST_ROWS = 3
 _LEAST_PICTURE, _PICTURE_MARGIN = 320, 40  # pixels
 _LABEL_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 
@@ -29,20 +30,20 @@ class TrainingTab:
 
     def __init__(self, ui, questions: Terms.Asks, onNewModel: Callable[[Path, str], None]) -> None:
         self.ui, self._questions, self._onNewModel = ui, questions, onNewModel
-        self.run = None
         self._parameters = None
         self._folder = None  # of the training that runs or ran last
         self._message = ""
-        self._display = RunDisplay(
+        display = RunDisplay(
             ui.trainingProgressBar, ui.trainingStatusLabel, ui.trainingDetailsButton, ui.trainingDetailsText
         )
+        self.control = RunControl(display)
         ui.trainingLabelsSelector.nodeTypes = _LABEL_TYPES
         ui.trainingFolderEdit.filters = ctk.ctkPathLineEdit.Dirs  # else its button opens a dialog for files
         ui.csvPathEdit.filters = ctk.ctkPathLineEdit.Files
-        self._setUpTable()
+        setUpTable(ui.pairsTable, (_("Volume"), _("Segmentation"), _("Use")), wide=2)
         self._links = [
-            _pathLink("trainingCsv", ui.csvPathEdit),
-            _pathLink("trainingFolder", ui.trainingFolderEdit),
+            pathLink("trainingCsv", ui.csvPathEdit),
+            pathLink("trainingFolder", ui.trainingFolderEdit),
             Link(
                 "baseModel",
                 ui.baseModelSelector,
@@ -61,7 +62,7 @@ class TrainingTab:
             (ui.removePairButton, self._onRemovePair),
             (ui.toggleBaseButton, self._onToggleBase),
             (ui.startTrainingButton, self._onStart),
-            (ui.stopTrainingButton, self._onStop),
+            (ui.stopTrainingButton, lambda: self.control.stop()),
             (ui.resumeTrainingButton, self._onResume),
             (ui.showCurvesButton, self._onShowCurves),
             (ui.useModelButton, self._onUseModel),
@@ -69,15 +70,6 @@ class TrainingTab:
             button.connect("clicked(bool)", slot)
         for selector in (ui.trainingVolumeSelector, ui.trainingLabelsSelector):
             selector.connect("currentNodeChanged(vtkMRMLNode*)", self.update)
-
-    def _setUpTable(self) -> None:
-        table = self.ui.pairsTable
-        table.setHorizontalHeaderLabels([_("Volume"), _("Segmentation"), _("Use")])
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
-        table.verticalHeader().setVisible(False)
-        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
-        table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
-        table.setFixedHeight(110)
 
     def setParameters(self, parameters) -> None:
         self._parameters = parameters
@@ -87,7 +79,7 @@ class TrainingTab:
         self.update()
 
     def update(self, *_arguments) -> None:
-        parameters, ui, running = self._parameters, self.ui, isRunning(self.run)
+        parameters, ui, running = self._parameters, self.ui, self.control.isRunning
         for link in self._links:
             link.update()
         pairs = self._pairs()
@@ -106,10 +98,8 @@ class TrainingTab:
             ui.trainingStatusLabel.text = " ".join(text for text in (self._message, problem) if text)
 
     def close(self) -> None:
-        """End the run. The widgets may go before the child does, so they do not hear of it any more."""
-        run, self.run = self.run, None
-        if isRunning(run):
-            run.kill()
+        """End the run."""
+        self.control.close()
 
     def refreshModels(self) -> None:
         """Read the list of models again."""
@@ -155,15 +145,9 @@ class TrainingTab:
         return ""
 
     def _showPairs(self, pairs) -> None:
-        table = self.ui.pairsTable
         uses = {TRAIN: _("Train"), TEST: _("Test")}
-        texts = [[pair.volume.GetName(), pair.labels.GetName(), uses[pair.base]] for pair in pairs]
-        if texts == _tableTexts(table):
-            return
-        table.setRowCount(len(texts))
-        for row, values in enumerate(texts):
-            for column, text in enumerate(values):
-                table.setItem(row, column, qt.QTableWidgetItem(text))
+        rows = [(pair.volume.GetName(), pair.labels.GetName(), uses[pair.base]) for pair in pairs]
+        fillTable(self.ui.pairsTable, rows, leastRows=_LEAST_ROWS)
 
     def _onAddPair(self) -> None:
         ui = self.ui
@@ -201,37 +185,24 @@ class TrainingTab:
     def _launch(self, resume: bool) -> None:
         if not Terms.ensure(self._questions, self._baseChoice()):
             return
-        self.ui.trainingStatusLabel.text = _("Looking for the Python packages...")
-        slicer.app.processEvents()
-        try:
-            Packages.ensure(Packages.FOR_TRAINING)
-            self._folder = TrainingJob.outputFolder(self._parameters)
-            configuration = TrainingJob.prepare(self._parameters, self._pairs(), resume)
-            self._patches = TrainingPlan.patchesAnEpoch(self._parameters, self._pairs())
-            self._runDevice = self._parameters.trainingDevice
-            self._display.started()
-            self._message = ""
-            self.run = ChildProcess(["train", str(configuration)], self._onCompleted, self._onProgress).start()
-        except Exception as error:  # whatever it is, the user reads it in the panel
-            logging.exception("SegSRGAN training could not start")
-            self._message = str(error)
-            self._display.failed(error)
+        self._message = self.control.launch(lambda: self._begin(resume), Packages.FOR_TRAINING)
         self.update()
 
-    def _onStop(self) -> None:
-        self._display.stopping()
-        self.run.cancel()
+    def _begin(self, resume: bool) -> ChildProcess:
+        self._folder = TrainingJob.outputFolder(self._parameters)
+        configuration = TrainingJob.prepare(self._parameters, self._pairs(), resume)
+        self._patches = TrainingPlan.patchesAnEpoch(self._parameters, self._pairs())
+        self._runDevice = self._parameters.trainingDevice
+        return ChildProcess(["train", str(configuration)], self._onCompleted, self._onProgress).start()
 
     def _onProgress(self, message: dict) -> None:
-        self._display.progress(message)
+        self.control.display.progress(message)
         if "epoch" in message:
             self._showCurves()
 
     def _onCompleted(self, outcome: Outcome) -> None:
-        if self.run is None:  # closed
+        if not self.control.ended(outcome, _("Trained. Use this model selects it in the Enhance tab.")):
             return
-        self.run = None
-        self._display.ended(outcome, _("Trained. Use this model selects it in the Enhance tab."))
         if outcome.cancelled:
             self.ui.trainingStatusLabel.text = _("Stopped. Resume goes on from the last checkpoint.")
         self._message = self.ui.trainingStatusLabel.text
@@ -268,15 +239,3 @@ class TrainingTab:
         """
         path = self._folder / "model.safetensors"
         self._onNewModel(path, Models.freeName(self._folder.name, path))
-
-
-def _pathLink(name: str, edit) -> Link:
-    def write(value: str) -> None:
-        edit.currentPath = value
-
-    return Link(name, edit, "currentPathChanged(QString)", read=lambda: edit.currentPath, write=write)
-
-
-def _tableTexts(table) -> list[list[str]]:
-    rows, columns = table.rowCount, table.columnCount
-    return [[table.item(row, column).text() for column in range(columns)] for row in range(rows)]

@@ -36,7 +36,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic, self.questions = SegSRGANLogic(), Questions()
-        self.qualityTab = QualityTab(self.ui)
+        self.qualityTab = QualityTab(self.ui, self.questions)
         self.enhanceTab = EnhanceTab(
             self.ui, self.logic, self.questions, onResults=self.qualityTab.showResult, onModels=self._onModels
         )
@@ -63,7 +63,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self) -> None:
         """Another module is chosen: its views do not flicker."""
-        self.qualityTab.close()
+        self.qualityTab.compare.stop()
 
     def onReload(self) -> None:
         """Developer mode: reload the whole module and the library, not this file alone."""

@@ -5,14 +5,10 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
-from . import Ownership
+from . import Ownership, Terminology
 
 SEGMENT_ID = "brain"
 _COLOR = (0.35, 0.75, 0.90)
-_TERMINOLOGY = (
-    "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure"
-    "~SCT^12738006^Brain~^^~Anatomic codes - DICOM master list~^^~^^"
-)
 
 
 def fromImage(image, scanName: str, scan=None):
@@ -71,7 +67,7 @@ def _new(scanName: str, reference):
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     segmentation = node.GetSegmentation()
     segmentation.AddEmptySegment(SEGMENT_ID, _("Brain"), _COLOR)
-    segmentation.GetSegment(SEGMENT_ID).SetTerminology(_TERMINOLOGY)
+    segmentation.GetSegment(SEGMENT_ID).SetTerminology(Terminology.entry("12738006", "Brain"))
     display = node.GetDisplayNode()
     display.SetOpacity2DFill(0.0)  # an outline: the anatomy below is to be seen
     display.SetVisibility3D(False)

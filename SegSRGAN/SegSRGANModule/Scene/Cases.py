@@ -6,10 +6,8 @@ from pathlib import Path
 
 import slicer
 
-from . import Ownership, ResultNodes
+from . import DicomDatabase, Ownership, ResultNodes
 from .ResultNodes import InputTraits, Nodes, ResultFiles
-
-_SOURCE_ATTRIBUTE = "SegSRGAN.Source"
 
 
 def load(source: Path, record: Path):
@@ -20,10 +18,14 @@ def load(source: Path, record: Path):
     Raises:
         OSError, RuntimeError, ValueError: a file that cannot be read.
     """
-    scan = next((node for node in Ownership.scans() if node.GetAttribute(_SOURCE_ATTRIBUTE) == str(source)), None)
+    scan = next(
+        (node for node in Ownership.scans() if node.GetAttribute(Ownership.SOURCE_ATTRIBUTE) == str(source)), None
+    )
     if scan is None:
-        scan = slicer.util.loadVolume(str(_file(source)), {"name": _stem(source), "show": False})
-        scan.SetAttribute(_SOURCE_ATTRIBUTE, str(source))
+        scan = slicer.util.loadVolume(
+            str(DicomDatabase.firstFile(source)), {"name": _name(source, record), "show": False}
+        )
+        scan.SetAttribute(Ownership.SOURCE_ATTRIBUTE, str(source))
     if Ownership.chosen(scan, "outputVolume") is None:
         nodes = ResultNodes.load(ResultFiles.ofRecord(record), InputTraits.of(scan), Nodes(), False)
         Ownership.choose(scan, "outputVolume", nodes.volume)
@@ -31,10 +33,8 @@ def load(source: Path, record: Path):
     return scan
 
 
-def _file(source: Path) -> Path:
-    """A DICOM series is loaded by one of its files."""
-    return next(path for path in sorted(source.iterdir()) if path.is_file()) if source.is_dir() else source
-
-
-def _stem(source: Path) -> str:
-    return source.name if source.is_dir() else source.name.split(".")[0]
+def _name(source: Path, record: Path) -> str:
+    """Of the scan: that of its file or folder; one file of a DICOM series says nothing, its result does."""
+    if source.is_dir():
+        return source.name
+    return ResultFiles.ofRecord(record).name if DicomDatabase.isDicom(source) else source.name.split(".")[0]

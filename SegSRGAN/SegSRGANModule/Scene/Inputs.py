@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import slicer
 from slicer.i18n import tr as _
 
-from . import VolumeNodes
+from . import Frames, VolumeNodes
 
+_MOST_COLOURS = 4  # values of a voxel of a colour picture: red, green, blue, opacity
 # Of a label map: whole numbers from 0 on, hardly any left out, and neighbours inside mostly equal.
 _HIGHEST_LABEL, _LEAST_USED, _LEAST_EQUAL = 255, 0.3, 0.7
 
@@ -36,6 +37,9 @@ def check(volumeNode, maskNode=None) -> None:
 def checkVolume(volumeNode) -> None:
     VolumeNodes.gridOf(volumeNode)
     name, components = volumeNode.GetName(), volumeNode.GetImageData().GetNumberOfScalarComponents()
+    if components > _MOST_COLOURS:
+        text = _("{name} has {count} values a voxel (a 4D scan); load it as a volume sequence, and choose a frame.")
+        raise ValueError(text.format(name=name, count=components))
     if components > 1:
         text = _("{name} is a colour picture ({count} values a voxel); choose a volume with one value a voxel.")
         raise ValueError(text.format(name=name, count=components))
@@ -65,12 +69,15 @@ def checkMask(maskNode) -> None:
 
 def sequenceWarning(volumeNode) -> str:
     """A sentence for a volume that shows one frame of a sequence (4D), or ""."""
-    for browser in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode"):
-        if browser.IsProxyNodeID(volumeNode.GetID()) and browser.GetNumberOfItems() > 1:
-            text = _("{name} is one of {count} frames of a sequence: the frame shown, number {number}, is enhanced.")
-            number = browser.GetSelectedItemNumber() + 1
-            return text.format(name=volumeNode.GetName(), count=browser.GetNumberOfItems(), number=number)
-    return ""
+    browser, _sequence = Frames.sequenceOf(volumeNode)
+    if browser is None:
+        return ""
+    text = _(
+        "{name} is one of {count} frames of a sequence: the frame shown, number {number}, is enhanced; All frames "
+        "makes a volume of each and enhances them in turn."
+    )
+    number = browser.GetSelectedItemNumber() + 1
+    return text.format(name=volumeNode.GetName(), count=browser.GetNumberOfItems(), number=number)
 
 
 def valuesOf(volumeNode) -> _Values:

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 INPUT_ROLE = "SegSRGAN.input"
 RECORD_ATTRIBUTE = "SegSRGAN.Record"
+SOURCE_ATTRIBUTE = "SegSRGAN.Source"  # of a scan: the file or DICOM folder that a batch read it from
 _RESULT_ATTRIBUTE = "SegSRGAN.Result"
 # Parameters of the panel that belong to one scan.
 CHOICES = ("outputVolume", "outputSegmentation", "outputProbability", "brainMask")

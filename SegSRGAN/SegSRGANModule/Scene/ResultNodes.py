@@ -212,8 +212,8 @@ def _segmentation(node, traits: InputTraits, image, volume, classes: list[str]):
             segmentation.RemoveSegment(name)
     _place(node, traits, isNew)  # before the voxels: they are brought from the volume's space to the segmentation's
     labels = sitk.GetArrayFromImage(image)
+    _showIn3D(node.GetDisplayNode(), Terminology.ensureSegments(segmentation, classes))
     for index, name in enumerate(classes):
-        Terminology.ensureSegment(segmentation, name, index)
         inside = (labels == index + 1).astype(labels.dtype)
         slicer.util.updateSegmentBinaryLabelmapFromArray(inside, node, name, volume)
     if hasSurface:
@@ -263,6 +263,12 @@ def _showSegments(display) -> None:
     display.SetOpacity2DFill(_FILL_OPACITY)
     display.SetVisibility2DOutline(True)
     display.SetVisibility3D(False)
+
+
+def _showIn3D(display, added: list[str]) -> None:
+    """Of new segments only the cortex has a surface to see: the fluid around it would hide it."""
+    for segmentId in added if Terminology.SEGMENT_ID in added else ():
+        display.SetSegmentVisibility3D(segmentId, segmentId == Terminology.SEGMENT_ID)
 
 
 def _annotate(node, record: dict, traits: InputTraits) -> None:

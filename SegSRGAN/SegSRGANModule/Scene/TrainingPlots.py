@@ -5,6 +5,8 @@ from __future__ import annotations
 import slicer
 import vtk
 
+from SegSRGANLib.data.classes import CORTEX, TISSUES
+
 _COLUMNS = ("epoch", "loss", "psnr", "psnr_spline", "dice")
 # chart -> (title of the y axis, [(column, label, colour, line style)])
 _DASHED = "dash"
@@ -16,7 +18,7 @@ CHARTS = {
             ("psnr_spline", "interpolation", (0.5, 0.5, 0.5), _DASHED),
         ],
     ),
-    "SegSRGAN Dice": ("Dice", [("dice", "cortex", (0.94, 0.55, 0.20), "solid")]),
+    "SegSRGAN Dice": ("Dice", [("dice", "cortex", tuple(level / 255 for level in TISSUES[CORTEX].colour), "solid")]),
     "SegSRGAN loss": ("loss", [("loss", "network", (0.12, 0.47, 0.71), "solid")]),
 }
 _TABLE = "SegSRGAN training log"

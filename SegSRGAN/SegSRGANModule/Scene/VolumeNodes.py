@@ -111,14 +111,29 @@ def writeLabels(
     if labelsNode.IsA("vtkMRMLSegmentationNode"):
         labels = sitk.Cast(_exportedLabels(labelsNode, volumeNode, segmentIds) != 0, sitk.sitkUInt8) * value
     elif labelsNode.GetTransformNodeID() != volumeNode.GetTransformNodeID():
-        text = "{0} and {1} are under different transforms; harden them."
-        raise ValueError(text.format(labelsNode.GetName(), volumeNode.GetName()))
+        text = _("{labels} and {volume} are under different transforms; harden them.")
+        raise ValueError(text.format(labels=labelsNode.GetName(), volume=volumeNode.GetName()))
     else:
         labels = imageFromVolume(labelsNode)
         labels = sitk.Cast(labels != 0, sitk.sitkUInt8) if onlyInside else sitk.Cast(labels, sitk.sitkUInt16)
     if not np.any(sitk.GetArrayViewFromImage(labels)):
-        raise ValueError(f"{labelsNode.GetName()} is empty inside {volumeNode.GetName()}.")
+        text = _("{labels} is empty inside {volume}.")
+        raise ValueError(text.format(labels=labelsNode.GetName(), volume=volumeNode.GetName()))
     sitk.WriteImage(labels, str(path))
+
+
+def labelsOfSegments(segmentationNode, volumeNode, segmentIds: list[str]):
+    """Segments as one label image (uint8) on the grid of a volume: 1 for the first, 2 for the second ...
+
+    Where segments overlap, the first one counts.
+    """
+    import SimpleITK as sitk
+
+    labels = None
+    for number, segmentId in reversed(list(enumerate(segmentIds, start=1))):
+        inside = sitk.Cast(_exportedLabels(segmentationNode, volumeNode, [segmentId]) != 0, sitk.sitkUInt8)
+        labels = inside * number if labels is None else labels * (1 - inside) + inside * number
+    return labels
 
 
 def _exportedLabels(segmentationNode, volumeNode, segmentIds):
@@ -132,7 +147,8 @@ def _exportedLabels(segmentationNode, volumeNode, segmentIds):
             ids.InsertNextValue(segmentId)
         logic = slicer.modules.segmentations.logic()
         if not logic.ExportSegmentsToLabelmapNode(segmentationNode, ids, labelsNode, volumeNode):
-            raise ValueError(f"The segmentation {segmentationNode.GetName()} could not be written.")
+            text = _("The segmentation {name} could not be written.")
+            raise ValueError(text.format(name=segmentationNode.GetName()))
         return imageFromVolume(labelsNode)
     finally:
         display = labelsNode.GetDisplayNode()

@@ -25,17 +25,19 @@ _ACQUISITION, _PROCESSING = ("109101", "DCM", "Acquisition Equipment"), ("109102
 
 @dataclass(frozen=True)
 class Maker:
-    """Who derives: the software's version, and the model's name and SHA-256."""
+    """Who derives: the software's version, the model's name and SHA-256, and whether a person corrected it."""
 
     version: str
     model: str
     sha256: str
+    edited: bool = False
 
     @classmethod
-    def of(cls, record: dict[str, Any]) -> Maker:
+    def of(cls, record: dict[str, Any], edited: bool = False) -> Maker:
         """From the record of a result."""
         model = record["model"]
-        return cls(record["software"]["segsrgan"], model["name"] or model["title"], model["sha256"] or "not saved")
+        name, sha256 = model["name"] or model["title"], model["sha256"] or "not saved"
+        return cls(record["software"]["segsrgan"], name, sha256, edited)
 
 
 def make_mr_series(image: sitk.Image, source: DicomSource, maker: Maker) -> list[Any]:

@@ -63,7 +63,7 @@ def make_segmentation(
 
 
 def _description(highdicom: Any, maker: Maker, number: int, name: str, colour: Colour) -> Any:
-    tissue = TISSUES.get(name)
+    tissue, types = TISSUES.get(name), highdicom.seg.SegmentAlgorithmTypeValues
     coded = tissue is not None and tissue.code
     kind = (tissue.code, "SCT", tissue.meaning) if coded else (file_part(name), _OWN_SCHEME, name)
     return highdicom.seg.SegmentDescription(
@@ -71,7 +71,7 @@ def _description(highdicom: Any, maker: Maker, number: int, name: str, colour: C
         segment_label=name if tissue is None else tissue.title,
         segmented_property_category=code(*_CATEGORY),
         segmented_property_type=code(*kind),
-        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_type=types.SEMIAUTOMATIC if maker.edited else types.AUTOMATIC,
         algorithm_identification=highdicom.AlgorithmIdentificationSequence(
             name=f"SegSRGAN {maker.model}"[:64],
             family=code(*_ARTIFICIAL_INTELLIGENCE),

@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
+_MOST_HEIGHT = 1600  # pixels of a panel
 
 
 @functools.cache
@@ -167,3 +168,17 @@ def loadModule(path: pathlib.Path):
     setattr(slicer.modules, name + "Widget", widget)
     widget.setup()
     return module, instance, widget
+
+
+def showPage(panel, tab: int, width: int) -> None:
+    """Show a tab as wide as said and as high as its texts need then: what Slicer's scroll area does with a panel."""
+    import slicer
+
+    panel.ui.tabs.currentIndex = tab
+    panel.parent.show()
+    panel.parent.resize(width, _MOST_HEIGHT)
+    slicer.app.processEvents()
+    page = panel.ui.tabs.currentWidget()
+    frame = panel.parent.height - page.height
+    panel.parent.resize(width, frame + page.layout().totalMinimumHeightForWidth(page.width))
+    slicer.app.processEvents()

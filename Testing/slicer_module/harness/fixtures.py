@@ -89,10 +89,10 @@ def panel(models, monkeypatch):
     widget.enhanceTab.refreshModels()
     widget.trainingTab.refreshModels()
     yield widget
-    widget.enhanceTab._display.idle()
-    widget.trainingTab._display.idle()
-    widget.batchTab._display.idle()
-    widget.ui.flickerButton.checked = False
+    widget.enhanceTab.control.display.idle()
+    widget.trainingTab.control.display.idle()
+    widget.batchTab.control.display.idle()
+    widget.ui.flickerButton.checked = widget.ui.swipeButton.checked = False
     widget.ui.tabs.currentIndex = 0
 
 
@@ -165,4 +165,4 @@ def waitFor(condition, seconds: float = 60.0) -> None:
 def applied(panel) -> None:
     """Press Apply and wait for the end of the run."""
     panel.ui.applyButton.click()
-    waitFor(lambda: panel.enhanceTab.run is None)
+    waitFor(lambda: panel.enhanceTab.control.run is None)

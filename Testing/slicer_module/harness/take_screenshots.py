@@ -1,4 +1,4 @@
-"""Take the pictures of the tutorial: panel tabs, four views with the cortex, before and after.
+"""Take the pictures of the tutorial: panel tabs, four views with the segments, before and after, swipe.
 
     python Testing/slicer_module/harness/take_screenshots.py [OUTPUT]
 
@@ -6,15 +6,17 @@ The volume is the procedural phantom with thick slices; the computation is the r
 and views are drawn by the harness, so frames and colours differ a little from the application's.
 """
 
+import json
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 HARNESS = Path(__file__).resolve().parent
 ROOT = HARNESS.parents[2]
 sys.path[:0] = [str(HARNESS), str(ROOT / "SegSRGAN"), str(ROOT)]
-WIDTHS, HEIGHTS = (420, 700), {0: 820, 1: 1010, 2: 560, 3: 960}
+WIDTHS = (420, 700)
 TABS = ("enhance", "quality", "batch", "training")
 VIEW = (360, 360)
 
@@ -39,27 +41,29 @@ def main(output: Path) -> None:
     parameters = panel.logic.getParameterNode()
     parameters.inputVolume, parameters.spacing = volume, 0.8
     panel.ui.applyButton.click()
-    run = panel.enhanceTab.run
-    while panel.enhanceTab.run is not None and panel.ui.progressBar.value < 500:
+    run = panel.enhanceTab.control.run
+    while panel.enhanceTab.control.run is not None and panel.ui.progressBar.value < 500:
         slicer.app.processEvents()
+        time.sleep(0.01)
     _grab(panel, 0, 420, output / "enhance-running.png")
     run.wait()
     _fillTraining(panel, volume, truth)
+    _fillBatch(panel)
     for tab, name in enumerate(TABS):
         for width in WIDTHS:
             _grab(panel, tab, width, output / f"{name}-{width}.png")
     _fourViews(slicer, panel, slices, output / "four-views.png")
     _beforeAfter(parameters, volume, slices, output / "before-after.png")
+    _swipe(slicer, panel, slices, output / "swipe.png")
 
 
 def _grab(panel, tab: int, width: int, path: Path) -> None:
-    import slicer
+    import application
+    from PIL import Image
 
-    panel.ui.tabs.currentIndex = tab
-    panel.parent.resize(width, HEIGHTS[tab])
-    panel.parent.show()
-    slicer.app.processEvents()
+    application.showPage(panel, tab, width)
     panel.parent.grab().save(str(path))
+    _quantized(Image.open(path)).save(path, optimize=True)
 
 
 def _fillTraining(panel, volume, truth) -> None:
@@ -75,6 +79,39 @@ def _fillTraining(panel, volume, truth) -> None:
         labels = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, truth, f"{name}_dseg")
         TrainingPairs.add(parameterNode, copy, labels)
     panel.logic.getParameterNode().trainingFolder = "/data/models"
+
+
+def _fillBatch(panel) -> None:
+    """A cohort in the middle of its batch: one scan done, with the record of the run above, one failed, one waiting."""
+    from SegSRGANModule.Scene import ResultNodes
+
+    parameters, folder = panel.logic.getParameterNode(), Path(tempfile.mkdtemp())
+    os.chdir(folder)  # the picture shows short names
+    (folder / "scans").mkdir()
+    (folder / "results").mkdir()
+    for name in ("sub-01_T2w", "sub-02_T2w", "sub-03_T2w"):
+        (folder / "scans" / f"{name}.nii.gz").touch()
+    record = json.dumps(ResultNodes.recordOf(parameters.outputVolume))
+    (folder / "results" / "sub-01_T2w_record.json").write_text(record)
+    failed = "name\tstatus\treason\nsub-02_T2w\tfailed\tThe file is cut off.\n"
+    (folder / "results" / "summary.tsv").write_text(failed)
+    parameters.batchSource, parameters.batchOutput = "scans", "results"
+
+
+def _swipe(slicer, panel, slices, path: Path) -> None:
+    """The curtain in the axial and in the coronal view, the segmentation hidden."""
+    import numpy as np
+
+    parameters = panel.logic.getParameterNode()
+    display = parameters.outputSegmentation.GetDisplayNode()
+    display.SetVisibility(False)
+    shown = [slices[name].show(parameters.inputVolume, parameters.outputVolume, zoom=1.1) for name in "RG"]
+    panel.ui.swipeButton.checked = True
+    for view in shown:
+        view.logic.UpdatePipeline()
+    _save(np.hstack([view.pixels() for view in shown]), path)
+    panel.ui.swipeButton.checked = False
+    display.SetVisibility(True)
 
 
 def _fourViews(slicer, panel, slices, path: Path) -> None:
@@ -101,9 +138,14 @@ def _beforeAfter(parameters, volume, slices, path: Path) -> None:
 
 
 def _save(pixels, path: Path) -> None:
-    from matplotlib.image import imsave
+    from PIL import Image
 
-    imsave(path, pixels)
+    _quantized(Image.fromarray(pixels)).save(path, optimize=True)
+
+
+def _quantized(picture):
+    """256 colours, which panels and views do with; a quarter of the size."""
+    return picture.convert("RGB").quantize(256)
 
 
 if __name__ == "__main__":
