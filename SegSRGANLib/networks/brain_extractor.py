@@ -1,4 +1,4 @@
-"""The network that finds the brain in a head: a small 3D U-Net on voxels of 2 mm."""
+"""The network that finds the brain in a head: a small 3D U-Net on voxels of 3 mm."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from .layers import InstanceNorm
 
-SPACING = 2.0  # mm, of the voxels that the network sees
+SPACING = 3.0  # mm, of the voxels that the network sees
 _CEILING = 1.5  # of the scale: bright fat beside the coil says no more than "bright"
 _SCALE_QUANTILE = 0.99
 _MOST_SAMPLES = 200_000  # voxels that the scale is read from

@@ -1,6 +1,6 @@
 """The brain's mask in a T2-weighted scan of a newborn's head, or of a fetus in its mother.
 
-Steps: the scan on voxels of 2 mm with its own axes - a small network over the field of view, then once more over the
+Steps: the scan on voxels of 3 mm with its own axes - a small network over the field of view, then once more over the
 neighbourhood of the brain - the largest piece, without holes, smoothed - back on the scan's grid.
 """
 

@@ -10,7 +10,7 @@ import torch
 from ...networks.brain_extractor import BrainExtractor, scaled_input
 from ...utils.progress import ShouldStop, stop_if
 
-_TILE = 208  # voxels of 2 mm: heads and mothers fit in one
+_TILE = 208  # voxels of 3 mm: heads and mothers fit in one
 _SMALL_TILE = 128  # voxels, where the whole is larger than
 _LARGE = 5_000_000  # voxels, which take about 2 GB of memory at once
 _OVERLAP = 32  # voxels
@@ -20,7 +20,7 @@ _OVERLAP = 32  # voxels
 def predict_brain(
     network: BrainExtractor, device: torch.device, volume: torch.Tensor, should_stop: ShouldStop | None = None
 ) -> np.ndarray:
-    """The probability of brain in a volume (z, y, x) of 2 mm voxels, float32 of the same shape.
+    """The probability of brain in a volume (z, y, x) of 3 mm voxels, float32 of the same shape.
 
     Tiles of large volumes overlap and are blended.
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
+from ...networks.brain_extractor import SPACING
+
 Shape = tuple[int, int, int]
 
 
@@ -26,8 +28,8 @@ def per_item(values: torch.Tensor) -> torch.Tensor:
 
 
 def smooth_noise(batch: int, shape: Shape, knots: float, device: torch.device, channels: int = 1) -> torch.Tensor:
-    """Noise (N, channels, D, H, W) of about unit deviation whose knots lie this many voxels apart."""
-    coarse = [max(2, round(n / knots) + 1) for n in shape]
+    """Noise (N, channels, D, H, W) of about unit deviation whose knots lie this many mm apart."""
+    coarse = [max(2, round(n * SPACING / knots) + 1) for n in shape]
     noise = torch.randn(batch, channels, *coarse, device=device)
     return F.interpolate(noise, shape, mode="trilinear", align_corners=True) * 1.5
 

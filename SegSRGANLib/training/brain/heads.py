@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...networks.brain_extractor import SPACING
 from ...utils.triples import triple
 from .fields import (
     Shape,
@@ -27,8 +28,8 @@ from .fields import (
 from .surroundings import Place, head_labels, mother_labels
 from .tissues import Tissue, tables, textures
 
-SPACING = 2.0  # mm, of the scans
 _PACK_SPACING, _DISTANCE_SPACING, _DISTANCE_UNIT = 1.5, 4.0, 0.5  # mm, as `pack` writes them
+_TARGET_BLUR = 0.45  # voxels
 _FAR = 1000.0  # mm: a brain out of every field
 
 
@@ -41,7 +42,7 @@ class HeadOptions:
     noise: highest deviation relative to fluid. thickness: highest, in mm. empty: share without a brain.
     """
 
-    shapes: tuple[Shape, ...] = ((96, 96, 96), (64, 112, 112), (48, 128, 128), (32, 160, 160), (80, 96, 112))
+    shapes: tuple[Shape, ...] = ((64, 64, 64), (48, 80, 80), (32, 96, 96), (32, 112, 112), (48, 64, 80))
     real: float = 0.5
     like_t2: float = 0.8
     stripped: float = 0.15
@@ -131,8 +132,8 @@ def _motion(batch: int, slices: int, device: torch.device) -> torch.Tensor:
 
 
 def _warp(batch: int, shape: Shape, device: torch.device) -> torch.Tensor:
-    wide = smooth_noise(batch, shape, 22, device, 3) * per_item(uniform(batch, 0.0, 3.5, device))
-    return wide + smooth_noise(batch, shape, 9, device, 3) * per_item(uniform(batch, 0.0, 1.2, device))
+    wide = smooth_noise(batch, shape, 44, device, 3) * per_item(uniform(batch, 0.0, 3.5, device))
+    return wide + smooth_noise(batch, shape, 18, device, 3) * per_item(uniform(batch, 0.0, 1.2, device))
 
 
 def _scan(
@@ -142,6 +143,7 @@ def _scan(
     batch, device = place.batch, place.device
     soft = torch.stack([subject["mask"], subject["image"]], 1).float() / torch.tensor(255.0, device=device)
     mask, real = sampled(soft, place.child, _PACK_SPACING, "bilinear").split(1, dim=1)
+    mask = blurred(mask, _TARGET_BLUR)  # a border between voxels shows as a ramp
     labels = sampled(subject["labels"].unsqueeze(1).float(), place.child, _PACK_SPACING, "nearest").long()
     target = _with_more_fluid(mask.clamp(0, 1), place)
     brain = target > 0.5
@@ -162,7 +164,7 @@ def _with_more_fluid(mask: torch.Tensor, place: Place) -> torch.Tensor:
     """The soft mask, in a quarter of the scans with up to some mm of fluid more around the brain."""
     batch, device = place.batch, place.device
     depth = per_item(uniform(batch, 0.5, 5.0, device) * chance(batch, 0.25, device).float())
-    depth = depth * (0.7 + 0.5 * smooth_noise(batch, place.shape, 14, device)).clamp(0, 2)
+    depth = depth * (0.7 + 0.5 * smooth_noise(batch, place.shape, 28, device)).clamp(0, 2)
     wider = (0.5 + (depth - place.distance) / SPACING).clamp(0, 1)
     return torch.where(depth > 0.3, torch.maximum(mask, wider), mask)
 
@@ -180,7 +182,7 @@ def _drawn(labels: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     flat = labels.flatten(1)
     mean = table.gather(1, flat).view(labels.shape)
     deviation = textures(batch, device).gather(1, flat).view(labels.shape)
-    noise = 0.7 * smooth_noise(batch, shape, 3, device) + 0.7 * smooth_noise(batch, shape, 8, device)
+    noise = 0.7 * smooth_noise(batch, shape, 6, device) + 0.7 * smooth_noise(batch, shape, 16, device)
     return (mean * (1 + deviation * noise)).clamp_min(0)
 
 
@@ -190,7 +192,7 @@ def _stripped(
     """Air around the brain in some of the scans, tightly or loosely; the mask is what is left of the brain."""
     batch, device = place.batch, place.device
     loose = per_item(uniform(batch, -1.0, 7.0, device))
-    loose = loose + per_item(uniform(batch, 0, 1.5, device)) * smooth_noise(batch, place.shape, 10, device)
+    loose = loose + per_item(uniform(batch, 0, 1.5, device)) * smooth_noise(batch, place.shape, 20, device)
     away = per_item(chance(batch, options.stripped, device)) & (place.distance > loose)
     # a tight mask keeps what the label maps call brain: half of the stripped scans end with it
     tight = per_item(chance(batch, options.stripped * 0.5, device)) & (target < 0.5)
@@ -205,7 +207,7 @@ def _measured(image: torch.Tensor, in_mother: torch.Tensor, options: HeadOptions
     strength = per_item(uniform(batch, 0.0, 0.35, device))
     ramp = per_item(torch.randn(batch, 3, device=device) * torch.where(in_mother, 0.5, 0.15).view(-1, 1))
     ramp = (ramp * positions(shape, 1.0, device) / max(shape) * 2).sum(1, keepdim=True)
-    image = image * torch.exp(strength * smooth_noise(batch, shape, 40, device) + ramp)
+    image = image * torch.exp(strength * smooth_noise(batch, shape, 80, device) + ramp)
     image = blurred(image, float(torch.rand(1)) * 0.5 + 0.2)
     thick = uniform(batch, -1.0, options.thickness, device) / SPACING
     take, back = slice_matrices(shape[0], thick, uniform(batch, 0.6, 1.1, device))

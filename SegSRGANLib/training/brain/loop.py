@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 _WARM_UP = 0.05  # share of the time in which the learning rate rises
 _SAVE_EVERY = 30.0  # seconds
 _LOG_EVERY = 5.0  # seconds
-_LEAST_BRAIN = 600.0  # voxels (about 5 mL): scans with less brain count in the cross entropy alone
+_LEAST_BRAIN = 180.0  # voxels (about 5 mL): scans with less brain count in the cross entropy alone
 FILE_NAME = "brain-extractor.safetensors"
 
 

@@ -83,7 +83,7 @@ def head_labels(place: Place, thin: torch.Tensor) -> torch.Tensor:
 def _thickness(place: Place, low: float, high: float) -> torch.Tensor:
     """A layer's thickness in mm (N, 1, D, H, W): each head has its own, and it varies smoothly by a quarter of it."""
     own = per_item(uniform(place.batch, low, high, place.device))
-    return own * (1 + 0.25 * smooth_noise(place.batch, place.shape, 12, place.device)).clamp(0.3, 2)
+    return own * (1 + 0.25 * smooth_noise(place.batch, place.shape, 24, place.device)).clamp(0.3, 2)
 
 
 def _face_and_neck(place: Place) -> torch.Tensor:
@@ -96,7 +96,7 @@ def _face_and_neck(place: Place) -> torch.Tensor:
     back = place.child[:, 1:2] - per_item(0.25 * e[:, 1]) - lean
     low = place.child[:, 2:] < -0.5 * per_item(e[:, 2])
     neck = ((place.child[:, :1] / flat[:, :1]) ** 2 + (back / flat[:, 1:2]) ** 2 < 1) & low
-    return torch.where(face | neck, variants(place, Tissue.HEAD, 6, 7), int(Tissue.AIR))
+    return torch.where(face | neck, variants(place, Tissue.HEAD, 6, 14), int(Tissue.AIR))
 
 
 def _with_eyes(place: Place, labels: torch.Tensor) -> torch.Tensor:
@@ -129,12 +129,12 @@ def _with_canal(place: Place, labels: torch.Tensor) -> torch.Tensor:
 def mother_labels(place: Place) -> torch.Tensor:
     """Labels of a mother around the child (N, 1, D, H, W), int64: organs, placenta, fluid, fat, the child's trunk."""
     batch, device = place.batch, place.device
-    labels = variants(place, Tissue.MOTHER, 8, 12)
+    labels = variants(place, Tissue.MOTHER, 8, 24)
     for _ in range(_ORGANS):
         labels = _with_organ(place, labels)
-    pool = 8 + 12 * smooth_noise(batch, place.shape, 14, device) + per_item(uniform(batch, -15, 15, device))
+    pool = 8 + 12 * smooth_noise(batch, place.shape, 28, device) + per_item(uniform(batch, -15, 15, device))
     wall = torch.randint(int(Tissue.MOTHER), int(Tissue.MOTHER) + 8, (batch, 1, 1, 1, 1), device=device)
-    thickness = per_item(uniform(batch, 2, 14, device)) * (1 + smooth_noise(batch, place.shape, 12, device)).clamp_min(
+    thickness = per_item(uniform(batch, 2, 14, device)) * (1 + smooth_noise(batch, place.shape, 24, device)).clamp_min(
         0
     )
     labels = torch.where(place.distance < pool + thickness, wall, labels)
@@ -149,7 +149,7 @@ def _with_organ(place: Place, labels: torch.Tensor) -> torch.Tensor:
     half = place.field.amax(dim=(2, 3, 4))
     centre = uniform(batch, -1, 1, device, 3) * half
     radii = uniform(batch, 4, 50, device, 1) * uniform(batch, 0.6, 1.4, device, 3)
-    wobble = 1 + 0.25 * smooth_noise(batch, place.shape, 10, device)
+    wobble = 1 + 0.25 * smooth_noise(batch, place.shape, 20, device)
     squared = ellipsoid(place.field, centre, radii) * wobble
     organ = torch.randint(int(Tissue.ORGAN), int(Tissue.ORGAN) + 8, (2, batch, 1, 1, 1, 1), device=device)
     labels = torch.where(squared < 1, organ[0], labels)
@@ -166,7 +166,7 @@ def _with_trunk(place: Place, labels: torch.Tensor) -> torch.Tensor:
     radii = e * uniform(batch, 0.75, 1.2, device, 3) * torch.tensor([0.85, 0.75, 1.5], device=device)
     squared = ellipsoid(place.child, centre, radii)
     labels = torch.where(squared < 1.4, int(Tissue.AMNION), labels)
-    child = variants(place, Tissue.CHILD, 6, 8)
+    child = variants(place, Tissue.CHILD, 6, 16)
     inside = squared < 1
     for _ in range(2):
         limb = e * uniform(batch, -1.6, 1.6, device, 3)
@@ -182,7 +182,7 @@ def _within_outline(place: Place, labels: torch.Tensor) -> torch.Tensor:
     centre = place.centre.clamp(-100, 100) + away * (radii - 65)  # the child lies inside
     radius = torch.sqrt(ellipsoid(place.field, centre, radii)) * per_item(radii.amin(1))
     inward = per_item(radii.amin(1)) - radius
-    inward = inward + 4 * smooth_noise(batch, place.shape, 20, device)
+    inward = inward + 4 * smooth_noise(batch, place.shape, 40, device)
     outside_child = place.distance > 8
     labels = torch.where((inward < per_item(uniform(batch, 5, 40, device))) & outside_child, int(Tissue.FAT), labels)
     return torch.where((inward < 0) & outside_child, int(Tissue.AIR), labels)
