@@ -117,10 +117,11 @@ def _weights(stacks: list[AlignedStack], index: int) -> np.ndarray:
         weight = resampled(other.trust(), working, other.matrix, sitk.sitkLinear)
         total += weight * resampled(other.scan.image, working, other.matrix, sitk.sitkLinear)
         trust += weight
-    operator = StackOperator(Grid.of(stack.scan.image), working, stack.matrix)
+    brain = sitk.GetArrayFromImage(stack.carried(reference.mask)) > 0
+    operator = StackOperator(Grid.of(stack.scan.image), working, stack.matrix, brain)
     predicted = operator.apply(torch.from_numpy(total / trust)).numpy()
     known = operator.apply(torch.from_numpy((trust > 0.3).astype(np.float32))).numpy() > 0.9
-    inside = known & (sitk.GetArrayFromImage(stack.carried(reference.mask)) > 0)
+    inside = known & brain
     measured = sitk.GetArrayFromImage(stack.scan.image)
     thick = max(other.scan.thickness for other in stacks)
     return slice_weights(measured - predicted, inside, Grid.of(stack.scan.image), thick)
