@@ -14,7 +14,7 @@ from support.stacked_children import SIDE, Taken, child, rigid, stack
 from SegSRGANLib import Enhancement, EnhanceOptions, enhance
 from SegSRGANLib.data.grid import Grid, output_grid
 from SegSRGANLib.inference.network_parts import intensity_model, segmentation_model
-from SegSRGANLib.inference.predictor import PredictionOptions
+from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import Model
 from SegSRGANLib.networks.cascade import Cascade, CascadeConfig
@@ -105,7 +105,7 @@ def test_progress_rises_and_names_the_stacks(told: list[tuple[float, str]], fuse
     assert fractions[0] >= 0
     assert fractions[-1] == 1.0
     words = " ".join(message for _, message in told)
-    for part in ("Registering stack 2", "Stack 1: Predicting", "Fusing the stacks", "Measuring the quality"):
+    for part in ("Registering stack 2", "Stack 1: Super-resolving", "Fusing the stacks", "Measuring the quality"):
         assert part in words
 
 
@@ -120,7 +120,7 @@ def test_a_run_stops_when_asked(stacks: Any) -> None:
             progress=lambda _, message: seen.append(message),
             should_stop=lambda: bool(seen),
         )
-    assert not any("Predicting" in message for message in seen)
+    assert not any("Super-resolving" in message for message in seen)
 
 
 def test_the_first_mask_serves_all_stacks_and_slices_that_moved_are_named(stacks: Any) -> None:
@@ -163,3 +163,15 @@ def test_the_halves_of_a_cascade_are_the_whole() -> None:
     assert torch.equal(parts, whole)
     assert intensity_model(model).classes == ()
     assert segmentation_model(model).classes == model.classes
+
+
+@pytest.mark.parametrize("patch", [0, 32])
+def test_the_halves_run_as_fast_as_the_whole_and_give_its_numbers(patch: int) -> None:
+    model, volume = _cascade(), torch.rand(32, 48, 32)
+    torch.nn.init.normal_(model.network.output.weight, std=0.1)
+    options, how = PredictionOptions(patch=patch, device="cpu", precision="float32"), {}
+    whole = predict_volume(model.network, volume, options)
+    sharp = predict_volume(intensity_model(model).network, volume, options, record=how)
+    assert how["patches"] == 1  # no voxel twice, whatever the patch
+    assert torch.equal(sharp, whole[:1])
+    assert torch.equal(predict_volume(segmentation_model(model).network, sharp[0], options), whole)
