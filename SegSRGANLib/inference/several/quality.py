@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from ...data.grid import Grid, output_grid
 from ...quality.assessment import Quality, assess, quality_warnings
 from ...quality.consistency import Consistency, acquisition_consistency
+from ...quality.limits import JUMP_LIMIT, MANY_JUMPS
 from ...stacks.alignment import AlignedStack, resampled
 from ...stacks.scan import Scan
 from ..enhancement import Enhancement
@@ -68,6 +69,24 @@ def map_names(stacks: int) -> list[str]:
 def of_stack(scan: Scan, sentence: str) -> str:
     """A sentence about one of several stacks."""
     return f"{scan.name[0].upper()}{scan.name[1:]}: {sentence}"
+
+
+def irregular_slices(stacks: list[AlignedStack], motions: list[dict[str, Any] | None]) -> list[str]:
+    """A sentence for each stack whose slices lie beside their neighbours, which names them.
+
+    Args:
+        motions: of each stack alone, see `slice_motion.slice_jumps`.
+    """
+    sentences = []
+    for stack, motion in zip(stacks, motions, strict=True):
+        irregular = motion is not None and (motion["z"] > JUMP_LIMIT or motion["share"] > MANY_JUMPS)
+        if motion is None or not irregular or set(motion["slices"]) <= set(stack.left_out):  # these are named
+            continue
+        listed = ", ".join(str(index + 1) for index in motion["slices"])
+        slices = f"slice {listed} does" if len(motion["slices"]) == 1 else f"slices {listed} do"
+        text = f"{slices} not fit the neighbouring slices: the child may have moved, which is not corrected."
+        sentences.append(of_stack(stack.scan, text))
+    return sentences
 
 
 def _agreement(stack: AlignedStack, volume: sitk.Image, reference: AlignedStack) -> Consistency:
