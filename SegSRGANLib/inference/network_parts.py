@@ -20,6 +20,7 @@ class IntensityPart(nn.Module):
 
     segments = False
     classes = 0
+    patchless = True  # sees a whole volume in slabs, see `cascade_forward`
 
     def __init__(self, cascade: Cascade) -> None:
         super().__init__()
