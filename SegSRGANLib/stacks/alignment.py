@@ -15,7 +15,7 @@ from ..utils.progress import Progress, ShouldStop, scaled, stop_if
 from .agreement import check_agreement
 from .intensity import IntensityMatch
 from .operator import StackOperator
-from .registration import Registration, register
+from .registration import Registration, refine, register
 from .rigid import transform_of
 from .scan import Scan
 from .slice_weights import LEFT_OUT, as_volume, slice_axis, slice_weights
@@ -91,6 +91,8 @@ def align(
         report(0.8 * (index - 1) / (len(scans) - 1), f"Registering {scan.name}")
         registration = register(reference, scan, should_stop)
         detail = check_agreement(reference, scan, registration, should_stop)
+        report(0.8 * (index - 0.4) / (len(scans) - 1), f"Refining the registration of {scan.name}")
+        registration = refine(reference, scan, registration, should_stop)
         match = IntensityMatch.between(reference, scan, registration.matrix)
         matched = replace(scan, image=match.applied(scan.image, registration.matrix))
         stack = _aligned(matched, registration.matrix)
