@@ -42,6 +42,7 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
         settings: EnhanceSettings = EnhanceSettings(),
         *,
         mask=None,
+        moreStacks=(),
         outputs: Nodes | None = None,
         completed: Callable[[Outcome, Nodes | None], None] | None = None,
         progress: Callable[[dict], None] = _ignore,
@@ -53,6 +54,8 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
             settings: see `EnhanceSettings`.
             mask: segmentation or label map node of the brain; None or "auto" finds the brain, "none" says that the
                 volume is a brain already.
+            moreStacks: volume nodes of the same child, for instance the coronal and the sagittal scan. They are
+                registered to the first volume and fused with it; the result is on its axes.
             outputs: nodes to fill, None in it makes a new one, and without `probability` no map is kept;
                 by default three new nodes.
             completed: called with the outcome and the nodes.
@@ -70,7 +73,7 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
         wanted = outputs or Nodes()
         keepProbability = outputs is None or outputs.probability is not None
         job = EnhanceJob(wanted, keepProbability, False, completed or (lambda outcome, nodes: None), progress)
-        run = job.start(volumeNode, self.resolved(settings), mask)
+        run = job.start(volumeNode, self.resolved(settings), mask, moreStacks)
         if completed:
             return run
         run.wait()

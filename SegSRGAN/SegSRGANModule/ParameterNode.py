@@ -16,6 +16,7 @@ class SegSRGANParameterNode:
 
     Enhance: `model` is a name of the model list; "" is the default model. `brainMask` is a segmentation or a label
     map; without one the brain is found, unless `isBrain` says that the volume shows nothing else. `spacing` in mm.
+    `secondStack` and `thirdStack` are more scans of the same child, which are fused with `inputVolume`.
     What views and overlays show is not stored here: it is in their own nodes.
     Batch: folder or list of the volumes, and the folder of the results.
     Training: `baseModel` is a name of the model list, "" the default model, `RANDOM` random weights. `label` is that of
@@ -24,6 +25,8 @@ class SegSRGANParameterNode:
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
+    secondStack: vtkMRMLScalarVolumeNode
+    thirdStack: vtkMRMLScalarVolumeNode
     brainMask: vtkMRMLDisplayableNode
     isBrain: bool = False
     outputVolume: vtkMRMLScalarVolumeNode

@@ -28,8 +28,11 @@ class Preflight:
     warnings: list[str]
 
 
-def describe(volumeNode, settings: EnhanceSettings, model: ModelChoice | None, mask=None) -> Preflight:
+def describe(volumeNode, settings: EnhanceSettings, model: ModelChoice | None, mask=None, stacks: int = 1) -> Preflight:
     """Look at the volume and the settings; nothing is read but the geometry and the range of values.
+
+    Args:
+        stacks: how many scans of the child are fused, `volumeNode` among them.
 
     Raises:
         ValueError: the volume cannot be enhanced at this spacing; the message says why.
@@ -41,7 +44,9 @@ def describe(volumeNode, settings: EnhanceSettings, model: ModelChoice | None, m
     grid = gridOf(volumeNode)
     output = output_grid(grid, settings.spacing)
     voxels = output.size[0] * output.size[1] * output.size[2]
-    line = f"{preflight.describe(grid, output)}, {_duration(workOf(volumeNode, settings, mask))}"
+    line = f"{preflight.describe(grid, output)}, {_duration(workOf(volumeNode, settings, mask), stacks)}"
+    if stacks > 1:
+        line = _("{count} stacks of one child become one volume: {line}").format(count=stacks, line=line)
     warnings = []
     if model and model.trainingSpacing and model.trainingSlices:
         warnings += preflight.warnings_for(grid, output, model.trainingSpacing, model.trainingSlices)
@@ -82,17 +87,20 @@ def remember(work: Work, record: dict, wall: float) -> None:
     settings.setValue(_OTHER_SETTING, max(0.0, wall - network) / max(work.voxels / 1e6, 1e-3))
 
 
-def seconds(work: Work) -> float:
-    """How long a run will take, from earlier ones on this machine; else from assumed speeds."""
+def seconds(work: Work, stacks: int = 1) -> float:
+    """How long a run will take, from earlier ones on this machine; else from assumed speeds.
+
+    Each stack more is super-resolved, registered and fused: about the time of a volume.
+    """
     name = _deviceName(work.device)
     network = _setting(_networkSetting(name, work.model), _ASSUMED_SECONDS[name])
     other = _setting(_OTHER_SETTING, _ASSUMED_OTHER)
-    return network * work.seen / 1e6 + other * work.voxels / 1e6
+    return stacks * (network * work.seen + other * work.voxels) / 1e6
 
 
-def _duration(work: Work) -> str:
+def _duration(work: Work, stacks: int) -> str:
     place = _("on this CPU") if _deviceName(work.device) == "cpu" else _("on the GPU")
-    return _("about {time} {place}").format(time=words(seconds(work)), place=place)
+    return _("about {time} {place}").format(time=words(seconds(work, stacks)), place=place)
 
 
 def _deviceName(device: str) -> str:

@@ -12,11 +12,12 @@ import typer
 
 from ..data.grid import Grid
 from ..inference.brain.choice import AUTO, NONE
-from ..inference.estimate import estimate, plan_line
+from ..inference.estimate import plan_line
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.predictor import PredictionOptions
 from ..inference.record import image_hash, name_stacks
+from ..inference.several.estimate import estimate_stacks
 from ..inference.several.quality import map_names
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume
@@ -140,12 +141,13 @@ def predict(
             words = (mask or [AUTO])[0 if len(volumes) > 1 else -1 :]  # of one volume the last one holds
             masks = [word if word in (AUTO, NONE) else read_labels(Path(word)) for word in words]
             sources = _describe(volumes, words[0], masks[0])
-            first = Grid.of(images[0])
-            for options in runs.values() if progress != "json" else ():  # the panel has shown it
-                typer.echo(plan_line(first, loaded, masks[0], options, report), err=True)
+            grids = [Grid.of(image) for image in images]
+            costs = {folder: estimate_stacks(grids, loaded, masks, options) for folder, options in runs.items()}
+            for folder, options in runs.items() if progress != "json" else ():  # the panel has shown it
+                typer.echo(plan_line(grids[0], loaded, masks[0], options, report, costs[folder]), err=True)
             for index, (folder, options) in enumerate(runs.items()):
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
-                share = estimate(first, loaded, masks[0], options).share(report)
+                share = costs[folder].share(report)
                 bar = scaled(part, 0, share)
                 result = enhance(images, loaded, options, mask=masks, progress=bar, should_stop=should_stop)
                 result = result if truth is None else result.like(truth)

@@ -73,7 +73,7 @@ def estimate(grid: Grid, model: Model, mask: sitk.Image | str | None, options: E
     output, options = options.output(grid, model.card), options.for_model(model.card)
     check_fits(output, len(model.classes))
     network = model.network.to(choose_device(options.prediction.device))
-    region = _region(grid, output, None if options.as_original else mask)
+    region = region_of(grid, output, None if options.as_original else mask)
     patches, voxels, plan = _patches(network, region, options)
     rate = seconds_per_megavoxel(network, voxels)
     millions, runs = prod(output.size) / 1e6, max(1, options.uncertainty)
@@ -94,15 +94,26 @@ def estimate(grid: Grid, model: Model, mask: sitk.Image | str | None, options: E
     )
 
 
-def plan_line(grid: Grid, model: Model, mask: sitk.Image | str | None, options: EnhanceOptions, page: bool) -> str:
+def plan_line(
+    grid: Grid,
+    model: Model,
+    mask: sitk.Image | str | None,
+    options: EnhanceOptions,
+    page: bool,
+    cost: Estimate | None = None,
+) -> str:
     """What a run will do, in one line: voxels in and out, mask, patches, time and memory.
+
+    Args:
+        grid: of the scan, or of the first stack. model, mask, options: see `estimate`.
+        page: whether there will be one. cost: where it is known, as for several stacks.
 
     Raises:
         ValueError: see `estimate`.
     """
     words = {"auto": "mask found by the program", "none": "no mask", None: "no mask"}
     masked = words[mask] if mask is None or isinstance(mask, str) else "mask given"
-    cost = estimate(grid, model, mask, options)
+    cost = cost or estimate(grid, model, mask, options)
     device = choose_device(options.prediction.device).type
     place = {"cpu": "the CPU", "cuda": "the GPU", "mps": "the GPU"}.get(device, device)
     line = preflight.describe(grid, options.output(grid, model.card))
@@ -159,13 +170,15 @@ def _timed(network: ImageNetwork, side: int, device: torch.device) -> float:
 def _patches(network: ImageNetwork, shape: tuple[int, ...], options: EnhanceOptions) -> tuple[int, int, Plan]:
     """Number of patches of a region (z, y, x), their voxels together, and how they will be predicted."""
     padded = triple(ceil(max(network.minimum, n) / network.multiple) * network.multiple for n in shape)
+    if getattr(network, "patchless", False):
+        return 1, prod(padded), Plan(0, 1, next(network.parameters()).device, torch.device("cpu"))
     plan = first_plan(network, padded, options.prediction.patch, options.prediction.batch)
     sides = triple(min(plan.patch, n) if plan.patch else n for n in padded)
     count = len(sliding_windows(padded, sides, options.prediction.overlap)) if plan.patch else 1
     return count, count * prod(sides), plan
 
 
-def _region(grid: Grid, output: Grid, mask: sitk.Image | str | None) -> tuple[int, int, int]:
+def region_of(grid: Grid, output: Grid, mask: sitk.Image | str | None) -> tuple[int, int, int]:
     """What the network will see, (z, y, x) voxels of the result: around a given mask, a brain to be found, or all."""
     extent: Sequence[float] = output.extent
     if mask == "auto":

@@ -95,7 +95,9 @@ def peak_bytes(plan: Plan, network: ImageNetwork, shape: tuple[int, ...]) -> dic
     channels = 1 + max(3, 1 + getattr(network, "classes", 1))  # the volume, and the result with or without a brain mask
     held = 4 * (channels + 1) * prod(shape)
     maps = getattr(network, "working_maps", _UNKNOWN_MAPS)
-    if plan.patch:
+    if getattr(network, "patchless", False):
+        working = 0
+    elif plan.patch:
         working = int(4 * maps * plan.batch * prod(min(plan.patch, n) for n in shape))
     elif plan.device.type == "cpu" and getattr(network, "streams", False):
         working = int(4 * _STREAMED * maps * prod(shape)) + _SLABS

@@ -20,11 +20,13 @@ class IntensityPart(nn.Module):
 
     segments = False
     classes = 0
+    patchless = True  # sees a whole volume in slabs, see `cascade_forward`
 
     def __init__(self, cascade: Cascade) -> None:
         super().__init__()
         self.cascade = cascade
-        self.multiple, self.minimum, self.working_maps = cascade.multiple, cascade.minimum, cascade.working_maps
+        self.multiple, self.minimum = cascade.multiple, cascade.minimum
+        self.working_maps, self.volume_maps = cascade.working_maps, cascade.volume_maps
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Interpolated to super-resolved intensity."""

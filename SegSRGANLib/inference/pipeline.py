@@ -39,6 +39,7 @@ from .predictor import predict_volume
 from .prepared_scan import PreparedScan, prepare
 from .record import describe_run
 from .run_context import RunContext
+from .several.estimate import check_stacks_fit
 from .several.pipeline import StackedScans, enhance_stacks
 
 
@@ -79,7 +80,9 @@ def enhance(
     masks: list[BrainMask] = list(mask) if isinstance(mask, (list, tuple)) else [mask]  # ty: ignore[invalid-assignment]
     if not images or (len(images) == 1 and len(masks) != 1):
         raise ValueError(f"One volume has one mask; there are {len(images)} volumes and {len(masks)} masks.")
-    check_fits(options.output(Grid.of(images[0]), model.card), len(model.classes))  # before anything is done
+    output, grids = options.output(Grid.of(images[0]), model.card), [Grid.of(scan) for scan in images]
+    check_fits(output, len(model.classes))  # before anything is done
+    check_stacks_fit(grids, output)
     for scan in images:
         check_intensities(sitk.GetArrayViewFromImage(scan))
     model.network.to(choose_device(options.prediction.device))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -143,25 +144,34 @@ def _predict(
 
 def _predict_cascade(form: FastCascade, volume: torch.Tensor, run: PatchRun) -> torch.Tensor:
     """Super-resolve the whole volume, without patches; then segment the result patch by patch, or at once."""
-    plan, report = run.plan, scaled(run.progress, 0, _SHARPENED)
+    plan, share = run.plan, _SHARPENED if form.segments else 1.0
+    stop_if(run.should_stop)
+    whole = torch.zeros((1 + form.classes, *volume.shape), device=plan.accumulate)
+    sharp = given = volume.to(plan.device)
+    if form.sharpens:
+        sharp = whole[0] if plan.accumulate == plan.device else torch.empty_like(given)
+        form.sharpen(given, sharp, tick=_ticking(run, share))
+    del given
+    whole[0] = sharp
+    if not form.segments:
+        run.record.update(patches=1, skipped=0)
+    elif plan.patch:
+        later = replace(run, progress=scaled(run.progress, share if form.sharpens else 0, 1))
+        predict_patches(form.segment, whole[0], later, content=volume, into=whole[1:])
+    else:
+        whole[1:] = form.segment(sharp[None, None])[0]
+    return whole
+
+
+def _ticking(run: PatchRun, share: float) -> Callable[[float], None]:
+    """Tells how much of a volume is super-resolved, which is a share of the run, and stops it when asked to."""
+    report = scaled(run.progress, 0, share)
 
     def tick(done: float) -> None:
         stop_if(run.should_stop)
         report(done, "Super-resolving")
 
-    stop_if(run.should_stop)
-    whole = torch.zeros((1 + form.classes, *volume.shape), device=plan.accumulate)
-    given = volume.to(plan.device)
-    sharp = whole[0] if plan.accumulate == plan.device else torch.empty_like(given)
-    form.sharpen(given, sharp, tick=tick)
-    del given
-    whole[0] = sharp
-    if plan.patch:
-        later = replace(run, progress=scaled(run.progress, _SHARPENED, 1))
-        predict_patches(form.segment, whole[0], later, content=volume, into=whole[1:])
-    else:
-        whole[1:] = form.segment(sharp[None, None])[0]
-    return whole
+    return tick
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

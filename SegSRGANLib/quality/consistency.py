@@ -18,6 +18,7 @@ import SimpleITK as sitk
 import torch
 
 from ..data.grid import Grid
+from ..transforms.components import bounding_box
 from ..transforms.data_consistency import DEVIATIONS_PER_MAD, FOREGROUND, ForwardModel, as_floats
 from ..transforms.line_operators import sampling_matrix
 from ..transforms.resample import resample_labels, upsample
@@ -67,7 +68,11 @@ class Consistency:
 
 
 def acquisition_consistency(
-    scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = None, forward: ForwardModel | None = None
+    scan: sitk.Image,
+    sr: sitk.Image,
+    mask: sitk.Image | None = None,
+    forward: ForwardModel | None = None,
+    scale: float | None = None,
 ) -> Consistency:
     """Compare the simulated acquisition of a super-resolved volume with the scan.
 
@@ -76,6 +81,7 @@ def acquisition_consistency(
         sr: the result, with the scan's axes and near faces (`grid.output_grid`).
         mask: on any grid; only there the figures are measured. By default, everything but air.
         forward: from the result's grid to the scan's; made here by default.
+        scale: data range; by default the 99.5th percentile of what is positive in the scan.
 
     Raises:
         ValueError: other axes, or no positive intensity to compare.
@@ -84,10 +90,13 @@ def acquisition_consistency(
     measured = sitk.GetArrayFromImage(upsample(scan, operator.grid))
     simulated = operator.apply(torch.from_numpy(as_floats(sr))).numpy()
     difference = simulated - measured
-    scale = _intensity_range(measured)
+    scale = scale or intensity_range(measured)
     inside = _inside(measured > FOREGROUND * scale, mask, operator.grid)
     error = float(np.mean(difference[inside] ** 2, dtype=np.float64))
-    z = _local_z(difference, measured, inside, operator.grid)
+    z = np.zeros_like(difference)
+    box = bounding_box(inside)  # what lies outside of it has no weight
+    if difference.any():  # a volume compared with itself takes no time
+        z[box] = _local_z(*(array[box] for array in (difference, measured, inside)), operator.grid.spacing)
     worst = np.unravel_index(np.argmax(np.abs(z)), z.shape)
     z_map = operator.grid.image(z)
     slice_z, slice_index = _worst_slice(difference, inside, operator.grid)
@@ -111,23 +120,30 @@ def _inside(foreground: np.ndarray, mask: sitk.Image | None, grid: Grid) -> np.n
     return carried if carried.any() else foreground
 
 
-def _intensity_range(measured: np.ndarray) -> float:
+def intensity_range(measured: np.ndarray) -> float:
+    """The 99.5th percentile of what is positive.
+
+    Raises:
+        ValueError: nothing is.
+    """
     positive = measured[measured > 0]
     if positive.size == 0:
         raise ValueError("The scan has no positive intensity to compare its result with.")
     return float(np.percentile(positive, 99.5))
 
 
-def _local_z(difference: np.ndarray, measured: np.ndarray, inside: np.ndarray, grid: Grid) -> np.ndarray:
+def _local_z(
+    difference: np.ndarray, measured: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...]
+) -> np.ndarray:
     """Differences averaged over a Gaussian window inside the foreground, in robust standard deviations; 0 outside.
 
     Beside strong contrasts any interpolation is off, so a difference counts in proportion to the scan's own standard
     deviation in the window; the median of that keeps flat regions from counting without bound.
     """
-    weights = np.maximum(_blurred(inside.astype(np.float32), grid), 1e-3)
+    weights = np.maximum(_blurred(inside.astype(np.float32), spacing), 1e-3)
 
     def local_mean(volume: np.ndarray) -> np.ndarray:
-        return _blurred(np.where(inside, volume, 0).astype(np.float32), grid) / weights
+        return _blurred(np.where(inside, volume, 0).astype(np.float32), spacing) / weights
 
     variance = np.maximum(local_mean(measured**2) - local_mean(measured) ** 2, 0)
     contrast = np.sqrt(variance + np.median(variance[inside]))
@@ -138,12 +154,12 @@ def _local_z(difference: np.ndarray, measured: np.ndarray, inside: np.ndarray, g
     return np.where(inside, z, 0).astype(np.float32)
 
 
-def _blurred(array: np.ndarray, grid: Grid) -> np.ndarray:
+def _blurred(array: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
     """A Gaussian window along every axis; an axis with voxels larger than the window is hardly touched."""
     volume = torch.from_numpy(array)
     for axis in range(3):
-        n = grid.size[axis]
-        matrix = sampling_matrix(n, n, 1.0, max(_WINDOW / grid.spacing[axis], 0.1))
+        n = array.shape[2 - axis]
+        matrix = sampling_matrix(n, n, 1.0, max(_WINDOW / spacing[axis], 0.1))
         volume = apply_along(volume, as_tensor(matrix, volume), 2 - axis)
     return volume.numpy()
 

@@ -10,6 +10,7 @@ from ..transforms.data_consistency import DEVIATIONS_PER_MAD
 
 _LEAST_SLICES = 8  # fewer tell nothing of what is usual
 _LEAST_AREA = 0.3  # of the largest cross-section: smaller slices change quickly by themselves
+_IRREGULAR = 3.0  # robust standard deviations from which a slice does not fit its neighbours
 _LEAST_DEVIATION = 0.08  # of the logarithm: avoids false alarms in very even scans
 
 
@@ -22,7 +23,8 @@ def slice_jumps(values: np.ndarray, inside: np.ndarray, axis: int) -> dict[str, 
         values: (z, y, x) intensities. inside: bool, where the brain is. axis: array axis across the slices.
 
     Returns:
-        "z", a robust z-score of the logarithm; "slice", counted from 0; "share" of slices beyond a z-score of 3.
+        "z", a robust z-score of the logarithm; "slice", counted from 0; "slices" beyond a z-score of 3, and their
+        "share".
         None where there are too few slices of the brain to tell.
     """
     stack, brain = np.moveaxis(values, axis, 0).astype(np.float32), np.moveaxis(inside, axis, 0)
@@ -41,7 +43,8 @@ def slice_jumps(values: np.ndarray, inside: np.ndarray, axis: int) -> dict[str, 
     return {
         "z": round(float(scores[worst]), 2),
         "slice": int(kept[worst]),
-        "share": round(float(np.mean(scores > 3)), 3),
+        "slices": [int(k) for k in kept[scores > _IRREGULAR]],
+        "share": round(float(np.mean(scores > _IRREGULAR)), 3),
     }
 
 

@@ -15,7 +15,7 @@ from ..utils.progress import Progress, ShouldStop, scaled, stop_if
 from .agreement import check_agreement
 from .intensity import IntensityMatch
 from .operator import StackOperator
-from .registration import Registration, register
+from .registration import Registration, refine, register
 from .rigid import transform_of
 from .scan import Scan
 from .slice_weights import LEFT_OUT, as_volume, slice_axis, slice_weights
@@ -91,6 +91,8 @@ def align(
         report(0.8 * (index - 1) / (len(scans) - 1), f"Registering {scan.name}")
         registration = register(reference, scan, should_stop)
         detail = check_agreement(reference, scan, registration, should_stop)
+        report(0.8 * (index - 0.4) / (len(scans) - 1), f"Refining the registration of {scan.name}")
+        registration = refine(reference, scan, registration, should_stop)
         match = IntensityMatch.between(reference, scan, registration.matrix)
         matched = replace(scan, image=match.applied(scan.image, registration.matrix))
         stack = _aligned(matched, registration.matrix)
@@ -117,10 +119,11 @@ def _weights(stacks: list[AlignedStack], index: int) -> np.ndarray:
         weight = resampled(other.trust(), working, other.matrix, sitk.sitkLinear)
         total += weight * resampled(other.scan.image, working, other.matrix, sitk.sitkLinear)
         trust += weight
-    operator = StackOperator(Grid.of(stack.scan.image), working, stack.matrix)
+    brain = sitk.GetArrayFromImage(stack.carried(reference.mask)) > 0
+    operator = StackOperator(Grid.of(stack.scan.image), working, stack.matrix, brain)
     predicted = operator.apply(torch.from_numpy(total / trust)).numpy()
     known = operator.apply(torch.from_numpy((trust > 0.3).astype(np.float32))).numpy() > 0.9
-    inside = known & (sitk.GetArrayFromImage(stack.carried(reference.mask)) > 0)
+    inside = known & brain
     measured = sitk.GetArrayFromImage(stack.scan.image)
     thick = max(other.scan.thickness for other in stacks)
     return slice_weights(measured - predicted, inside, Grid.of(stack.scan.image), thick)

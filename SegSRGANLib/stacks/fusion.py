@@ -11,6 +11,7 @@ near, and the damping leaves no direction that converges slowly.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,10 +48,6 @@ class Term:
         axis = 2 - int(np.argmax(operator.stack.spacing))
         return cls(operator, measured, weights, ridge_of(residual.cpu().numpy(), weights.cpu().numpy() > 0, axis))
 
-    def residual(self, volume: torch.Tensor) -> torch.Tensor:
-        """Y - A X."""
-        return self.measured - self.operator.apply(volume)
-
 
 def ridge_of(residual: np.ndarray, inside: np.ndarray, axis: int) -> float:
     """How much to damp a stack: a share of its noise over what X_0 misses of it.
@@ -72,6 +69,33 @@ def ridge_of(residual: np.ndarray, inside: np.ndarray, axis: int) -> float:
     return float(np.clip(_RIDGE_PER_RATIO * noise / max(missing, 1e-12 + 1e-3 * noise), _LEAST_RIDGE, _MOST_RIDGE))
 
 
+@dataclass(frozen=True)
+class _NormalEquations:
+    """sum_k A_k^T W_k A_k / ridge_k + 1, and its right side. free: (z, y, x), 1 where the volume may change, else 0."""
+
+    terms: list[Term]
+    free: torch.Tensor
+    should_stop: ShouldStop | None
+
+    def right_side(self, start: torch.Tensor) -> torch.Tensor:
+        """What the stacks hold beyond the start, (z, y, x)."""
+        coefficients = self.terms[0].operator.spline.coefficients(start)
+        return self._gathered(term.measured - term.operator.sample(coefficients) for term in self.terms)
+
+    def apply(self, volume: torch.Tensor) -> torch.Tensor:
+        """The left side, (z, y, x)."""
+        coefficients = self.terms[0].operator.spline.coefficients(volume)
+        return volume + self._gathered(term.operator.sample(coefficients) for term in self.terms)
+
+    def _gathered(self, images: Iterator[torch.Tensor]) -> torch.Tensor:
+        """The sum of A^T W Y over the stacks, each Y being made when its turn comes; all share one spline."""
+        total = torch.zeros(())
+        for term, image in zip(self.terms, images, strict=True):
+            stop_if(self.should_stop)
+            total = term.operator.spread(term.weights * image).div_(term.ridge).add_(total.to(image.device))
+        return self.terms[0].operator.spline.adjoint(total) * self.free
+
+
 def fuse(
     start: torch.Tensor,
     terms: list[Term],
@@ -85,7 +109,7 @@ def fuse(
         start: X_0, (z, y, x) float32.
         terms: the stacks, on the device of `start`.
         inside: (z, y, x) bool; outside, X_0 stays.
-        progress: called after each step. should_stop: asked before each.
+        progress: called after each step. should_stop: asked between the stacks of each step.
 
     Returns:
         (z, y, x) float32.
@@ -93,27 +117,15 @@ def fuse(
     Raises:
         Cancelled: should_stop said so.
     """
-    report, free = scaled(progress, 0, 1), inside.to(start.dtype)
-
-    def normal(volume: torch.Tensor) -> torch.Tensor:
-        total = volume.clone()
-        for term in terms:
-            simulated = term.operator.apply(volume)
-            total += 1 / term.ridge * term.operator.adjoint(term.weights * simulated) * free
-        return total
-
-    residual = torch.zeros_like(start)
-    for term in terms:
-        stop_if(should_stop)
-        residual += 1 / term.ridge * term.operator.adjoint(term.weights * term.residual(start)) * free
+    report, equations = scaled(progress, 0, 1), _NormalEquations(terms, inside.to(start.dtype), should_stop)
+    residual = equations.right_side(start)
     change, direction = torch.zeros_like(start), residual.clone()
     energy = first = _energy(residual)
     for step in range(_MOST_STEPS):
         if energy <= _ENOUGH**2 * first or energy == 0:
             break
-        stop_if(should_stop)
         report(step / _MOST_STEPS, f"Fusing the stacks, step {step + 1} of at most {_MOST_STEPS}")
-        image = normal(direction)
+        image = equations.apply(direction)
         length = energy / float((direction.double() * image.double()).sum())
         change += length * direction
         residual -= length * image

@@ -30,6 +30,26 @@ _POINTS_AT_ONCE = 1 << 15  # so that the working memory stays in a processor's c
 Weights = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
+class Spline:
+    """The cubic B-spline through the voxels of a grid."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._matrices = [coefficient_matrix(n, _PAD) for n in grid.size]
+
+    def coefficients(self, volume: torch.Tensor) -> torch.Tensor:
+        """From voxels (z, y, x) to coefficients, which are continued around them."""
+        return self._applied(volume, False)
+
+    def adjoint(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """The transpose of `coefficients`."""
+        return self._applied(coefficients, True)
+
+    def _applied(self, volume: torch.Tensor, transposed: bool) -> torch.Tensor:
+        for axis, matrix in enumerate(self._matrices):
+            volume = apply_along(volume, as_tensor(_turned(matrix, transposed), volume), 2 - axis)
+        return volume
+
+
 class StackOperator:
     """From a volume to one moved stack, and back by the exact transpose.
 
@@ -58,23 +78,30 @@ class StackOperator:
         self._places = (np.linalg.inv(affine(volume)) @ np.linalg.inv(motion) @ affine(stack) @ fine)[:3]
         self._fine_shape = tuple(n * r for n, r in zip(stack.shape, reversed(self.refinement), strict=True))
         self._points = None if wanted is None else torch.from_numpy(np.flatnonzero(self._refined(wanted)))
-        self._prefilters = [coefficient_matrix(n, _PAD) for n in volume.size]
+        self.spline = Spline(volume)
 
     def apply(self, volume: torch.Tensor) -> torch.Tensor:
         """A X: the volume's shape (z, y, x) to the stack's."""
-        coefficients = self._filtered(volume, False)
-        fine = volume.new_zeros(prod(self._fine_shape))
-        for part, places in self._slabs(volume):
-            fine[part] = _evaluate(coefficients, places)
-        return self._profiled(fine.reshape(self._fine_shape), False)
+        return self.sample(self.spline.coefficients(volume))
 
     def adjoint(self, stack: torch.Tensor) -> torch.Tensor:
         """A^T Y: the stack's shape (z, y, x) to the volume's."""
+        return self.spline.adjoint(self.spread(stack))
+
+    def sample(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """A X of a volume whose spline coefficients are known, which all stacks share."""
+        fine = coefficients.new_zeros(prod(self._fine_shape))
+        for part, places in self._slabs(coefficients):
+            fine[part] = _evaluate(coefficients, places)
+        return self._profiled(fine.reshape(self._fine_shape), False)
+
+    def spread(self, stack: torch.Tensor) -> torch.Tensor:
+        """The transpose of `sample`: the stack's shape (z, y, x) to that of the coefficients."""
         fine = self._profiled(stack, True).reshape(-1)
         coefficients = stack.new_zeros([n + 2 * _PAD for n in self.volume.shape])
         for part, places in self._slabs(stack):
             _spread(coefficients, fine[part], places)
-        return self._filtered(coefficients, True)
+        return coefficients
 
     def _refined(self, wanted: np.ndarray) -> np.ndarray:
         """The points of the refined grid that the wanted voxels see: their own and, across slices, the next ones'."""
@@ -83,12 +110,6 @@ class StackOperator:
                 before, after = (np.roll(wanted, shift, 2 - axis) for shift in (-1, 1))
                 wanted = np.repeat(wanted | before | after, refinement, 2 - axis)
         return wanted
-
-    def _filtered(self, volume: torch.Tensor, transposed: bool) -> torch.Tensor:
-        """From samples to spline coefficients, or the transpose of that."""
-        for axis, matrix in enumerate(self._prefilters):
-            volume = apply_along(volume, as_tensor(_turned(matrix, transposed), volume), 2 - axis)
-        return volume
 
     def _profiled(self, volume: torch.Tensor, transposed: bool) -> torch.Tensor:
         """From the refined grid to slices, or the transpose of that."""

@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..utils.progress import ShouldStop, stop_if
-from .rigid import contained, matrix_of, moved_points, points_inside, rotation_degrees
+from .rigid import contained, euler_of, matrix_of, moved_points, points_inside, rotation_degrees
 from .scan import Scan, dilated
 
 _START_ANGLES = (-12.0, 0.0, 12.0)  # degrees about each axis: optimization finds back from 15 degrees and more
@@ -26,6 +26,9 @@ _NEARBY = 15.0  # mm around the brain that the widest blur sees
 _COARSE = (8.0, 4.0)  # mm: point spread and voxels of the first level
 _BINS = 32
 _MOST_STEPS = 60
+# Of a line search along conjugate directions, at each level: steps of fixed lengths end up to 0.3 mm from the optimum
+_EXACT_STEPS = (12, 4)
+_LINE_SEARCH = (0.0, 2.0, 0.02, 12)  # shortest and longest step, accuracy, evaluations
 
 
 @dataclass(frozen=True)
@@ -70,22 +73,43 @@ def register(reference: Scan, stack: Scan, should_stop: ShouldStop | None = None
     _check_overlap(reference, stack)
     nearby = reference.cropped(_NEARBY), stack.cropped(2 * _NEARBY)
     transform = _best_start(*nearby)
-    thick = max(reference.thickness, stack.thickness)
-    levels = ((max(1.2 * thick, 4.0), 2.0), (max(1.1 * thick, 2.0), max(1.0, 0.25 * thick)))
-    for fwhm, spacing in levels if fine else levels[:1]:
+    levels = _levels(reference, stack)
+    for place in levels if fine else levels[:1]:
         stop_if(should_stop)
-        level = _Level.of(*nearby, fwhm, spacing)
-        transform = level.optimized(transform, "correlation")
-    matrix = matrix_of(transform)
-    points = points_inside(reference.mask)
-    moved = moved_points(matrix, points)
-    return Registration(
-        matrix,
-        float(np.linalg.norm(moved - points, axis=1).mean()),
-        rotation_degrees(matrix),
-        overlap(reference, stack, matrix),
-        -level.value(transform, "correlation"),
-    )
+        level = _Level.of(*nearby, *place)
+        transform = level.optimized(transform)
+    return _described(reference, stack, transform, -level.value(transform, "correlation"))
+
+
+def refine(
+    reference: Scan, stack: Scan, registration: Registration, should_stop: ShouldStop | None = None
+) -> Registration:
+    """Go on from a registration to the exact optimum of the correlation, for stacks that are known to fit together.
+
+    Raises:
+        Cancelled: should_stop said so.
+    """
+    nearby = reference.cropped(_NEARBY), stack.cropped(2 * _NEARBY)
+    transform = euler_of(registration.matrix, points_inside(reference.mask).mean(axis=0))
+    for place, steps in zip(_levels(reference, stack), _EXACT_STEPS, strict=True):
+        stop_if(should_stop)
+        level = _Level.of(*nearby, *place)
+        transform = level.optimized(transform, exact_steps=steps)
+    return _described(reference, stack, transform, -level.value(transform, "correlation"))
+
+
+def _levels(reference: Scan, stack: Scan) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Point spread and voxels of the finer levels, mm."""
+    thick = max(reference.thickness, stack.thickness)
+    return (max(1.2 * thick, 4.0), 2.0), (max(1.1 * thick, 2.0), max(1.0, 0.25 * thick))
+
+
+def _described(reference: Scan, stack: Scan, transform: sitk.Euler3DTransform, similarity: float) -> Registration:
+    """A transform with what the record says of it."""
+    matrix, points = matrix_of(transform), points_inside(reference.mask)
+    moved = float(np.linalg.norm(moved_points(matrix, points) - points, axis=1).mean())
+    common = overlap(reference, stack, matrix)
+    return Registration(matrix, moved, rotation_degrees(matrix), common, similarity)
 
 
 def overlap(reference: Scan, stack: Scan, matrix: np.ndarray) -> float:
@@ -142,13 +166,24 @@ class _Level:
         except RuntimeError:  # too few points in both
             return np.inf
 
-    def optimized(self, transform: sitk.Euler3DTransform, metric: str) -> sitk.Euler3DTransform:
-        """The transform at the nearest optimum."""
+    def optimized(
+        self, transform: sitk.Euler3DTransform, metric: str = "correlation", exact_steps: int | None = None
+    ) -> sitk.Euler3DTransform:
+        """The transform at the nearest optimum.
+
+        Args:
+            exact_steps: None comes near it from afar; a number goes on from there by so many line searches.
+        """
         method = self.method(metric)
-        step = self.fixed.GetSpacing()[0] / 2
-        method.SetOptimizerAsRegularStepGradientDescent(
-            step, 0.002, _MOST_STEPS, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8
-        )
+        if exact_steps is None:
+            step = self.fixed.GetSpacing()[0] / 2
+            method.SetOptimizerAsRegularStepGradientDescent(
+                step, 0.002, _MOST_STEPS, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8
+            )
+        else:
+            method.SetOptimizerAsConjugateGradientLineSearch(
+                1.0, exact_steps, 1e-7, 10, *_LINE_SEARCH, method.EachIteration, 0.5
+            )
         method.SetOptimizerScalesFromPhysicalShift()
         result = sitk.Euler3DTransform(transform)
         method.SetInitialTransform(result, True)

@@ -25,6 +25,15 @@ def matrix_of(transform: sitk.Euler3DTransform) -> np.ndarray:
     return matrix
 
 
+def euler_of(matrix: np.ndarray, centre: np.ndarray) -> sitk.Euler3DTransform:
+    """The rigid transform of a 4 x 4 matrix, with angles about a centre (x, y, z) in LPS mm."""
+    transform = sitk.Euler3DTransform()
+    transform.SetCenter(centre.tolist())
+    transform.SetMatrix(matrix[:3, :3].ravel().tolist(), 1e-6)
+    transform.SetTranslation((matrix[:3, 3] - centre + matrix[:3, :3] @ centre).tolist())
+    return transform
+
+
 def transform_of(matrix: np.ndarray) -> sitk.AffineTransform:
     """A 4 x 4 matrix as SimpleITK takes it."""
     transform = sitk.AffineTransform(3)

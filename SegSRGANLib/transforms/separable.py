@@ -31,8 +31,13 @@ def apply_along(volume: torch.Tensor, matrix: torch.Tensor, axis: int) -> torch.
 
 
 def as_tensor(matrix: np.ndarray, like: torch.Tensor) -> torch.Tensor:
-    """A float64 matrix as a tensor of the device and precision of `like`."""
-    return torch.from_numpy(matrix).to(like)
+    """A float64 matrix as a tensor of the device and precision of `like`.
+
+    The tails of splines and Gaussians fall to numbers that no sum can notice. In float32 they would be denormal, and
+    processors compute those 5 to 25 times as slowly: entries below eps^3 of the largest one become 0.
+    """
+    least = torch.finfo(like.dtype).eps ** 3 * float(np.abs(matrix).max(initial=0.0))
+    return torch.from_numpy(np.where(np.abs(matrix) < least, 0.0, matrix)).to(like)
 
 
 def tent_matrix(inputs: int, outputs: int, spacing: float, wanted: float, width: float) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,17 @@ from support.stacked_children import SIDE, Taken, child, rigid, stack
 from SegSRGANLib import Enhancement, EnhanceOptions, enhance
 from SegSRGANLib.data.grid import Grid, output_grid
 from SegSRGANLib.inference.network_parts import intensity_model, segmentation_model
-from SegSRGANLib.inference.predictor import PredictionOptions
+from SegSRGANLib.inference.predictor import PredictionOptions, predict_volume
+from SegSRGANLib.inference.several import estimate as several_estimate
+from SegSRGANLib.inference.several.estimate import check_stacks_fit, estimate_stacks
+from SegSRGANLib.inference.several.quality import irregular_slices
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import Model
 from SegSRGANLib.networks.cascade import Cascade, CascadeConfig
 from SegSRGANLib.networks.srrecnn import SRReCNN, SRReCNNConfig
+from SegSRGANLib.stacks.alignment import AlignedStack
 from SegSRGANLib.stacks.rigid import matrix_of, rotation_degrees
+from SegSRGANLib.stacks.scan import Scan
 from SegSRGANLib.utils.errors import Cancelled
 
 BRAIN = child(5)
@@ -105,7 +111,7 @@ def test_progress_rises_and_names_the_stacks(told: list[tuple[float, str]], fuse
     assert fractions[0] >= 0
     assert fractions[-1] == 1.0
     words = " ".join(message for _, message in told)
-    for part in ("Registering stack 2", "Stack 1: Predicting", "Fusing the stacks", "Measuring the quality"):
+    for part in ("Registering stack 2", "Stack 1: Super-resolving", "Fusing the stacks", "Measuring the quality"):
         assert part in words
 
 
@@ -120,7 +126,7 @@ def test_a_run_stops_when_asked(stacks: Any) -> None:
             progress=lambda _, message: seen.append(message),
             should_stop=lambda: bool(seen),
         )
-    assert not any("Predicting" in message for message in seen)
+    assert not any("Super-resolving" in message for message in seen)
 
 
 def test_the_first_mask_serves_all_stacks_and_slices_that_moved_are_named(stacks: Any) -> None:
@@ -135,6 +141,30 @@ def test_the_first_mask_serves_all_stacks_and_slices_that_moved_are_named(stacks
     assert any(sentence in text for text in result.record["warnings"])
     assert result.labels is None
     assert not result.probabilities
+
+
+def test_slices_beside_their_neighbours_are_named_once(stacks: Any) -> None:
+    aligned = [AlignedStack(Scan.of(image, mask, f"stack {number}"), np.eye(4), 0.0, np.ones(SIDE // 3))
+               for number, image, mask in zip((1, 2), *stacks, strict=True)]  # fmt: skip
+    few = {"z": 2.0, "slice": 3, "slices": [], "share": 0.0}
+    many = {"z": 4.0, "slice": 3, "slices": [3, 8], "share": 0.2}
+    (sentence,) = irregular_slices(aligned, [few, many])
+    assert sentence.startswith("Stack 2: slices 4, 9 do not fit the neighbouring slices")
+    weights = np.ones(SIDE // 3)
+    weights[[3, 8]] = 0  # left out, and named for that
+    assert irregular_slices([aligned[0], replace(aligned[1], weights=weights)], [None, many]) == []
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_estimate_of_several_stacks_names_their_steps(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = Grid((SIDE, SIDE, SIDE // 3), (1.0, 1.0, 3.0), (0.0,) * 3, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    one, several = (estimate_stacks([grid] * n, _cascade(), ["none"], OPTIONS) for n in (1, count))
+    assert list(several.seconds) == ["registration", "prediction", "fusion", "segmentation", "quality"]
+    assert sum(several.seconds.values()) > sum(one.seconds.values())
+    assert several.memory > one.memory
+    monkeypatch.setattr(several_estimate, "available_memory", lambda device: 1000)
+    with pytest.raises(ValueError, match=f"{count} stacks at 1 mm need .* free; choose a coarser output spacing"):
+        check_stacks_fit([grid] * count, output_grid(grid, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -163,3 +193,15 @@ def test_the_halves_of_a_cascade_are_the_whole() -> None:
     assert torch.equal(parts, whole)
     assert intensity_model(model).classes == ()
     assert segmentation_model(model).classes == model.classes
+
+
+@pytest.mark.parametrize("patch", [0, 32])
+def test_the_halves_run_as_fast_as_the_whole_and_give_its_numbers(patch: int) -> None:
+    model, volume = _cascade(), torch.rand(32, 48, 32)
+    torch.nn.init.normal_(model.network.output.weight, std=0.1)
+    options, how = PredictionOptions(patch=patch, device="cpu", precision="float32"), {}
+    whole = predict_volume(model.network, volume, options)
+    sharp = predict_volume(intensity_model(model).network, volume, options, record=how)
+    assert how["patches"] == 1  # no voxel twice, whatever the patch
+    assert torch.equal(sharp, whole[:1])
+    assert torch.equal(predict_volume(segmentation_model(model).network, sharp[0], options), whole)

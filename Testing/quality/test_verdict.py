@@ -162,6 +162,7 @@ def test_a_shifted_slice_is_found_along_any_axis(axis: int) -> None:
     moved = [np.moveaxis(array, 0, axis) for array in (values, inside)]
     jumps = slice_jumps(*moved, axis)
     assert jumps is not None and jumps["z"] > 6 and abs(jumps["slice"] - 13) <= 1
+    assert 13 in jumps["slices"] and set(jumps["slices"]) <= {12, 13, 14}
 
 
 def test_a_few_slices_tell_nothing() -> None:

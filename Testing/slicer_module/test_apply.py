@@ -249,6 +249,43 @@ def test_brain_mask_reaches_the_child(panel, standIn):  # noqa: F811
     assert drawn[:, :, 21:].any() and not drawn[:, :, :19].any()
 
 
+def test_more_stacks_of_the_child_reach_the_child_process(panel, standIn, monkeypatch):  # noqa: F811
+    from SegSRGANModule.Jobs import EnhanceJob
+
+    seen, real = [], EnhanceJob.ChildProcess
+
+    def noted(arguments, *rest, **named):
+        seen.append(arguments)
+        return real(arguments, *rest, **named)
+
+    monkeypatch.setattr(EnhanceJob, "ChildProcess", noted)
+    first, second, third = phantoms.node(), phantoms.node("coronal"), phantoms.node("sagittal")
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    parameters.inputVolume, parameters.spacing = first, 0.8
+    alone = panel.ui.preflightLabel.text
+    parameters.secondStack, parameters.thirdStack = second, third
+    assert panel.ui.thirdStackSelector.currentNode() is third
+    assert panel.ui.preflightLabel.text.startswith("3 stacks of one child become one volume: ")
+    assert panel.ui.preflightLabel.text != alone
+    applied(panel)
+    names = [os.path.basename(text) for text in seen[0][1:4]]
+    assert seen[0][0] == "predict" and names == ["T2w.nrrd", "stack-2.nrrd", "stack-3.nrrd"]
+    parameters.inputVolume = second  # its own choices: none
+    assert parameters.secondStack is None and parameters.thirdStack is None
+    parameters.inputVolume = first
+    assert parameters.secondStack is second and parameters.thirdStack is third
+
+
+def test_a_stack_that_is_chosen_twice_is_refused(panel, standIn):  # noqa: F811
+    first = phantoms.node()
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    parameters.secondStack = first
+    assert not panel.ui.applyButton.enabled
+    assert "T2w is chosen twice" in panel.ui.warningLabel.text
+
+
 def test_closing_the_module_ends_the_child(panel, standIn):  # noqa: F811
     standIn("stubborn")
     phantoms.node()

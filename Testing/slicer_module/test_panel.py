@@ -46,6 +46,8 @@ OTHER_VALUES = {
 }
 NODES = {
     "inputVolume": "vtkMRMLScalarVolumeNode",
+    "secondStack": "vtkMRMLScalarVolumeNode",
+    "thirdStack": "vtkMRMLScalarVolumeNode",
     "brainMask": "vtkMRMLSegmentationNode",
     "outputVolume": "vtkMRMLScalarVolumeNode",
     "outputSegmentation": "vtkMRMLSegmentationNode",

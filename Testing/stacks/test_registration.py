@@ -9,8 +9,8 @@ from support.stacked_children import Taken, child, rigid, stack
 
 from SegSRGANLib.data.grid import Grid
 from SegSRGANLib.stacks.agreement import check_agreement
-from SegSRGANLib.stacks.registration import Registration, register
-from SegSRGANLib.stacks.rigid import matrix_of, moved_points, points_inside
+from SegSRGANLib.stacks.registration import Registration, refine, register
+from SegSRGANLib.stacks.rigid import euler_of, matrix_of, moved_points, points_inside
 from SegSRGANLib.stacks.scan import Scan
 
 _BRAIN = child(1)
@@ -43,6 +43,19 @@ def test_ten_millimetres_and_fifteen_degrees_are_found(change: str) -> None:
     assert result.overlap > 0.9
     assert result.similarity > 0.9
     assert check_agreement(reference, Scan.of(image, mask, "stack 2"), result, None) > 0.9
+
+
+def test_refining_ends_nearer_to_the_true_place() -> None:
+    reference, taken = _scan(Taken(1), "stack 1"), _scan(Taken(2, _FAR))
+    found = register(reference, taken)
+    better = refine(reference, taken, found)
+    assert _error(better.matrix, _FAR) < _error(found.matrix, _FAR)
+    assert better.similarity > found.similarity
+
+
+def test_a_matrix_is_a_rigid_transform_about_any_centre() -> None:
+    matrix = matrix_of(_FAR)
+    np.testing.assert_allclose(matrix_of(euler_of(matrix, np.array([3.0, -40.0, 17.0]))), matrix, atol=1e-9)
 
 
 def test_stacks_without_overlap_are_refused() -> None:

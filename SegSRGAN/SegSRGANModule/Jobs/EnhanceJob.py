@@ -44,8 +44,11 @@ class EnhanceJob:
         self._outputs, self._wantProbability, self._replacesEdits = outputs, wantProbability, replacesEdits
         self._completed, self._progress = completed, progress
 
-    def start(self, volumeNode, settings: EnhanceSettings, mask=None) -> ChildProcess:
+    def start(self, volumeNode, settings: EnhanceSettings, mask=None, moreStacks=()) -> ChildProcess:
         """Write the input and launch the child.
+
+        Args:
+            moreStacks: volume nodes of the same child, which are fused with the first one.
 
         Raises:
             ValueError: a volume, mask or output that cannot be used.
@@ -54,8 +57,10 @@ class EnhanceJob:
             raise ValueError(_("Select a volume."))
         node = None if isinstance(mask, str) else mask
         Inputs.check(volumeNode, node)
+        Inputs.checkStacks(volumeNode, moreStacks)
         checkOutputs(volumeNode, self._outputs)
         self._work, self._started = Preflight.workOf(volumeNode, settings, node), time.monotonic()
+        self._isTypical = not moreStacks
         edited = SegmentEdits.editedSegments(self._outputs.segmentation)
         if edited and not self._replacesEdits:
             raise ValueError(describeEdits(self._outputs.segmentation, edited))
@@ -64,7 +69,7 @@ class EnhanceJob:
         folder = Path(tempfile.mkdtemp(prefix="SegSRGAN-", dir=slicer.app.temporaryPath))
         self._files = ResultFiles(folder, re.sub(r"[^\w-]+", "_", self._traits.name) or "volume")
         try:
-            arguments = self._writeInputs(volumeNode, mask or ("none" if settings.isBrain else "auto"))
+            arguments = self._writeInputs([volumeNode, *moreStacks], mask or ("none" if settings.isBrain else "auto"))
             arguments += settings.arguments()
             child = ChildProcess(arguments, self._finish, self._progress, graceMilliseconds=_GRACE)
             self._process = child.start()
@@ -85,16 +90,19 @@ class EnhanceJob:
             raise RuntimeError(self.outcome.error or _("The computation was cancelled."))
         return self.nodes
 
-    def _writeInputs(self, volumeNode, mask) -> list[str]:
-        source = self._files.folder / "input" / f"{self._files.name}.nrrd"
-        source.parent.mkdir()
-        writeVolume(volumeNode, source)
-        arguments = ["predict", str(source), "-o", str(self._files.folder), "--maps", "--report"]
+    def _writeInputs(self, volumeNodes, mask) -> list[str]:
+        folder, names = self._files.folder / "input", [self._files.name]
+        folder.mkdir()
+        names += [f"stack-{number}" for number in range(2, len(volumeNodes) + 1)]
+        sources = [folder / f"{name}.nrrd" for name in names]
+        for node, path in zip(volumeNodes, sources, strict=True):
+            writeVolume(node, path)
+        arguments = ["predict", *map(str, sources), "-o", str(self._files.folder), "--maps", "--report"]
         if isinstance(mask, str):
             arguments += ["--mask", mask]
         else:
-            path = source.parent / "mask.nrrd"
-            writeMask(mask, volumeNode, path)
+            path = folder / "mask.nrrd"
+            writeMask(mask, volumeNodes[0], path)
             arguments += ["--mask", str(path)]
         return arguments
 
@@ -120,8 +128,9 @@ class EnhanceJob:
         return outputs
 
     def _learnSpeed(self) -> None:
-        """Better estimates from now on."""
-        Preflight.remember(self._work, self._files.record, time.monotonic() - self._started)
+        """Better estimates from now on; several stacks tell nothing about the speed of one volume."""
+        if self._isTypical:
+            Preflight.remember(self._work, self._files.record, time.monotonic() - self._started)
 
 
 def checkOutputs(volumeNode, outputs: Nodes) -> None:

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from .. import Models, Packages, Preflight, Terms
 from ..Jobs.ChildProcess import ChildProcess, Outcome
 from ..Jobs.EnhanceJob import EnhanceJob, checkOutputs, describeEdits
-from ..Scene import BrainMask, Ownership, SegmentEdits
+from ..Scene import BrainMask, Inputs, Ownership, SegmentEdits
 from ..Scene.ResultNodes import Nodes, isInScene
 from ..Settings import EnhanceSettings
 from .AllFrames import AllFrames
@@ -154,7 +154,9 @@ class EnhanceTab:
             problem = self._problem(volume)
             try:
                 settings = EnhanceSettings.fromParameters(self._parameters)
-                preflight = Preflight.describe(volume, settings, self._choice(), self._parameters.brainMask)
+                preflight = Preflight.describe(
+                    volume, settings, self._choice(), self._parameters.brainMask, 1 + len(self._moreStacks())
+                )
                 line, warnings = preflight.line, preflight.warnings
             except ValueError as error:
                 problem = str(error)  # what is wrong with the volume comes first
@@ -170,6 +172,7 @@ class EnhanceTab:
     def _problem(self, volume) -> str:
         try:
             checkOutputs(volume, self._outputs())
+            Inputs.checkStacks(volume, self._moreStacks())
         except ValueError as error:
             return str(error)
         if self._parameters.outputVolume and self._parameters.outputVolume is self._parameters.outputProbability:
@@ -246,9 +249,12 @@ class EnhanceTab:
         job = EnhanceJob(
             outputs, outputs.probability is not None, True, self._onCompleted, self.control.display.progress
         )
-        settings = self.logic.resolved(EnhanceSettings.fromParameters(parameters))
-        expected = Preflight.seconds(Preflight.workOf(parameters.inputVolume, settings, parameters.brainMask))
-        self._launch(lambda: job.start(parameters.inputVolume, settings, parameters.brainMask), expected=expected)
+        settings, stacks = self.logic.resolved(EnhanceSettings.fromParameters(parameters)), self._moreStacks()
+        work = Preflight.workOf(parameters.inputVolume, settings, parameters.brainMask)
+        expected = Preflight.seconds(work, 1 + len(stacks))
+        self._launch(
+            lambda: job.start(parameters.inputVolume, settings, parameters.brainMask, stacks), expected=expected
+        )
         return self.control.isRunning
 
     def _onCompleted(self, outcome: Outcome, nodes: Nodes | None) -> None:
@@ -275,6 +281,10 @@ class EnhanceTab:
                 setattr(parameters, name, node)
         if parameters.inputVolume is source:
             self._onResults()
+
+    def _moreStacks(self) -> list:
+        """The scans of the same child that are fused with the volume."""
+        return [node for node in (self._parameters.secondStack, self._parameters.thirdStack) if node]
 
     def _outputs(self) -> Nodes:
         parameters = self._parameters

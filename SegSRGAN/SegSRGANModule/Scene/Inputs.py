@@ -55,6 +55,15 @@ def checkVolume(volumeNode) -> None:
         raise ValueError(text.format(name=name, count=values.labels))
 
 
+def checkStacks(volumeNode, moreStacks) -> None:
+    """Raise ValueError when one of several stacks of a child cannot be used, or is chosen twice."""
+    for index, node in enumerate(moreStacks):
+        if node in (volumeNode, *moreStacks[:index]):
+            text = _("{name} is chosen twice; each stack must be another scan of the child.")
+            raise ValueError(text.format(name=node.GetName()))
+        checkVolume(node)
+
+
 def checkMask(maskNode) -> None:
     """Raise ValueError for a mask without anything inside."""
     if maskNode.IsA("vtkMRMLSegmentationNode"):

@@ -14,7 +14,7 @@ RECORD_ATTRIBUTE = "SegSRGAN.Record"
 SOURCE_ATTRIBUTE = "SegSRGAN.Source"  # of a scan: the file or DICOM folder that a batch read it from
 _RESULT_ATTRIBUTE = "SegSRGAN.Result"
 # Parameters of the panel that belong to one scan.
-CHOICES = ("outputVolume", "outputSegmentation", "outputProbability", "brainMask")
+CHOICES = ("outputVolume", "outputSegmentation", "outputProbability", "brainMask", "secondStack", "thirdStack")
 _OUTPUTS = CHOICES[:3]
 
 

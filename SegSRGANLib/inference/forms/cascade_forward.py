@@ -36,17 +36,21 @@ Tick = Callable[[float], None]
 
 
 class FastCascade(nn.Module):
-    """A `Cascade`, computed for inference: (N, 1, D, H, W) -> (N, 1 + classes, D, H, W), float32.
+    """A `Cascade` or one of its halves, computed for inference: (N, 1, D, H, W) -> (N, 1 + classes, D, H, W), float32.
 
     It keeps a copy of the filters on the network's device: build it again when the weights change.
 
-    dtype: of the convolutions, float32 or bfloat16.
+    dtype: of the convolutions, float32 or bfloat16. sharpens, segments: which halves are computed; without the first
+    one the intensity stays as it is, without the second one there are no classes.
     """
 
-    def __init__(self, network: Cascade, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, network: Cascade, dtype: torch.dtype = torch.float32, *, sharpens: bool = True, segments: bool = True
+    ) -> None:
         super().__init__()
-        self.network, self.dtype = network, dtype
-        self.multiple, self.minimum, self.classes = network.multiple, network.minimum, network.classes
+        self.network, self.dtype, self.sharpens, self.segments = network, dtype, sharpens, segments
+        self.multiple, self.minimum = network.multiple, network.minimum
+        self.classes = network.classes if segments else 0
         self.width = network.stem.out_channels
         blocks: Any = network.blocks  # for the type checker: a container holds modules of any kind
         self._stem = PreparedConv(network.stem.weight)
@@ -62,8 +66,9 @@ class FastCascade(nn.Module):
         """Predict one batch; see `Cascade.forward`."""
         result = x.new_empty((x.shape[0], 1 + self.classes, *x.shape[2:]))
         for volume, place in zip(x, result, strict=True):
-            self.sharpen(volume[0], place[0])
-        self.segment(result[:, :1].contiguous(), result[:, 1:])
+            self.sharpen(volume[0], place[0]) if self.sharpens else place[0].copy_(volume[0])
+        if self.segments:
+            self.segment(result[:, :1].contiguous(), result[:, 1:])
         return result
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ from torch import nn
 from ...networks.cascade import Cascade
 from ...networks.keras_segsrgan import KerasGenerator
 from ...networks.segsrgan import Generator
+from ..network_parts import IntensityPart, SegmentationPart
 from .cascade_forward import FastCascade
 from .fast_forward import FastGenerator
 
@@ -38,6 +39,10 @@ def inference_form(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn
     device = next(network.parameters()).device.type
     if isinstance(network, Cascade):
         return FastCascade(network, dtype)
+    if isinstance(network, IntensityPart):
+        return FastCascade(network.cascade, dtype, segments=False)
+    if isinstance(network, SegmentationPart):
+        return FastCascade(network.cascade, dtype, sharpens=False)
     if dtype == torch.bfloat16:
         return Autocast(network.to(memory_format=torch.channels_last_3d))  # ty: ignore[no-matching-overload]
     if device == "cpu" and isinstance(network, (Generator, KerasGenerator)):

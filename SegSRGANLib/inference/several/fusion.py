@@ -13,7 +13,7 @@ from ...stacks.operator import StackOperator
 from ...stacks.scan import dilated
 from ...transforms.components import Box, bounding_box
 from ...transforms.resample import resample_labels
-from ...utils.progress import scaled
+from ...utils.progress import scaled, stop_if
 from ...utils.triples import triple
 from ..enhancement import Enhancement
 from ..run_context import RunContext
@@ -54,7 +54,11 @@ def fused_volume(
     run.report(0.0, "Combining the stacks")
     fused = torch.from_numpy(weighted_mean(stacks, singles, grid)).to(device)
     if consistency:
-        terms = [_term(stack, grid, region, fused) for stack in stacks]
+        terms = []
+        for index, stack in enumerate(stacks):
+            stop_if(run.should_stop)
+            run.report(0.1 * (index + 1) / (len(stacks) + 1), f"Measuring the noise of {stack.scan.name}")
+            terms.append(_term(stack, grid, region, fused))
         where = torch.from_numpy(inside[box]).to(device)
         fused = fuse(fused, terms, where, scaled(run.report, 0.1, 1.0), run.should_stop)
     result = sitk.GetArrayFromImage(singles[0].sr)

@@ -32,12 +32,11 @@ from ..network_parts import intensity_model, segmentation_model
 from ..options import EnhanceOptions
 from ..record import describe_run, image_hash
 from ..run_context import RunContext
+from .estimate import estimate_stacks
 from .fusion import fused_volume
-from .quality import measure_stacks, of_stack, worth_saying
+from .quality import irregular_slices, measure_stacks, of_stack, worth_saying
 
 MOST_STACKS = 16
-# of the time, for the progress bar
-_SHARES = {"registration": 0.2, "prediction": 0.35, "fusion": 0.25, "segmentation": 0.12, "quality": 0.08}
 
 Single = Callable[[sitk.Image, Model, EnhanceOptions, BrainChoice, RunContext], Enhancement]  # enhances one scan
 
@@ -86,6 +85,12 @@ class StackedScans:
             brains.append(brain)
         return cls(list(images), scans, brains)
 
+    @property
+    def masks(self) -> list[BrainMask]:
+        """The brain of each stack as an image, or that of the first one where it serves all; None if not known."""
+        known = [self.brains[0] if brain is None else brain for brain in self.brains]
+        return [None if brain is None else brain.mask for brain in known]
+
     def carried_brains(self, stacks: list[AlignedStack]) -> list[BrainChoice]:
         """The brain of each stack, carried over from the first one where it is not known."""
         first = self.brains[0]
@@ -119,7 +124,9 @@ def enhance_stacks(
         Cancelled: the run was stopped.
     """
     output = options.output(Grid.of(stacked.scans[0].image), model.card)
-    run.expected = dict(_SHARES)
+    if run.progress is not None:  # without a bar nobody needs to know how long the steps take
+        grids = [Grid.of(scan.image) for scan in stacked.scans]
+        run.expected = estimate_stacks(grids, model, stacked.masks, options).seconds
     with run.step("registration"):
         stacks = align(stacked.scans, run.report, run.should_stop)
         brains = stacked.carried_brains(stacks)
@@ -130,20 +137,26 @@ def enhance_stacks(
         device = choose_device(options.prediction.device)
         sr = fused_volume(stacks, singles, output, once.consistency, (device, run))
         check_finite(sitk.GetArrayViewFromImage(sr), "The fused volume", singles[0].record["intensity_scale"])
+    alone, motions = singles[0].sr, [single.record["quality"]["slice_motion"] for single in singles]
+    del singles  # the results of the other stacks are most of the memory
     with run.step("segmentation"):
         part = RunContext(run.report, run.should_stop, {"prediction": 1.0})
         whole = single(sr, segmentation_model(model), replace(once, consistency=False), brains[0], part)
     with run.step("quality"):
         run.report(0.0, "Measuring the quality")
-        quality, entries = measure_stacks(stacks, sr, whole, singles[0].sr, brains[0].mask)
+        quality, entries = measure_stacks(stacks, sr, whole, alone, brains[0].mask)
+        quality.warnings.extend(irregular_slices(stacks, motions))
     run.finish()
     run.report(1.0, "Finished the computation")
     record = _described(stacked, model, once, quality, run)
     record |= {"options": asdict(options), "output": {"size": output.size, "spacing": output.spacing}}
     record |= {key: whole.record[key] for key in ("intensity_scale", "prediction", "classes", "as_original")}
     record["mask"] = brains[0].record
-    record["quality"]["slice_motion"] = _worst_motion(singles)
-    record["stacks"] = _identified(entries, stacked.images, brains)
+    record["quality"]["slice_motion"] = _worst(motions)
+    record["stacks"] = [
+        entry | {"slice_motion": motion}
+        for entry, motion in zip(_identified(entries, stacked.images, brains), motions, strict=True)
+    ]
     record["verdict"] = give_verdict(_judged(record), model.card.reliability)
     images = sr, whole.probabilities, whole.labels
     return Enhancement(*images, finite_figures(record), whole.brain, quality.maps, brains[0].found)
@@ -190,10 +203,10 @@ def _before(stacked: StackedScans, model: Model, options: EnhanceOptions) -> tup
     return figures, warnings
 
 
-def _worst_motion(singles: list[Enhancement]) -> dict[str, Any] | None:
-    """The irregular slices of the stack that has most; None where one of them could not be measured."""
-    motions = [single.record["quality"]["slice_motion"] for single in singles]
-    return None if None in motions else max(motions, key=lambda motion: motion["share"])
+def _worst(motions: list[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """The irregular slices of the stack that has most; None where those of one stack could not be measured."""
+    measured = [motion for motion in motions if motion is not None]
+    return max(measured, key=lambda motion: motion["share"]) if len(measured) == len(motions) else None
 
 
 def _judged(record: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,15 @@ import SimpleITK as sitk
 
 from ...data.grid import Grid, output_grid
 from ...quality.assessment import Quality, assess, quality_warnings
-from ...quality.consistency import Consistency, acquisition_consistency
+from ...quality.consistency import Consistency, acquisition_consistency, intensity_range
+from ...quality.limits import JUMP_LIMIT, MANY_JUMPS
 from ...stacks.alignment import AlignedStack, resampled
 from ...stacks.scan import Scan
+from ...stacks.slice_weights import slice_axis
 from ..enhancement import Enhancement
 
 _CLOSE = 38.0  # dB
+_SURROUNDINGS = 4.0  # mm around the brain, for the slices' profiles
 
 
 def measure_stacks(
@@ -70,15 +74,42 @@ def of_stack(scan: Scan, sentence: str) -> str:
     return f"{scan.name[0].upper()}{scan.name[1:]}: {sentence}"
 
 
+def irregular_slices(stacks: list[AlignedStack], motions: list[dict[str, Any] | None]) -> list[str]:
+    """A sentence for each stack whose slices lie beside their neighbours, which names them.
+
+    Args:
+        motions: of each stack alone, see `slice_motion.slice_jumps`.
+    """
+    sentences = []
+    for stack, motion in zip(stacks, motions, strict=True):
+        irregular = motion is not None and (motion["z"] > JUMP_LIMIT or motion["share"] > MANY_JUMPS)
+        if motion is None or not irregular or set(motion["slices"]) <= set(stack.left_out):  # these are named
+            continue
+        listed = ", ".join(str(index + 1) for index in motion["slices"])
+        slices = f"slice {listed} does" if len(motion["slices"]) == 1 else f"slices {listed} do"
+        text = f"{slices} not fit the neighbouring slices: the child may have moved, which is not corrected."
+        sentences.append(of_stack(stack.scan, text))
+    return sentences
+
+
 def _agreement(stack: AlignedStack, volume: sitk.Image, reference: AlignedStack) -> Consistency:
-    """Of a volume in the reference's space with a stack, where the reference's brain lies in it."""
-    scan = stack.scan.image
+    """Of a volume in the reference's space with a stack, where the reference's brain lies in it.
+
+    Of another stack than the reference only the surroundings of that brain are looked at, and are in the map.
+    """
+    mask = stack.carried(reference.scan.mask)
+    if stack is reference:
+        return acquisition_consistency(stack.scan.image, volume, mask)
+    whole = stack.scan.image
+    near = Scan(whole, mask, stack.scan.name).cropped(_SURROUNDINGS)
     # the axes of the stack, and the spacing of the volume
-    own = output_grid(Grid.of(scan), [min(s, e) for s, e in zip(_fine(volume), Grid.of(scan).extent, strict=True)])
-    moved = volume
-    if stack is not reference:
-        moved = own.image(resampled(volume, own, np.linalg.inv(stack.matrix), sitk.sitkBSpline))
-    return acquisition_consistency(scan, moved, stack.carried(reference.scan.mask))
+    grid = Grid.of(near.image)
+    own = output_grid(grid, [min(s, e) for s, e in zip(_fine(volume), grid.extent, strict=True)])
+    moved = own.image(resampled(volume, own, np.linalg.inv(stack.matrix), sitk.sitkBSpline))
+    scale = intensity_range(sitk.GetArrayViewFromImage(whole))
+    found = acquisition_consistency(near.image, moved, near.mask, scale=scale)
+    first = whole.TransformPhysicalPointToIndex(near.image.GetOrigin())[slice_axis(grid)]
+    return replace(found, slice=found.slice + first)
 
 
 def worth_saying(figures: dict[str, Any]) -> dict[str, Any]:
