@@ -162,7 +162,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     Returns:
         The same function for typer: it takes the fields, builds the dataclasses and calls the command.
     """
-    kinds: dict[str, type] = {}
+    kinds: dict[str, Any] = {}
     options: list[inspect.Parameter] = []
     for parameter in inspect.signature(command, eval_str=True).parameters.values():
         if is_dataclass(parameter.annotation):
@@ -179,6 +179,6 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
         command(**values, **built)
 
     by_name = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in options]
-    expanded.__signature__ = inspect.Signature(by_name)  # ty: ignore[unresolved-attribute]  # what typer reads
+    expanded.__signature__ = inspect.Signature(by_name)  # ty: ignore[missing-attribute]  # what typer reads
     expanded.__annotations__ = {option.name: option.annotation for option in options}
     return expanded
