@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import stats
 
 from SegSRGANLib.data.grid import Grid
 from SegSRGANLib.inference.enhancement import Enhancement
@@ -159,19 +160,13 @@ def blockwise(measure: np.ndarray, error: np.ndarray, inside: np.ndarray) -> flo
     """Rank correlation of a map with the true error over blocks that lie in the brain."""
     means = [_blocks(v * inside) / np.maximum(_blocks(inside.astype(float)), 1e-9) for v in (measure, error)]
     kept = _blocks(inside.astype(float)) > 0.5
-    return spearman(means[0][kept], means[1][kept])
+    return float(stats.spearmanr(means[0][kept], means[1][kept]).statistic)
 
 
 def _blocks(array: np.ndarray) -> np.ndarray:
     n = [length // BLOCK for length in array.shape]
     cut = array[tuple(slice(0, k * BLOCK) for k in n)]
     return cut.reshape(n[0], BLOCK, n[1], BLOCK, n[2], BLOCK).mean(axis=(1, 3, 5))
-
-
-def spearman(first: np.ndarray, second: np.ndarray) -> float:
-    """Rank correlation; values are as good as never equal."""
-    ranks = [np.argsort(np.argsort(np.asarray(v, float))) for v in (first, second)]
-    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def markdown(rows: list[dict[str, object]]) -> str:
@@ -202,7 +197,7 @@ def markdown(rows: list[dict[str, object]]) -> str:
 
 def _correlation(rows: list[dict[str, object]], name: str, truth: str) -> str:
     pairs = [(row[name], row[truth]) for row in rows if row[name] is not None]
-    return f"{spearman(*np.array(pairs, float).T):+.2f}" if len(pairs) > 2 else "-"
+    return f"{stats.spearmanr(*np.array(pairs, float).T).statistic:+.2f}" if len(pairs) > 2 else "-"
 
 
 def _range(rows: list[dict[str, object]], name: str) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import stats
 
 from SegSRGANLib.data.grid import Grid
 from SegSRGANLib.inference.options import EnhanceOptions
@@ -276,8 +277,10 @@ def fit(arguments: argparse.Namespace) -> None:
         weights, intercept = _ridge([r for r in rows if r["source"] != source])
         held_out[sources == source] = [_linear(r, weights, intercept) for r in rows if r["source"] == source]
         chosen = sources == source
-        print(f"{source}: rank correlation {_spearman(held_out[chosen], truth[chosen]):.2f} of {chosen.sum()} results")
-    print(f"all, each source predicted from the others: rank correlation {_spearman(held_out, truth):.2f}")
+        ranks = stats.spearmanr(held_out[chosen], truth[chosen]).statistic
+        print(f"{source}: rank correlation {ranks:.2f} of {chosen.sum()} results")
+    ranks = stats.spearmanr(held_out, truth).statistic
+    print(f"all, each source predicted from the others: rank correlation {ranks:.2f}")
     weights, intercept = _ridge(rows)
     bias = np.percentile([row["bias_percent"] for row in rows], (5, 95))
     width = float(np.quantile(np.abs(held_out - truth), 0.9))
@@ -342,11 +345,6 @@ def _share(words: list[str], wanted: str, equal: bool) -> str:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    ranks = [np.argsort(np.argsort(np.asarray(v, float))) for v in (first, second)]
-    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def _array(image: sitk.Image) -> np.ndarray:

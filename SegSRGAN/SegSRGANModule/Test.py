@@ -61,7 +61,7 @@ class SegSRGANTest(ScriptedLoadableModuleTest):
 
     def _checkOutputs(self, source, nodes):
         self.assertEqual(nodes.volume.GetImageData().GetDimensions(), (40, 36, 32))
-        self.assertEqual(ResultNodes.recordOf(nodes.volume)["input"]["grid"]["size"], [40, 36, 8])
+        self.assertEqual((ResultNodes.recordOf(nodes.volume) or {})["input"]["grid"]["size"], [40, 36, 8])
         for node in nodes:
             self.assertEqual(node.GetTransformNodeID(), source.GetTransformNodeID())
         segment = nodes.segmentation.GetSegmentation().GetSegment(Terminology.SEGMENT_ID)

@@ -14,38 +14,14 @@ from ..batch.slurm.allocation import Allocation
 from ..batch.slurm.submit import run_on_slurm
 from ..batch.worker import BatchOptions
 from ..inference.brain.choice import AUTO, NONE
-from ..inference.options import EnhanceOptions
-from ..inference.predictor import PredictionOptions
-from ..models.registry import DEFAULT_MODEL
 from ..utils.optional import require
 from ..utils.process_pool import BUSY, CANCELLED, FAILED
 from .console import CANCELLED as STATUS_CANCELLED
 from .console import emit, reported, run_guarded
-from .options import (
-    AsOriginal,
-    BiasCorrection,
-    CancelFile,
-    Consistency,
-    Debug,
-    Device,
-    Dicom,
-    Geometry,
-    Maps,
-    Mask,
-    ModelName,
-    Overlap,
-    Overwrite,
-    Patch,
-    Precision,
-    ProgressMode,
-    Report,
-    Spacing,
-    Threshold,
-    Uncertainty,
-    parsed_spacing,
-)
+from .options import ConsoleOptions, FileOptions, Mask, NetworkOptions, ProcessingOptions, TargetOptions, with_options
 
 
+@with_options
 def batch(
     source: Annotated[
         Path,
@@ -59,8 +35,8 @@ def batch(
     combine: Annotated[
         bool, typer.Option("--combine", help="Volumes of one BIDS session, or of one folder, are stacks of one child.")
     ] = False,
-    spacing: Spacing = AUTO,
-    model: ModelName = DEFAULT_MODEL,
+    *,
+    target: TargetOptions,
     workers: Annotated[int, typer.Option(help="Parallel processes; with several GPUs, one for each.")] = 1,
     mask: Mask = AUTO,
     masks: Annotated[
@@ -75,23 +51,10 @@ def batch(
             metavar="array=N,...", help="Run as N SLURM jobs; also partition, time, mem, cpus, gpus, account, qos."
         ),
     ] = None,
-    device: Device = "auto",
-    precision: Precision = PredictionOptions.precision,
-    patch: Patch = PredictionOptions.patch,
-    overlap: Overlap = PredictionOptions.overlap,
-    threshold: Threshold = EnhanceOptions.threshold,
-    bias_correction: BiasCorrection = False,
-    consistency: Consistency = True,
-    uncertainty: Uncertainty = 0,
-    as_original: AsOriginal = None,
-    geometry: Geometry = None,
-    maps: Maps = False,
-    report: Report = False,
-    dicom: Dicom = False,
-    overwrite: Overwrite = False,
-    progress: ProgressMode = "bar",
-    cancel_file: CancelFile = None,
-    debug: Debug = False,
+    network: NetworkOptions,
+    processing: ProcessingOptions,
+    files: FileOptions,
+    console: ConsoleOptions,
 ) -> None:
     """Enhance a whole cohort. Started again after an interruption, it goes on where it was.
 
@@ -102,22 +65,10 @@ def batch(
 
     def work() -> None:
         nonlocal cancelled
-        enhance = EnhanceOptions(
-            parsed_spacing(spacing),
-            bias_correction=bias_correction,
-            threshold=threshold,
-            prediction=PredictionOptions(patch, overlap, device=device, precision=precision),
-            consistency=consistency,
-            uncertainty=uncertainty,
-            as_original=as_original,
-        )
-        options = BatchOptions(
-            outdir.absolute(), model, enhance, overwrite, maps, report, dicom, _checked_word(mask), geometry
-        )
-        if report:
-            require("jinja2", extra="report")  # before the work, not after it
-        if dicom:
-            require("highdicom", extra="dicom")
+        enhance = processing.build(target, network)
+        options = BatchOptions(outdir.absolute(), target.model, enhance, mask=_checked_word(mask), **vars(files))
+        if files.dicom:
+            require("highdicom", extra="dicom")  # before the work, not after it
         allocation = None if slurm is None else Allocation.parse(slurm)
         if allocation is not None and part is not None:
             raise ValueError("--slurm and --shard do not go together: the jobs of SLURM are the shards.")
@@ -125,7 +76,7 @@ def batch(
         if masks is not None or mask == AUTO:
             jobs = with_masks(jobs, outdir, masks)
         jobs = shard(jobs, part)
-        with reported(progress, cancel_file) as (show, should_stop):
+        with reported(console.progress, console.cancel_file) as (show, should_stop):
             common = {"workers": workers, "progress": show, "should_stop": should_stop}
             if allocation is None:
                 outcomes = run_batch(jobs, options, part=part, **common)
@@ -136,7 +87,7 @@ def batch(
             if outcome.status == FAILED:
                 typer.echo(f"Failed: {outcome.job.key}: {outcome.reason}", err=True)
         counts = Counter(outcome.status for outcome in outcomes)
-        if progress != "json":
+        if console.progress != "json":
             typer.echo(", ".join(f"{count} {status}" for status, count in counts.items()) + f"; see {table}")
         if counts[CANCELLED] or counts[BUSY]:
             typer.echo("Cancelled; finished volumes stay, and the same command goes on with the others.", err=True)
@@ -144,9 +95,9 @@ def batch(
             return
         if counts[FAILED]:
             raise ValueError(f"{counts[FAILED]} of {len(outcomes)} volumes failed; {table} says why.")
-        emit(progress, done=True, files={"summary": str(table)}, counts=dict(counts))
+        emit(console.progress, done=True, files={"summary": str(table)}, counts=dict(counts))
 
-    raise typer.Exit(run_guarded(work, debug) or (STATUS_CANCELLED if cancelled else 0))
+    raise typer.Exit(run_guarded(work, console.debug) or (STATUS_CANCELLED if cancelled else 0))
 
 
 def _checked_word(mask: str) -> str:

@@ -12,32 +12,32 @@ from ..inference.brain.extraction import extract_brain
 from ..io.volume import read_volume, write_volume
 from ..results.files import check_writable
 from .console import emit, reported, run_guarded
-from .options import CancelFile, Debug, Device, Overwrite, ProgressMode
+from .options import ConsoleOptions, Device, Overwrite, Series, with_options
 
 
+@with_options
 def brain(
     volume: Annotated[Path, typer.Argument(help="T2-weighted volume: NIfTI, NRRD, MetaImage or a DICOM folder.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File of the mask.")],
-    series: Annotated[str | None, typer.Option(help="Which DICOM series, when the folder holds several.")] = None,
+    series: Series = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
-    progress: ProgressMode = "bar",
-    cancel_file: CancelFile = None,
-    debug: Debug = False,
+    *,
+    console: ConsoleOptions,
 ) -> None:
     """Find the brain of a newborn, or of a fetus in its mother, in a T2-weighted scan; the mask has the scan's grid."""
 
     def work() -> None:
         check_writable([output], overwrite)
-        with reported(progress, cancel_file) as (show, should_stop):
+        with reported(console.progress, console.cancel_file) as (show, should_stop):
             image = read_volume(volume, series)
             found = extract_brain(image, device, progress=show, should_stop=should_stop)
             output.parent.mkdir(parents=True, exist_ok=True)
             write_volume(found.mask, output)
         for warning in found.checks.warnings():
             typer.echo(f"Warning: {warning}", err=True)
-        if progress != "json":
+        if console.progress != "json":
             typer.echo(f"{output}: {found.checks.volume_ml:.0f} mL")
-        emit(progress, done=True, files={"mask": str(output)}, checks=asdict(found.checks))
+        emit(console.progress, done=True, files={"mask": str(output)}, checks=asdict(found.checks))
 
-    raise typer.Exit(run_guarded(work, debug))
+    raise typer.Exit(run_guarded(work, console.debug))

@@ -12,9 +12,10 @@ from ..comparison.run import Comparison, run_comparison
 from ..comparison.systems import ALL, parse_systems
 from .console import CANCELLED as STATUS_CANCELLED
 from .console import emit, reported, run_guarded
-from .options import CancelFile, Debug, Device, ProgressMode
+from .options import Axis, ConsoleOptions, Device, InPlane, with_options
 
 
+@with_options
 def compare(
     data: Annotated[
         Path, typer.Argument(help="Table (HR_image[, Label_image, Mask_image, Base]) or BIDS folder of true volumes.")
@@ -32,12 +33,8 @@ def compare(
     atlases: Annotated[
         Path | None, typer.Option(help="Table or BIDS folder of labelled atlases, for imapa, drawem and majority.")
     ] = None,
-    axis: Annotated[
-        int, typer.Option(min=0, max=2, help="Axis of the slices: 0, 1 or 2 for x, y or z.")
-    ] = CompareOptions.axis,
-    in_plane: Annotated[
-        float | None, typer.Option(help="Spacing inside the slices, mm; finer than the volume's is interpolated.")
-    ] = None,
+    axis: Axis = CompareOptions.axis,
+    in_plane: InPlane = None,
     folds: Annotated[
         str, typer.Option(metavar="N,N", help="Folds of the table to compare; the others' volumes are the atlases.")
     ] = "",
@@ -45,9 +42,8 @@ def compare(
     reference: Annotated[str, typer.Option(help="Row that the others are compared with; the best model.")] = "",
     workers: Annotated[int, typer.Option(help="Parallel processes, one volume and one core each.")] = 1,
     device: Device = CompareOptions.device,
-    progress: ProgressMode = "bar",
-    cancel_file: CancelFile = None,
-    debug: Debug = False,
+    *,
+    console: ConsoleOptions,
 ) -> None:
     """Compare systems on simulated thick slices of true volumes. Started again, it goes on where it was.
 
@@ -60,14 +56,14 @@ def compare(
         options = CompareOptions(
             data, outdir, _factors(factors), atlases, label, reference, device, axis, in_plane, tuple(_listed(folds))
         )
-        with reported(progress, cancel_file) as (show, should_stop):
+        with reported(console.progress, console.cancel_file) as (show, should_stop):
             found = run_comparison(
                 parse_systems(systems), options, workers=workers, progress=show, should_stop=should_stop
             )
         cancelled = found.cancelled
-        _tell(found, progress)
+        _tell(found, console.progress)
 
-    raise typer.Exit(run_guarded(work, debug) or (STATUS_CANCELLED if cancelled else 0))
+    raise typer.Exit(run_guarded(work, console.debug) or (STATUS_CANCELLED if cancelled else 0))
 
 
 def _tell(found: Comparison, progress: str) -> None:

@@ -18,6 +18,7 @@ from ..inference.predictor import PredictionOptions
 from ..io.volume import write_volume
 from ..metrics.evaluation import evaluate
 from ..models.checkpoint import load_model
+from ..models.registry import DEFAULT_MODEL
 from ..results.files import check_writable, save_enhancement
 from ..results.paths import result_paths
 from ..transforms.acquisition import acquire
@@ -27,7 +28,6 @@ from ..utils.progress import Progress, ShouldStop, scaled
 from ..visualization.comparison_picture import Column, draw_planes
 from .console import reported, run_guarded
 from .options import Debug, Device, ModelName, Overwrite, ProgressMode
-from .predict import DEFAULT_MODEL
 
 _NAME = "phantom"
 _SHOWN = {

@@ -1,74 +1,184 @@
-"""Options that several sub-commands share."""
+"""Options that several sub-commands share: each is declared once, with its type, help text and default.
+
+Options that are given together are the fields of a frozen dataclass. A command takes such a dataclass as one parameter,
+and `with_options` turns it into one option of the shell for each field.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ..inference.options import AUTO
+from ..inference.options import AUTO, EnhanceOptions
+from ..inference.predictor import PredictionOptions
+from ..models.registry import DEFAULT_MODEL
 
-Overwrite = Annotated[bool, typer.Option(help="Replace results that are already there.")]
-Debug = Annotated[bool, typer.Option(help="Show the traceback of an error.")]
-ProgressMode = Annotated[str, typer.Option("--progress", metavar="bar|json|none", help="How to show the progress.")]
+Axis = Annotated[int, typer.Option(min=0, max=2, help="Axis of the slices: 0, 1 or 2 for x, y or z.")]
 CancelFile = Annotated[Path | None, typer.Option(hidden=True, help="Stop when this file appears.")]
-ModelName = Annotated[str, typer.Option("--model", "-m", help="Name of a listed model, or a .safetensors file.")]
+Debug = Annotated[bool, typer.Option(help="Show the traceback of an error.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")]
-Precision = Annotated[
-    str, typer.Option(metavar="auto|float32|bfloat16", help="auto: bfloat16 where faster and very close.")
+InPlane = Annotated[
+    float | None, typer.Option(help="Spacing inside the slices, mm; finer than the volume's is interpolated.")
 ]
-Patch = Annotated[int, typer.Option(help="Side of a patch, voxels; 0: the whole volume at once.")]
-Overlap = Annotated[float, typer.Option(help="Share of a patch in common with the next one.")]
-Spacing = Annotated[
-    str,
-    typer.Option(
-        metavar="MM|auto",
-        help="Isotropic output spacing, mm; auto: the scan's inside its slices, within what the model was trained for.",
-    ),
-]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+ModelName = Annotated[str, typer.Option("--model", "-m", help="Name of a listed model, or a .safetensors file.")]
 Mask = Annotated[
     str,
     typer.Option(
         metavar="FILE|auto|none", help="Brain mask; auto: find the brain; none: the volume is a brain already."
     ),
 ]
-Threshold = Annotated[float, typer.Option(help="Probability from which a voxel is cortex, or another class.")]
-BiasCorrection = Annotated[bool, typer.Option("--bias-correction", help="Correct the bias field (N4) first.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Consistency = Annotated[
-    bool,
-    typer.Option("--consistency/--no-consistency", help="Bring the intensities to agreement with the scan."),
-]
-Uncertainty = Annotated[
-    int, typer.Option(metavar="N", help="Runs on mirrored and shifted copies, to show what the model is unsure of.")
-]
-Maps = Annotated[bool, typer.Option("--maps", help="Also write the maps of consistency and uncertainty.")]
-Report = Annotated[bool, typer.Option("--report", help="Also write pages for a browser.")]
-Dicom = Annotated[bool, typer.Option("--dicom", help="Also write DICOM into the scan's study: MR series and SEG.")]
-AsOriginal = Annotated[
-    bool | None,
-    typer.Option(
-        "--as-original/--not-as-original",
-        help="Run the network as the original project does; default: as its model card says.",
-        show_default=False,
-    ),
-]
-Geometry = Annotated[
-    str | None,
-    typer.Option(metavar="qform|sform", help="Which of the two counts, for a NIfTI file where they disagree."),
-]
+Overwrite = Annotated[bool, typer.Option(help="Replace results that are already there.")]
+ProgressMode = Annotated[str, typer.Option("--progress", metavar="bar|json|none", help="How to show the progress.")]
+Series = Annotated[str | None, typer.Option(help="Which DICOM series, when the folder holds several.")]
 
 
-def parsed_spacing(text: str) -> float | str:
-    """The spacing that was asked for: a number in mm, or auto.
+@dataclass(frozen=True)
+class ConsoleOptions:
+    """How a command speaks and is stopped."""
 
-    Raises:
-        ValueError: it is neither.
+    progress: ProgressMode = "bar"
+    cancel_file: CancelFile = None
+    debug: Debug = False
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """What is to be made, and by which model."""
+
+    spacing: Annotated[
+        str,
+        typer.Option(
+            metavar="MM|auto",
+            help="Isotropic output spacing, mm; auto: the scan's inside its slices, within what the model was trained "
+            "for.",
+        ),
+    ] = str(EnhanceOptions.spacing)
+    model: ModelName = DEFAULT_MODEL
+
+    def parsed_spacing(self) -> float | str:
+        """The spacing that was asked for: a number in mm, or auto.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        if self.spacing == AUTO:
+            return AUTO
+        try:
+            return float(self.spacing)
+        except ValueError:
+            raise ValueError(f"--spacing takes a number in mm or auto, not {self.spacing!r}.") from None
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """How the network runs: fields of `PredictionOptions`."""
+
+    device: Device = PredictionOptions.device
+    precision: Annotated[
+        str, typer.Option(metavar="auto|float32|bfloat16", help="auto: bfloat16 where faster and very close.")
+    ] = PredictionOptions.precision
+    patch: Annotated[int, typer.Option(help="Side of a patch, voxels; 0: the whole volume at once.")] = (
+        PredictionOptions.patch
+    )
+    overlap: Annotated[float, typer.Option(help="Share of a patch in common with the next one.")] = (
+        PredictionOptions.overlap
+    )
+
+    def build(self) -> PredictionOptions:
+        """The library's options with these values.
+
+        Raises:
+            ValueError: a value that cannot be.
+        """
+        return PredictionOptions(**vars(self))
+
+
+@dataclass(frozen=True)
+class ProcessingOptions:
+    """What is done before and after the network: fields of `EnhanceOptions`."""
+
+    threshold: Annotated[float, typer.Option(help="Probability from which a voxel is cortex, or another class.")] = (
+        EnhanceOptions.threshold
+    )
+    bias_correction: Annotated[bool, typer.Option("--bias-correction", help="Correct the bias field (N4) first.")] = (
+        EnhanceOptions.bias_correction
+    )
+    consistency: Annotated[
+        bool,
+        typer.Option("--consistency/--no-consistency", help="Bring the intensities to agreement with the scan."),
+    ] = EnhanceOptions.consistency
+    uncertainty: Annotated[
+        int, typer.Option(metavar="N", help="Runs on mirrored and shifted copies, to show what the model is unsure of.")
+    ] = EnhanceOptions.uncertainty
+    as_original: Annotated[
+        bool | None,
+        typer.Option(
+            "--as-original/--not-as-original",
+            help="Run the network as the original project does; default: as its model card says.",
+            show_default=False,
+        ),
+    ] = EnhanceOptions.as_original
+
+    def build(
+        self, target: TargetOptions, network: NetworkOptions, interpolator: str = EnhanceOptions.interpolator
+    ) -> EnhanceOptions:
+        """The library's options with these values.
+
+        Raises:
+            ValueError: a value that cannot be.
+        """
+        return EnhanceOptions(target.parsed_spacing(), interpolator, prediction=network.build(), **vars(self))
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """What is read and written: fields of `BatchOptions`."""
+
+    geometry: Annotated[
+        str | None,
+        typer.Option(metavar="qform|sform", help="Which of the two counts, for a NIfTI file where they disagree."),
+    ] = None
+    maps: Annotated[bool, typer.Option("--maps", help="Also write the maps of consistency and uncertainty.")] = False
+    report: Annotated[bool, typer.Option("--report", help="Also write pages for a browser.")] = False
+    dicom: Annotated[
+        bool, typer.Option("--dicom", help="Also write DICOM into the scan's study: MR series and SEG.")
+    ] = False
+    overwrite: Overwrite = False
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameters of a dataclass are one option of the shell for each field, in their place.
+
+    Args:
+        command: function whose parameters can all be given by name; those of a dataclass have no default.
+
+    Returns:
+        The same function for typer: it takes the fields, builds the dataclasses and calls the command.
     """
-    if text == AUTO:
-        return AUTO
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"--spacing takes a number in mm or auto, not {text!r}.") from None
+    kinds: dict[str, Any] = {}
+    options: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        if is_dataclass(parameter.annotation):
+            kinds[parameter.name] = parameter.annotation
+            options += inspect.signature(parameter.annotation, eval_str=True).parameters.values()
+        else:
+            options.append(parameter)
+
+    @wraps(command)
+    def expanded(**values: Any) -> None:
+        built = {
+            name: kind(**{field.name: values.pop(field.name) for field in fields(kind)}) for name, kind in kinds.items()
+        }
+        command(**values, **built)
+
+    by_name = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in options]
+    expanded.__signature__ = inspect.Signature(by_name)  # ty: ignore[missing-attribute]  # what typer reads
+    expanded.__annotations__ = {option.name: option.annotation for option in options}
+    return expanded

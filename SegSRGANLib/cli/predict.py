@@ -13,16 +13,13 @@ import typer
 from ..data.grid import Grid
 from ..inference.brain.choice import AUTO, NONE
 from ..inference.estimate import plan_line
-from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
-from ..inference.predictor import PredictionOptions
 from ..inference.record import image_hash, name_stacks
 from ..inference.several.estimate import estimate_stacks
 from ..inference.several.quality import map_names
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume
 from ..models.checkpoint import load_model
-from ..models.registry import DEFAULT_MODEL
 from ..quality.assessment import MAP_NAMES
 from ..quality.preflight import contrast_warnings
 from ..quality.verdict import verdict_line
@@ -32,33 +29,12 @@ from ..results.provenance import describe_sources
 from ..results.viewer.page import TooLarge, write_view
 from ..results.viewer.study import find_studies
 from ..transforms.resample import INTERPOLATORS
-from ..utils.optional import require
 from ..utils.progress import scaled
 from .console import emit, reported, run_guarded
-from .options import (
-    AsOriginal,
-    BiasCorrection,
-    CancelFile,
-    Consistency,
-    Debug,
-    Device,
-    Dicom,
-    Geometry,
-    Maps,
-    ModelName,
-    Overlap,
-    Overwrite,
-    Patch,
-    Precision,
-    ProgressMode,
-    Report,
-    Spacing,
-    Threshold,
-    Uncertainty,
-    parsed_spacing,
-)
+from .options import ConsoleOptions, FileOptions, NetworkOptions, ProcessingOptions, Series, TargetOptions, with_options
 
 
+@with_options
 def predict(
     volumes: Annotated[
         list[Path],
@@ -68,8 +44,8 @@ def predict(
         ),
     ],
     outdir: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
-    spacing: Spacing = AUTO,
-    model: ModelName = DEFAULT_MODEL,
+    *,
+    target: TargetOptions,
     mask: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,11 +57,8 @@ def predict(
     like: Annotated[
         Path | None, typer.Option(help="Volume whose voxels the result has, for a comparison; instead of --spacing.")
     ] = None,
-    series: Annotated[str | None, typer.Option(help="Which DICOM series, when the folder holds several.")] = None,
-    device: Device = "auto",
-    precision: Precision = PredictionOptions.precision,
-    patch: Patch = PredictionOptions.patch,
-    overlap: Overlap = PredictionOptions.overlap,
+    series: Series = None,
+    network: NetworkOptions,
     pairs: Annotated[
         str | None,
         typer.Option(metavar="PATCH:STEP,...", help="Several runs, voxels; each into a folder patch-PATCH_step-STEP."),
@@ -93,19 +66,9 @@ def predict(
     interpolator: Annotated[
         str, typer.Option(metavar="|".join(INTERPOLATORS), help="First interpolation.")
     ] = "bspline",
-    threshold: Threshold = EnhanceOptions.threshold,
-    bias_correction: BiasCorrection = False,
-    consistency: Consistency = True,
-    uncertainty: Uncertainty = 0,
-    as_original: AsOriginal = None,
-    geometry: Geometry = None,
-    maps: Maps = False,
-    report: Report = False,
-    dicom: Dicom = False,
-    overwrite: Overwrite = False,
-    progress: ProgressMode = "bar",
-    cancel_file: CancelFile = None,
-    debug: Debug = False,
+    processing: ProcessingOptions,
+    files: FileOptions,
+    console: ConsoleOptions,
 ) -> None:
     """Make an isotropic super-resolved volume and a segmentation of the cortex, or of the model's classes.
 
@@ -114,58 +77,56 @@ def predict(
 
     def work() -> None:
         name = result_name(volumes[0])
-        if report:
-            require("jinja2", extra="report")  # before the work, not after it
-        truth = None if like is None else Grid.of(read_volume(like, geometry=geometry))
-        wanted = parsed_spacing(spacing) if truth is None else truth.spacing
-        common = EnhanceOptions(wanted, interpolator, bias_correction, threshold)
-        common = replace(common, consistency=consistency, uncertainty=uncertainty, as_original=as_original)
-        network = PredictionOptions(device=device, precision=precision)
+        truth = None if like is None else Grid.of(read_volume(like, geometry=files.geometry))
+        common = processing.build(target, network, interpolator)
+        common = common if truth is None else replace(common, spacing=truth.spacing)
         runs = {
-            outdir / folder: replace(common, prediction=replace(network, patch=side, overlap=share))
-            for folder, side, share in _runs(pairs, patch, overlap)
+            outdir / folder: replace(common, prediction=replace(common.prediction, patch=side, overlap=share))
+            for folder, side, share in _runs(pairs, network.patch, network.overlap)
         }
-        files: dict[str, str] = {}
+        written: dict[str, str] = {}
         warnings: dict[str, None] = {}  # each once, in their order
         notes: list[str] = []  # on the files that were read
-        with reported(progress, cancel_file) as (show, should_stop):
+        with reported(console.progress, console.cancel_file) as (show, should_stop):
             show(0.0, "Reading")
-            loaded = load_model(model, device)  # says which classes there will be files of
-            extra = {"maps": (*MAP_NAMES, *map_names(len(volumes))) if maps else (), "dicom": dicom}
+            loaded = load_model(target.model, network.device)  # says which classes there will be files of
+            extra = {"maps": (*MAP_NAMES, *map_names(len(volumes))) if files.maps else (), "dicom": files.dicom}
             for folder in runs:
-                page = [report_path(folder, name), _view_path(folder, name)] if report else []
+                page = [report_path(folder, name), _view_path(folder, name)] if files.report else []
                 paths = result_paths(folder, name, loaded.classes, brain="mask", **extra)
-                check_writable([*paths.values(), *page], overwrite)
-            source = read_source(volumes[0], series) if dicom else None
-            images = [read_volume(volume, series, geometry=geometry, warnings=notes) for volume in volumes]
+                check_writable([*paths.values(), *page], files.overwrite)
+            source = read_source(volumes[0], series) if files.dicom else None
+            images = [read_volume(volume, series, geometry=files.geometry, warnings=notes) for volume in volumes]
             words = (mask or [AUTO])[0 if len(volumes) > 1 else -1 :]  # of one volume the last one holds
             masks = [word if word in (AUTO, NONE) else read_labels(Path(word)) for word in words]
             sources = _describe(volumes, words[0], masks[0])
             grids = [Grid.of(image) for image in images]
             costs = {folder: estimate_stacks(grids, loaded, masks, options) for folder, options in runs.items()}
-            for folder, options in runs.items() if progress != "json" else ():  # the panel has shown it
-                typer.echo(plan_line(grids[0], loaded, masks[0], options, report, costs[folder]), err=True)
+            for folder, options in runs.items() if console.progress != "json" else ():  # the panel has shown it
+                typer.echo(plan_line(grids[0], loaded, masks[0], options, files.report, costs[folder]), err=True)
             for index, (folder, options) in enumerate(runs.items()):
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
-                share = costs[folder].share(report)
+                share = costs[folder].share(files.report)
                 bar = scaled(part, 0, share)
                 result = enhance(images, loaded, options, mask=masks, progress=bar, should_stop=should_stop)
                 result = result if truth is None else result.like(truth)
                 _note(result.record, sources, [*notes, *contrast_warnings(name, 0, 1)])
                 warnings |= dict.fromkeys(result.record["warnings"])
                 part(share, "Writing")
-                paths = save_enhancement(result, images[0], folder, name, overwrite, maps, source=source, report=report)
-                if report and (written := _write_view(paths["record"], volumes[0], _view_path(folder, name))):
-                    paths["view"] = written
-                files |= {
+                paths = save_enhancement(
+                    result, images[0], folder, name, files.overwrite, files.maps, source=source, report=files.report
+                )
+                if files.report and (view := _write_view(paths["record"], volumes[0], _view_path(folder, name))):
+                    paths["view"] = view
+                written |= {
                     role if len(runs) == 1 else f"{folder.name}/{role}": str(path) for role, path in paths.items()
                 }
             show(1.0, "Done")
         for warning in warnings:
             typer.echo(f"Warning: {warning}", err=True)
-        _tell(progress, files, result.record)
+        _tell(console.progress, written, result.record)
 
-    raise typer.Exit(run_guarded(work, debug))
+    raise typer.Exit(run_guarded(work, console.debug))
 
 
 def _tell(progress: str, files: dict[str, str], record: dict[str, Any]) -> None:

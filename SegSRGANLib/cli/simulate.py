@@ -11,17 +11,15 @@ from ..io.volume import read_volume, write_volume
 from ..results.files import check_writable
 from ..transforms.acquisition import acquire
 from .console import run_guarded
-from .options import Debug, Overwrite
+from .options import Axis, Debug, InPlane, Overwrite
 
 
 def simulate(
     volume: Annotated[Path, typer.Argument(help="High-resolution volume.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File of the low-resolution volume.")],
     slice_thickness: Annotated[float, typer.Option(help="Slice thickness, mm.")],
-    in_plane: Annotated[
-        float | None, typer.Option(help="Spacing inside the slices, mm; finer than the volume's is interpolated.")
-    ] = None,
-    axis: Annotated[int, typer.Option(min=0, max=2, help="Axis of the slices: 0, 1 or 2 for x, y or z.")] = 2,
+    in_plane: InPlane = None,
+    axis: Axis = 2,
     noise: Annotated[float, typer.Option(help="Standard deviation of the noise, in the volume's units.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     overwrite: Overwrite = False,

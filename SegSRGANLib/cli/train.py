@@ -16,9 +16,10 @@ from ..training.step import leads
 from ..training.trainer import train as run_training
 from ..utils.errors import Cancelled
 from .console import CANCELLED, emit, reported, run_guarded
-from .options import CancelFile, Debug, ProgressMode
+from .options import ConsoleOptions, with_options
 
 
+@with_options
 def train(
     config: Annotated[Path | None, typer.Argument(help="JSON or YAML file; options override what it says.")] = None,
     output: Annotated[
@@ -44,9 +45,8 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any other value: optimizer.rate=1e-4, classes.cortex=5 ..."),
     ] = None,
-    progress: ProgressMode = "bar",
-    cancel_file: CancelFile = None,
-    debug: Debug = False,
+    *,
+    console: ConsoleOptions,
 ) -> None:
     """Train a network on high-resolution volumes with label maps; with --init, fine-tune a model."""
     options: dict[str, Any] = {
@@ -55,12 +55,14 @@ def train(
         "seed": seed, "resume": resume or None,
     }  # fmt: skip
     cancelled: list[str] = []
-    progress = progress if os.environ.get("LOCAL_RANK", "0") == "0" else "none"  # one of several processes speaks
+    progress = (
+        console.progress if os.environ.get("LOCAL_RANK", "0") == "0" else "none"
+    )  # one of several processes speaks
 
     def work() -> None:
         chosen = _configuration(config, options, setting or [])
         try:
-            with reported(progress, cancel_file) as (report, should_stop):
+            with reported(progress, console.cancel_file) as (report, should_stop):
                 model = run_training(chosen, report, should_stop, lambda row: _show(progress, row))
         except Cancelled as error:
             cancelled.append(str(error))
@@ -72,7 +74,7 @@ def train(
         else:
             typer.echo(f"Model: {model}\nReport: {model.parent / 'report.md'}")
 
-    status = run_guarded(work, debug)
+    status = run_guarded(work, console.debug)
     if cancelled:
         typer.echo(cancelled[0], file=sys.stderr)
         status = CANCELLED

@@ -19,6 +19,8 @@ from .download import Fingerprint
 
 DEFAULT_MODEL = "segsrgan"
 ADDRESS_VARIABLE = "SEGSRGAN_MODELS_URL"
+# Fields that a listed model and the card in its file have in common.
+_OF_THE_CARD = ("title", "description", "training_data", "training_slices", "licence", "citation")
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,7 @@ class ModelEntry:
 
     def card(self) -> ModelCard:
         """What to write into a model file made from this entry."""
-        return ModelCard(
-            title=self.title,
-            description=self.description,
-            training_data=self.training_data,
-            training_slices=self.training_slices,
-            licence=self.licence,
-            citation=self.citation,
-        )
+        return ModelCard(**{name: getattr(self, name) for name in _OF_THE_CARD})
 
 
 def models_folder() -> Path:
@@ -182,14 +177,5 @@ def _own_entry(path: Path) -> ModelEntry:
         card = read_card(path)
     except CheckpointError as error:
         return ModelEntry(path.stem, "Cannot be used", error=str(error))
-    return ModelEntry(
-        name=path.stem,
-        title=card.title,
-        description=card.description,
-        licence=card.licence,
-        training_data=card.training_data,
-        citation=card.citation,
-        training_slices=card.training_slices,
-        training_spacing=card.training_spacing,
-        size=path.stat().st_size,
-    )
+    described = {name: getattr(card, name) for name in _OF_THE_CARD}
+    return ModelEntry(path.stem, training_spacing=card.training_spacing, size=path.stat().st_size, **described)

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -58,7 +59,7 @@ class ChildProcess:
     script: Path = _LAUNCHER
     isRunning: bool = False
     _lines: list[str] = field(default_factory=list)
-    _process: object = None
+    _process: Any = None
     _pid: int | None = None
     _cancelRequested: bool = False
 

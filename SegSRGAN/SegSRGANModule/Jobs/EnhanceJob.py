@@ -86,8 +86,9 @@ class EnhanceJob:
         Raises:
             RuntimeError: the run failed or was cancelled; the message is one sentence.
         """
-        if not self.outcome.succeeded:
-            raise RuntimeError(self.outcome.error or _("The computation was cancelled."))
+        if self.outcome is None or self.nodes is None or not self.outcome.succeeded:
+            error = self.outcome.error if self.outcome else ""
+            raise RuntimeError(error or _("The computation was cancelled."))
         return self.nodes
 
     def _writeInputs(self, volumeNodes, mask) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from slicer.i18n import tr as _
 
@@ -13,8 +13,8 @@ _VOLUME_ROLE, _LABELS_ROLE, _BASES = "trainingVolume", "trainingLabels", "traini
 class Pair(NamedTuple):
     """A high-resolution volume, its segmentation or label map, and what it is for: Train or Test."""
 
-    volume: object
-    labels: object
+    volume: Any
+    labels: Any
     base: str
 
 

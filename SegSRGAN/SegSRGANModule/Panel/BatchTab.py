@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import ctk
 import qt
@@ -27,7 +28,7 @@ class BatchTab:
 
     def __init__(self, ui, logic, questions: Terms.Asks, onCase: Callable[[BatchJob.Case], None]) -> None:
         self.ui, self.logic, self._questions, self._onCase = ui, logic, questions, onCase
-        self._parameters = None
+        self._parameters: Any = None
         self._cases: list[BatchJob.Case] = []
         self._problem = self._message = ""
         self._looked: tuple = ()  # the places that were looked at last, and the spacing that names results

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -25,7 +26,8 @@ class DicomExport:
     def __init__(self, ui, questions: Asks, say: Callable[[str], None]) -> None:
         self._button, self._questions, self._say = ui.saveDicomButton, questions, say
         self.run: ChildProcess | None = None
-        self._result = self._segmentation = self._source = None
+        self._result = self._segmentation = None
+        self._source: Any = None
         self._button.connect("clicked(bool)", self._onClicked)
 
     def show(self, scan, result, segmentation) -> None:

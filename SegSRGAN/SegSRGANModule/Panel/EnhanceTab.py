@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -40,7 +41,7 @@ class EnhanceTab:
         self.ui, self.logic, self._questions = ui, logic, questions
         self._onResults, self._onModels = onResults, onModels
         self._source = None  # the scan of the run
-        self._parameters = None
+        self._parameters: Any = None
         self._choices: list[Models.ModelChoice] = []
         self._defaultKey = ""
         self._canFindBrain = False
@@ -209,7 +210,10 @@ class EnhanceTab:
             self.importModel(Path(path))
 
     def _onDownload(self) -> None:
-        arguments = ["models", "download", self._choice().key]
+        choice = self._choice()
+        if choice is None:
+            return
+        arguments = ["models", "download", choice.key]
         self._launch(lambda: self._command(arguments), Packages.FOR_IMPORT)
 
     def _command(self, arguments: list[str], stopsOnRequest: bool = True) -> ChildProcess:
@@ -241,10 +245,11 @@ class EnhanceTab:
         parameters, outputs = self._parameters, self._outputs()
         if not self.ui.applyButton.enabled or not Terms.ensure(self._questions, self._choice()):
             return False
-        if (edited := SegmentEdits.editedSegments(outputs.segmentation)) and not (
-            outputs := self._askAboutEdits(outputs, edited)
-        ):
-            return False
+        if edited := SegmentEdits.editedSegments(outputs.segmentation):
+            answer = self._askAboutEdits(outputs, edited)
+            if answer is None:
+                return False
+            outputs = answer
         self._source = parameters.inputVolume
         job = EnhanceJob(
             outputs, outputs.probability is not None, True, self._onCompleted, self.control.display.progress

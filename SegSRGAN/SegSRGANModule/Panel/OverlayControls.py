@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import vtk
 
 
 class OverlayControls:
     def __init__(self, ui) -> None:
         self.ui = ui
-        self._segmentation = self._display = self._tag = None
+        self._segmentation: Any = None
+        self._display: Any = None
+        self._tag: int | None = None
         self._isUpdating = False
         ui.opacitySlider.connect("valueChanged(double)", self._write)
         ui.outlineCheckBox.connect("toggled(bool)", self._write)

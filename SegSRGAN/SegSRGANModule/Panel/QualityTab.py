@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -23,7 +24,7 @@ from .TissueTable import TissueTable
 class QualityTab:
     def __init__(self, ui, questions: Asks) -> None:
         self.ui = ui
-        self._parameters = None
+        self._parameters: Any = None
         self._message, self._shown = "", None
         self.tissues = TissueTable(ui, self._say)
         self.agreement = AgreementList(ui)

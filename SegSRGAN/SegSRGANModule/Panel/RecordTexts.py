@@ -66,7 +66,7 @@ def expected(record: dict | None, name: str) -> str:
     quality = (record or {}).get("quality", {})
     if name != next(iter((record or {}).get("classes", ["cortex"])), None):
         return ""  # only the first class is measured
-    if interval := quality.get("uncertainty", {}).get("volume_interval_ml") or _unbiased(record, quality):
+    if interval := quality.get("uncertainty", {}).get("volume_interval_ml") or _unbiased(record or {}, quality):
         return _("{low:.1f} to {high:.1f}").format(low=interval[0], high=interval[1])
     value = quality.get("cortex", {}).get("expected_volume_ml")
     return "" if value is None else f"{value:.1f}"

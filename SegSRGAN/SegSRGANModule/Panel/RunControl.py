@@ -45,7 +45,8 @@ class RunControl:
 
     def stop(self) -> None:
         self.display.stopping()
-        self.run.cancel()
+        if self.run is not None:
+            self.run.cancel()
 
     def ended(self, outcome: Outcome, success: str) -> bool:
         """Say how a run ended; False when the tab was closed before: its widgets may be gone."""

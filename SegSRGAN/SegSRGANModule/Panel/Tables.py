@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import qt
 
 _HEADER_HEIGHT, _ROW_HEIGHT, _MOST_ROWS = 22, 22, 8  # pixels; more rows scroll
@@ -20,7 +22,7 @@ def setUpTable(table, header: tuple[str, ...], wide: int = 1) -> None:
     fillTable(table, [])
 
 
-def fillTable(table, rows: list[tuple[str, ...]], leastRows: int = 1) -> None:
+def fillTable(table, rows: Sequence[tuple[str, ...]], leastRows: int = 1) -> None:
     """Put texts into a table; where they are there already, the reader's selection stays."""
     table.setFixedHeight(_HEADER_HEIGHT + _ROW_HEIGHT * min(max(len(rows), leastRows), _MOST_ROWS))
     if rows == _texts(table):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ctk
 import qt
@@ -30,8 +31,8 @@ class TrainingTab:
 
     def __init__(self, ui, questions: Terms.Asks, onNewModel: Callable[[Path, str], None]) -> None:
         self.ui, self._questions, self._onNewModel = ui, questions, onNewModel
-        self._parameters = None
-        self._folder = None  # of the training that runs or ran last
+        self._parameters: Any = None
+        self._folder: Any = None  # of the training that runs or ran last
         self._message = ""
         display = RunDisplay(
             ui.trainingProgressBar, ui.trainingStatusLabel, ui.trainingDetailsButton, ui.trainingDetailsText

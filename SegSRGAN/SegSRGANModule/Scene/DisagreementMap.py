@@ -82,7 +82,8 @@ def worstPlaces(node, count: int = 5) -> list[Place]:
     isFree = np.ones(len(points), bool)
     while len(places) < count and isFree.any():
         index = int(np.argmax(isFree))
-        places.append(Place(tuple(map(float, points[index])), float(found[index])))
+        x, y, z = map(float, points[index])
+        places.append(Place((x, y, z), float(found[index])))
         isFree &= np.linalg.norm(points - points[index], axis=1) >= _APART
     return places
 

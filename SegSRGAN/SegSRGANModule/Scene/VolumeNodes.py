@@ -59,7 +59,7 @@ def gridOf(volumeNode, leastSize: int = 2):
         text = _("The axes of {name} are not at right angles (a sheared scan); resample it first.")
         raise ValueError(text.format(name=name))
     numbers = (spacing, ijkToLps[:3, 3], direction.ravel())
-    return Grid(size, *(tuple(map(float, values)) for values in numbers))
+    return Grid(size, *(tuple(map(float, values)) for values in numbers))  # ty: ignore[invalid-argument-type]  # 3, 3, 9
 
 
 def setVolumeFromImage(volumeNode, image) -> None:

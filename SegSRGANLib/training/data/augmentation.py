@@ -103,7 +103,7 @@ def deform(
     shape = torch.tensor(image.shape[::-1], dtype=torch.float32)  # (x, y, z), the order of grid_sample
     line = torch.arange(side, dtype=torch.float32) - (side - 1) / 2
     z, y, x = torch.meshgrid(line, line, line, indexing="ij")
-    rotation = torch.from_numpy(_rotation(np.radians(config.rotation) * rng.uniform(-1, 1, 3)))
+    rotation = torch.from_numpy(rotation_matrix(np.radians(config.rotation) * rng.uniform(-1, 1, 3)).astype(np.float32))
     nodes = torch.from_numpy(rng.uniform(-1, 1, (1, 3, 5, 5, 5)).astype(np.float32)) * config.elastic
     bend = F.interpolate(nodes, size=(side,) * 3, mode="trilinear", align_corners=True)[0].permute(1, 2, 3, 0)
     voxels = torch.stack([x, y, z], dim=-1) @ rotation.T + bend  # from the centre of the box
@@ -223,10 +223,10 @@ def _smooth(volume: torch.Tensor) -> torch.Tensor:
     return F.avg_pool3d(volume[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
 
 
-def _rotation(angles: np.ndarray) -> np.ndarray:
-    """Rotation matrix of three small angles (radians) around x, y and z, float32."""
+def rotation_matrix(angles: np.ndarray) -> np.ndarray:
+    """Rotation matrix (3, 3) of three angles in radians, around the first, second and third axis in turn."""
     (cx, cy, cz), (sx, sy, sz) = np.cos(angles), np.sin(angles)
     about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    return (about_z @ about_y @ about_x).astype(np.float32)
+    return about_z @ about_y @ about_x

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .augmentation import rotation_matrix
 from .device_config import DeviceSimulation
 from .device_contrast import random_contrast, random_surroundings
 from .device_random import DeviceRandom
@@ -96,7 +97,7 @@ class DeviceSimulator:
         turn = np.zeros((3, 3))
         turn[order, np.arange(3)] = signs
         if rng.random() < config.deformed:
-            turn = turn @ _rotation(np.radians(config.rotation) * rng.uniform(-1, 1, 3))
+            turn = turn @ rotation_matrix(np.radians(config.rotation) * rng.uniform(-1, 1, 3))
         zoom = rng.uniform(*(config.usual_zoom if rng.random() < 0.5 else config.zoom))
         chances = np.full(3, 1 / 3) if volume.averaged else np.array(config.scan_axes)
         axis = int(np.flatnonzero(order == rng.choice(3, p=chances))[0])
@@ -166,12 +167,3 @@ class DeviceSimulator:
         border = (4 * (shares * (1 - shares)).amax(1, keepdim=True)).clamp_(0, 1)
         lost = self._draw.on_device(averaged * (1 - self._config.border_weight))
         return torch.cat([intensity * inside, (1 - lost * border) * inside], dim=1)
-
-
-def _rotation(angles: np.ndarray) -> np.ndarray:
-    """Rotation matrix of three small angles, radians, around the first, second and third axis."""
-    (c0, c1, c2), (s0, s1, s2) = np.cos(angles), np.sin(angles)
-    first = np.array([[1, 0, 0], [0, c0, -s0], [0, s0, c0]])
-    second = np.array([[c1, 0, s1], [0, 1, 0], [-s1, 0, c1]])
-    third = np.array([[c2, -s2, 0], [s2, c2, 0], [0, 0, 1]])
-    return third @ second @ first
