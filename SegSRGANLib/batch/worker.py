@@ -43,7 +43,7 @@ _SAME_RESULT = ("batch", "device")  # options of the prediction that do not chan
 class BatchOptions:
     """What holds for every volume of a batch.
 
-    outdir: folder of the results. model: name or file. enhance: see `EnhanceOptions`; its spacing: one number or auto.
+    outdir: folder of the results. model: name or file. enhance: see `EnhanceOptions`; see there for its spacing.
     overwrite: make results again that are there. maps: write the maps of quality. report: write an HTML page each.
     dicom: write DICOM into the studies of the scans, too. mask: for volumes without a mask of their own, "auto" to find
     the brain, "none" when they are brains already. geometry: see `read_volume`.
@@ -63,7 +63,9 @@ class BatchOptions:
     def layout(self) -> Layout:
         """Where files go."""
         spacing = self.enhance.spacing
-        return Layout(self.outdir, None if isinstance(spacing, str) else float(spacing))  # ty: ignore[invalid-argument-type]  # one number in a batch
+        if isinstance(spacing, str):
+            return Layout(self.outdir, None)
+        return Layout(self.outdir, spacing if isinstance(spacing, tuple) else (spacing,) * 3)
 
 
 def process(
