@@ -38,7 +38,7 @@ Mask = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option(help="Replace results that are already there.")]
-ProgressMode = Annotated[str, typer.Option("--progress", metavar="bar|json|none", help="How to show the progress.")]
+ProgressMode = Annotated[str, typer.Option("--progress", metavar="bar|json|none", help="Progress display.")]
 Pairs = Annotated[
     str | None,
     typer.Option(metavar="PATCH:STEP,...", help="Several runs, voxels; each into a folder patch-PATCH_step-STEP."),
@@ -90,12 +90,13 @@ class NetworkOptions:
 
     device: Device = PredictionOptions.device
     precision: Annotated[
-        str, typer.Option(metavar="auto|float32|bfloat16", help="auto: bfloat16 where faster and very close.")
+        str,
+        typer.Option(metavar="auto|float32|bfloat16", help="Precision; auto: bfloat16 where faster and very close."),
     ] = PredictionOptions.precision
     patch: Annotated[int, typer.Option(help="Side of a patch, voxels; 0: the whole volume at once.")] = (
         PredictionOptions.patch
     )
-    overlap: Annotated[float, typer.Option(help="Share of a patch in common with the next one.")] = (
+    overlap: Annotated[float, typer.Option(help="Overlap of neighbouring patches, as a share of their side.")] = (
         PredictionOptions.overlap
     )
 
@@ -118,15 +119,16 @@ class ProcessingOptions:
     threshold: Annotated[float, typer.Option(help="Probability from which a voxel is cortex, or another class.")] = (
         EnhanceOptions.threshold
     )
-    bias_correction: Annotated[bool, typer.Option("--bias-correction", help="Correct the bias field (N4) first.")] = (
+    bias_correction: Annotated[bool, typer.Option("--bias-correction", help="Bias field correction (N4) first.")] = (
         EnhanceOptions.bias_correction
     )
     consistency: Annotated[
         bool,
-        typer.Option("--consistency/--no-consistency", help="Bring the intensities to agreement with the scan."),
+        typer.Option("--consistency/--no-consistency", help="Data consistency: intensities that agree with the scan."),
     ] = EnhanceOptions.consistency
     uncertainty: Annotated[
-        int, typer.Option(metavar="N", help="Runs on mirrored and shifted copies, to show what the model is unsure of.")
+        int,
+        typer.Option(metavar="N", help="Runs on mirrored and shifted copies, to map where the model is unsure."),
     ] = EnhanceOptions.uncertainty
     as_original: Annotated[
         bool | None,
@@ -152,7 +154,7 @@ class FileOptions:
 
     geometry: Annotated[
         str | None,
-        typer.Option(metavar="qform|sform", help="Which of the two counts, for a NIfTI file where they disagree."),
+        typer.Option(metavar="qform|sform", help="Affine to use where the two of a NIfTI file disagree."),
     ] = None
     maps: Annotated[bool, typer.Option("--maps", help="Also write the maps of consistency and uncertainty.")] = False
     report: Annotated[bool, typer.Option("--report", help="Also write pages for a browser.")] = False

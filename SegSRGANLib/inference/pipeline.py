@@ -3,7 +3,7 @@
 Four stages over one prepared scan: `prepare` (bias correction, intensity scale, spline interpolation onto the output
 grid), `_predict` (the network on overlapping patches), `compose` (back to whole images in the input's units, in
 agreement with the scan) and `_measure` (quality). Panel, console, shell and cluster all call `enhance`. Several stacks
-of one child go through `several_scans`, which calls `enhance` for each of them.
+of one child go through `several.pipeline`, which calls `enhance` for each of them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def enhance(
 
     Args:
         image: 3D T2-weighted volume of any grid; or several stacks of one child, which are registered and fused, see
-            `several_scans.enhance_stacks`.
+            `several.pipeline.enhance_stacks`.
         model: see `load_model`; it is moved to the chosen device.
         options: see `EnhanceOptions`.
         mask: brain mask, in the image's space; or "auto" to find the brain, see `extract_brain`; or "none" (or None)

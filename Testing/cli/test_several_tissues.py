@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 import torch
 from support.command_line import run
@@ -16,6 +17,7 @@ from SegSRGANLib.models.checkpoint import save_checkpoint
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 
 
+@pytest.mark.slow
 def test_the_demo_compares_the_cortex(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = tmp_path / "two.safetensors"
