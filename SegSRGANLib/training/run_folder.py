@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 
 from ..models.card import ModelCard
 from ..models.checkpoint import load_checkpoint
-from ..utils.atomic_files import atomic_path
+from ..utils.atomic_files import atomic_path, sweep_partial
 from ..utils.errors import TrainingError
 from .config import TrainingConfig
 from .config_parsing import build
@@ -77,7 +77,8 @@ class TrainingFolder:
         return TrainerState(**stored, best=-math.inf if best is None else best)
 
     def write_config(self) -> None:
-        """Write config.json, which `segsrgan train` takes as well."""
+        """Write config.json, which `segsrgan train` takes as well; what killed trainings left half-written goes."""
+        sweep_partial(self.path)
         with atomic_path(self.path / "config.json") as temporary:
             temporary.write_text(self._config.to_json(), encoding="utf-8")
 

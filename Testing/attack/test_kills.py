@@ -6,6 +6,7 @@ the readers (`Testing/io/test_readers_fuzz.py`, SEGSRGAN_FUZZ_EXAMPLES=5000).
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,10 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from support.batch_cohort import OPTIONS, save_tiny_model, write_scan
+from support.training_brains import table, values
 
 from SegSRGANLib.results.provenance import edited_file, read_record, recorded_files
-from SegSRGANLib.utils.atomic_files import atomic_path, staging_folder, sweep_partial
+from SegSRGANLib.utils.atomic_files import _here, atomic_path, staging_folder, sweep_partial
 
 KILLS = int(os.environ.get("SEGSRGAN_ATTACK_KILLS", "0"))
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
@@ -60,6 +64,44 @@ def test_predict_overwriting_is_killed(tmp_path):
     assert {path.name for path in outdir.iterdir()} == {
         "a_sr.nii.gz", "a_cortex.nii.gz", "a_cortex-probability.nii.gz", "a_qc.png", "a_record.json",
     }  # fmt: skip
+
+
+def _whole_files(folder: Path) -> None:
+    """Whatever stands in a training's folder can be read."""
+    for path in folder.glob("[!.]*.safetensors"):
+        assert load_file(path)
+    for path in folder.glob("[!.]*.json"):
+        json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+def test_train_is_killed_and_resumed(tmp_path):
+    """Killed at random moments and resumed, a training ends with the curve and the weights of an uninterrupted one."""
+    pytest.importorskip("lightning_fabric", reason="training needs the extra 'train'")
+    table(tmp_path)
+    folder, random = tmp_path / "run", np.random.default_rng(0)
+    (tmp_path / "config.json").write_text(json.dumps(values(tmp_path, epochs=4)))
+    command = [sys.executable, "-m", "SegSRGANLib", "train", str(tmp_path / "config.json"), "--progress", "none"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    start = time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    usual = time.monotonic() - start
+    folder.rename(tmp_path / "whole")
+    killed = 0
+    for _ in range(KILLS or 2):
+        process = subprocess.Popen([*command, "--resume"], **quiet)
+        time.sleep(usual * random.uniform(0.4, 1.0))
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() != 0
+        _whole_files(folder)
+    assert killed
+    if folder.is_dir():
+        (folder / f".partial-{_here()}-{process.pid}-12345678.safetensors").write_bytes(b"half")
+    subprocess.run([*command, "--resume"], check=True, stdout=subprocess.DEVNULL)
+    assert not list(folder.glob(".partial-*"))
+    for name in ("last.safetensors", "model.safetensors"):
+        whole, again = load_file(tmp_path / "whole" / name), load_file(folder / name)
+        assert all(torch.equal(value, again[key]) for key, value in whole.items())
 
 
 _LEAVES = """

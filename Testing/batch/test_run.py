@@ -1,6 +1,7 @@
 """A cohort as its user runs it: bad volumes, interruption, several processes, BIDS."""
 
 import csv
+import json
 import multiprocessing
 import os
 import shutil
@@ -173,6 +174,18 @@ def test_two_processes_on_one_folder_share_the_work(run, tmp_path, model):
     single = tmp_path / "single"
     assert run(tmp_path / "scans", single, model)[0] == 0
     assert fingerprint(outdir) == fingerprint(single)
+
+
+def test_workers_change_no_bit_when_the_threads_are_given(tmp_path, model, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    for number in range(3):
+        write_scan(tmp_path / "in" / f"{number}.nii.gz", number)
+    for workers in ("1", "2"):
+        subprocess.run(command(tmp_path / "in", tmp_path / workers, model, "--workers", workers), check=True)
+        for number in range(3):
+            record = json.loads((tmp_path / workers / f"{number}_record.json").read_text())
+            assert record["device"] == "cpu (2 threads)"
+    assert fingerprint(tmp_path / "1") == fingerprint(tmp_path / "2")
 
 
 def test_a_result_is_whole_only_with_all_its_files(tmp_path, model, loaded):

@@ -44,7 +44,8 @@ def test_committed_files_give_what_keras_gave(path):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_equals_keras(variant, tmp_path):
-    keras_original = pytest.importorskip("support.keras_original", reason="Keras is not installed", exc_type=ImportError)
+    reason = "Keras is not installed"
+    keras_original = pytest.importorskip("support.keras_original", reason=reason, exc_type=ImportError)
     image = np.random.default_rng(1).random((8, 16, 12), np.float32)
     keras_original.keras.utils.set_random_seed(0)
     model = keras_original.generator(image.shape, **VARIANTS[variant])
