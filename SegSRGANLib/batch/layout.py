@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Layout:
     """Final paths of a job's files. outdir: of the batch. spacing: of the results, mm; None for each scan's own."""
 
     outdir: Path
-    spacing: float | None
+    spacing: tuple[float, float, float] | None
 
     def record(self, job: Job) -> Path:
         """Where the record is when the result is whole."""
@@ -63,7 +63,7 @@ class Layout:
     def _prefix(self, job: Job, extra: dict[str, str]) -> str:
         """All entities of the source, and ours, in the order of BIDS."""
         entities = dict(part.split("-", 1) for part in job.name.split("_"))
-        size = "inplane" if self.spacing is None else f"{self.spacing:g}mm".replace(".", "p")
+        size = "inplane" if self.spacing is None else f"{_lengths(self.spacing)}mm".replace(".", "p").replace(" ", "")
         ours = {"space": "orig", "res": size, "desc": "segsrgan"}
         # derived datasets (dHCP) have images that differ in nothing but what ours would replace
         if replaced := "".join(entities[name] for name in ours if name in entities):
@@ -83,7 +83,7 @@ def sidecars(job: Job, layout: Layout, roles: Iterable[str], record: dict[str, A
     common = {
         "Sources": [f"bids:raw:{source}" for source in sources],
         "SpatialReference": "orig",
-        "Resolution": f"{record['output']['spacing'][0]:g} mm isotropic, in the field of view of the source",
+        "Resolution": f"{_resolution(record['output']['spacing'])}, in the field of view of the source",
         "SkullStripped": False,
         "SoftwareVersion": __version__,
         "Model": record["model"]["name"],
@@ -99,6 +99,17 @@ def sidecars(job: Job, layout: Layout, roles: Iterable[str], record: dict[str, A
             table = _label_table(record.get("classes", [CORTEX]))
             texts[path.with_name(path.name.replace(".nii.gz", ".tsv"))] = table
     return texts
+
+
+def _lengths(spacing: Sequence[float]) -> str:
+    """One number where all are equal, such as 0.5, else 0.5 x 0.5 x 1."""
+    numbers = [f"{length:g}" for length in spacing]
+    return numbers[0] if len(set(numbers)) == 1 else " x ".join(numbers)
+
+
+def _resolution(spacing: Sequence[float]) -> str:
+    text = _lengths(spacing)
+    return f"{text} mm" if " " in text else f"{text} mm isotropic"
 
 
 def _kind(role: str) -> str | None:

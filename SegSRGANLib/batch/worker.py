@@ -31,6 +31,7 @@ from ..results.publication import publish
 from ..utils.errors import Cancelled
 from ..utils.process_pool import BUSY, CANCELLED, DONE, FAILED, SKIPPED, Outcome
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
+from ..utils.triples import triple
 from .claims import Claim
 from .jobs import Job
 from .layout import Layout, sidecars
@@ -43,7 +44,7 @@ _SAME_RESULT = ("batch", "device")  # options of the prediction that do not chan
 class BatchOptions:
     """What holds for every volume of a batch.
 
-    outdir: folder of the results. model: name or file. enhance: see `EnhanceOptions`; its spacing: one number or auto.
+    outdir: folder of the results. model: name or file. enhance: see `EnhanceOptions`; see there for its spacing.
     overwrite: make results again that are there. maps: write the maps of quality. report: write an HTML page each.
     dicom: write DICOM into the studies of the scans, too. mask: for volumes without a mask of their own, "auto" to find
     the brain, "none" when they are brains already. geometry: see `read_volume`.
@@ -63,7 +64,7 @@ class BatchOptions:
     def layout(self) -> Layout:
         """Where files go."""
         spacing = self.enhance.spacing
-        return Layout(self.outdir, None if isinstance(spacing, str) else float(spacing))  # ty: ignore[invalid-argument-type]  # one number in a batch
+        return Layout(self.outdir, None if isinstance(spacing, str) else triple(spacing))
 
 
 def process(

@@ -15,10 +15,21 @@ from ..batch.slurm.submit import run_on_slurm
 from ..batch.worker import BatchOptions
 from ..inference.brain.choice import AUTO, NONE
 from ..utils.optional import require
-from ..utils.process_pool import BUSY, CANCELLED, FAILED
+from ..utils.process_pool import BUSY, CANCELLED, FAILED, Outcome
+from ..utils.progress import scaled
 from .console import CANCELLED as STATUS_CANCELLED
 from .console import emit, reported, run_guarded
-from .options import ConsoleOptions, FileOptions, Mask, NetworkOptions, ProcessingOptions, TargetOptions, with_options
+from .options import (
+    ConsoleOptions,
+    FileOptions,
+    Mask,
+    NetworkOptions,
+    Pairs,
+    ProcessingOptions,
+    TargetOptions,
+    runs_of,
+    with_options,
+)
 
 
 @with_options
@@ -52,6 +63,7 @@ def batch(
         ),
     ] = None,
     network: NetworkOptions,
+    pairs: Pairs = None,
     processing: ProcessingOptions,
     files: FileOptions,
     console: ConsoleOptions,
@@ -65,8 +77,11 @@ def batch(
 
     def work() -> None:
         nonlocal cancelled
-        enhance = processing.build(target, network)
-        options = BatchOptions(outdir.absolute(), target.model, enhance, mask=_checked_word(mask), **vars(files))
+        folder = outdir.absolute()
+        runs = {
+            part_of: BatchOptions(folder / part_of, target.model, enhance, mask=_checked_word(mask), **vars(files))
+            for part_of, enhance in runs_of(pairs, processing.build(target, network)).items()
+        }
         if files.dicom:
             require("highdicom", extra="dicom")  # before the work, not after it
         allocation = None if slurm is None else Allocation.parse(slurm)
@@ -76,13 +91,16 @@ def batch(
         if masks is not None or mask == AUTO:
             jobs = with_masks(jobs, outdir, masks)
         jobs = shard(jobs, part)
+        outcomes: list[Outcome] = []
         with reported(console.progress, console.cancel_file) as (show, should_stop):
-            common = {"workers": workers, "progress": show, "should_stop": should_stop}
-            if allocation is None:
-                outcomes = run_batch(jobs, options, part=part, **common)
-            else:
-                outcomes = run_on_slurm(jobs, options, allocation, **common)
-        table = summary_path(options.outdir, part)
+            for index, options in enumerate(runs.values()):
+                bar = scaled(show, index / len(runs), (index + 1) / len(runs))
+                common = {"workers": workers, "progress": bar, "should_stop": should_stop}
+                if allocation is None:
+                    outcomes += run_batch(jobs, options, part=part, **common)
+                else:
+                    outcomes += run_on_slurm(jobs, options, allocation, **common)
+        table = ", ".join(str(summary_path(options.outdir, part)) for options in runs.values())
         for outcome in outcomes:
             if outcome.status == FAILED:
                 typer.echo(f"Failed: {outcome.job.key}: {outcome.reason}", err=True)
@@ -95,7 +113,10 @@ def batch(
             return
         if counts[FAILED]:
             raise ValueError(f"{counts[FAILED]} of {len(outcomes)} volumes failed; {table} says why.")
-        emit(console.progress, done=True, files={"summary": str(table)}, counts=dict(counts))
+        tables = {
+            f"{name}/summary".lstrip("/"): str(summary_path(options.outdir, part)) for name, options in runs.items()
+        }
+        emit(console.progress, done=True, files=tables, counts=dict(counts))
 
     raise typer.Exit(run_guarded(work, console.debug) or (STATUS_CANCELLED if cancelled else 0))
 

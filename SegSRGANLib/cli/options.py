@@ -7,8 +7,9 @@ and `with_options` turns it into one option of the shell for each field.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,8 @@ import typer
 from ..inference.options import AUTO, EnhanceOptions
 from ..inference.predictor import PredictionOptions
 from ..models.registry import DEFAULT_MODEL
+from ..transforms.resample import INTERPOLATORS
+from ..utils.triples import triple
 
 Axis = Annotated[int, typer.Option(min=0, max=2, help="Axis of the slices: 0, 1 or 2 for x, y or z.")]
 CancelFile = Annotated[Path | None, typer.Option(hidden=True, help="Stop when this file appears.")]
@@ -36,6 +39,10 @@ Mask = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option(help="Replace results that are already there.")]
 ProgressMode = Annotated[str, typer.Option("--progress", metavar="bar|json|none", help="Progress display.")]
+Pairs = Annotated[
+    str | None,
+    typer.Option(metavar="PATCH:STEP,...", help="Several runs, voxels; each into a folder patch-PATCH_step-STEP."),
+]
 Series = Annotated[str | None, typer.Option(help="Which DICOM series, when the folder holds several.")]
 
 
@@ -55,25 +62,26 @@ class TargetOptions:
     spacing: Annotated[
         str,
         typer.Option(
-            metavar="MM|auto",
-            help="Isotropic output spacing, mm; auto: the scan's inside its slices, within what the model was trained "
-            "for.",
+            metavar="MM|X,Y,Z|auto",
+            help="Output spacing, mm, one number or three; auto: the scan's inside its slices, within what the model "
+            "was trained for.",
         ),
     ] = str(EnhanceOptions.spacing)
     model: ModelName = DEFAULT_MODEL
 
-    def parsed_spacing(self) -> float | str:
-        """The spacing that was asked for: a number in mm, or auto.
+    def parsed_spacing(self) -> float | tuple[float, float, float] | str:
+        """The spacing that was asked for: a number in mm, three along the scan's axes, or auto.
 
         Raises:
-            ValueError: it is neither.
+            ValueError: it is none of these.
         """
         if self.spacing == AUTO:
             return AUTO
         try:
-            return float(self.spacing)
+            numbers = [float(part) for part in self.spacing.split(",")]
+            return numbers[0] if len(numbers) == 1 else triple(numbers)
         except ValueError:
-            raise ValueError(f"--spacing takes a number in mm or auto, not {self.spacing!r}.") from None
+            raise ValueError(f"--spacing takes one number in mm, or X,Y,Z, or auto, not {self.spacing!r}.") from None
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,9 @@ class NetworkOptions:
 class ProcessingOptions:
     """What is done before and after the network: fields of `EnhanceOptions`."""
 
+    interpolator: Annotated[str, typer.Option(metavar="|".join(INTERPOLATORS), help="First interpolation.")] = (
+        EnhanceOptions.interpolator
+    )
     threshold: Annotated[float, typer.Option(help="Probability from which a voxel is cortex, or another class.")] = (
         EnhanceOptions.threshold
     )
@@ -128,15 +139,13 @@ class ProcessingOptions:
         ),
     ] = EnhanceOptions.as_original
 
-    def build(
-        self, target: TargetOptions, network: NetworkOptions, interpolator: str = EnhanceOptions.interpolator
-    ) -> EnhanceOptions:
+    def build(self, target: TargetOptions, network: NetworkOptions) -> EnhanceOptions:
         """The library's options with these values.
 
         Raises:
             ValueError: a value that cannot be.
         """
-        return EnhanceOptions(target.parsed_spacing(), interpolator, prediction=network.build(), **vars(self))
+        return EnhanceOptions(target.parsed_spacing(), prediction=network.build(), **vars(self))
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,28 @@ class FileOptions:
         bool, typer.Option("--dicom", help="Also write DICOM into the scan's study: MR series and SEG.")
     ] = False
     overwrite: Overwrite = False
+
+
+def runs_of(pairs: str | None, common: EnhanceOptions) -> dict[str, EnhanceOptions]:
+    """The options of each run by the folder that it gets; one run goes into the output folder itself.
+
+    Args:
+        pairs: of `--pairs`. common: what all runs share.
+
+    Raises:
+        ValueError: pairs that cannot be read.
+    """
+    if pairs is None:
+        return {"": common}
+    runs = {}
+    for pair in pairs.split(","):
+        match = re.fullmatch(r"(\d+):(\d+)", pair.strip())
+        if match is None or not 0 < int(match[2]) <= int(match[1]):
+            raise ValueError(f"--pairs takes PATCH:STEP in voxels, the step at most the patch, not {pair.strip()!r}.")
+        side, step = int(match[1]), int(match[2])
+        prediction = replace(common.prediction, patch=side, overlap=1 - step / side)
+        runs[f"patch-{side}_step-{step}"] = replace(common, prediction=prediction)
+    return runs
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:

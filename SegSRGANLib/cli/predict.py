@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,10 +26,19 @@ from ..results.paths import report_path, result_name, result_paths
 from ..results.provenance import describe_sources
 from ..results.viewer.page import TooLarge, write_view
 from ..results.viewer.study import find_studies
-from ..transforms.resample import INTERPOLATORS
 from ..utils.progress import scaled
 from .console import emit, reported, run_guarded
-from .options import ConsoleOptions, FileOptions, NetworkOptions, ProcessingOptions, Series, TargetOptions, with_options
+from .options import (
+    ConsoleOptions,
+    FileOptions,
+    NetworkOptions,
+    Pairs,
+    ProcessingOptions,
+    Series,
+    TargetOptions,
+    runs_of,
+    with_options,
+)
 
 
 @with_options
@@ -58,13 +66,7 @@ def predict(
     ] = None,
     series: Series = None,
     network: NetworkOptions,
-    pairs: Annotated[
-        str | None,
-        typer.Option(metavar="PATCH:STEP,...", help="Several runs, voxels; each into a folder patch-PATCH_step-STEP."),
-    ] = None,
-    interpolator: Annotated[
-        str, typer.Option(metavar="|".join(INTERPOLATORS), help="First interpolation.")
-    ] = "bspline",
+    pairs: Pairs = None,
     processing: ProcessingOptions,
     files: FileOptions,
     console: ConsoleOptions,
@@ -77,12 +79,9 @@ def predict(
     def work() -> None:
         name = result_name(volumes[0])
         truth = None if like is None else Grid.of(read_volume(like, geometry=files.geometry))
-        common = processing.build(target, network, interpolator)
+        common = processing.build(target, network)
         common = common if truth is None else replace(common, spacing=truth.spacing)
-        runs = {
-            outdir / folder: replace(common, prediction=replace(common.prediction, patch=side, overlap=share))
-            for folder, side, share in _runs(pairs, network.patch, network.overlap)
-        }
+        runs = {outdir / folder: options for folder, options in runs_of(pairs, common).items()}
         written: dict[str, str] = {}
         warnings: dict[str, None] = {}  # each once, in their order
         notes: list[str] = []  # on the files that were read
@@ -162,21 +161,3 @@ def _write_view(record: Path, scan: Path, path: Path) -> Path | None:
         typer.echo(f"Warning: {error}", err=True)
         return None
     return path
-
-
-def _runs(pairs: str | None, patch: int, overlap: float) -> list[tuple[str, int, float]]:
-    """(folder, patch, overlap) of each run; one run goes into the output folder itself.
-
-    Raises:
-        ValueError: pairs that cannot be read.
-    """
-    if pairs is None:
-        return [("", patch, overlap)]
-    runs = []
-    for pair in pairs.split(","):
-        match = re.fullmatch(r"(\d+):(\d+)", pair.strip())
-        if match is None or not 0 < int(match[2]) <= int(match[1]):
-            raise ValueError(f"--pairs takes PATCH:STEP in voxels, the step at most the patch, not {pair.strip()!r}.")
-        side, step = int(match[1]), int(match[2])
-        runs.append((f"patch-{side}_step-{step}", side, 1 - step / side))
-    return runs

@@ -128,7 +128,7 @@ def test_bids_takes_t2w_images_and_keeps_all_entities(tmp_path):
     _touch(tmp_path / "raw" / "derivatives" / "x" / "sub-01" / "anat" / "sub-01_desc-y_T2w.nii.gz")
     jobs = find_jobs(tmp_path / "raw", tmp_path / "out")
     assert _keys(jobs) == ["sub-01/ses-2/anat/sub-01_ses-2_acq-tse_run-1"]
-    layout = Layout(tmp_path / "out", 0.5)
+    layout = Layout(tmp_path / "out", (0.5, 0.5, 0.5))
     names = {role: layout.path(jobs[0], role).name for role in ("sr", "labels", "probability")}
     prefix = "sub-01_ses-2_acq-tse_run-1_space-orig_res-0p5mm"
     assert names == {
@@ -144,7 +144,7 @@ def test_images_of_a_derived_dataset_have_results_of_their_own(tmp_path):
     anat = tmp_path / "dhcp" / "sub-01" / "anat"
     for middle in ("", "_desc-restore", "_space-T1w", "_res-high_desc-restore"):
         _touch(anat / f"sub-01{middle}_T2w.nii.gz")
-    layout = Layout(tmp_path / "out", 0.5)
+    layout = Layout(tmp_path / "out", (0.5, 0.5, 0.5))
     names = [layout.path(job, "sr").name for job in find_jobs(tmp_path / "dhcp", tmp_path / "out")]
     assert len(set(names)) == 4
     assert "sub-01_space-orig_res-0p5mm_desc-restoreSegsrgan_T2w.nii.gz" in names

@@ -118,3 +118,34 @@ def test_a_predicted_brain_mask_is_written_on_the_output_grid(tmp_path):
     paths = save_enhancement(result, scan, tmp_path, "scan")
     assert paths["brain"].name == "scan_brain-mask.nii.gz"
     assert paths["brain"].exists()
+
+
+def test_a_batch_makes_every_pair_with_another_interpolator_and_spacing(scan):
+    from SegSRGANLib.cli.app import build
+
+    (scan.parent / "list.csv").write_text("input\nscan.nii.gz\n")
+    fixed = ["batch", str(scan.parent / "list.csv"), "-o", str(scan.parent / "out"), "--mask", "none"]
+    fixed += ["--model", str(scan.parent / "tiny.safetensors"), "--device", "cpu", "--progress", "json"]
+    fixed += ["--pairs", "16:8,32:32", "--interpolator", "linear", "--spacing", "1,1,1.5"]
+    for counts in ({"done": 2}, {"skipped": 2}):
+        result = testing.CliRunner().invoke(build(), fixed)
+        assert result.exit_code == 0, result.output
+        lines = [json.loads(line) for line in result.output.splitlines() if line.startswith("{")]
+        assert lines[-1]["counts"] == counts
+        assert set(lines[-1]["files"]) == {"patch-16_step-8/summary", "patch-32_step-32/summary"}
+        fractions = [line["fraction"] for line in lines if "fraction" in line]
+        assert fractions == sorted(fractions)
+    for side, overlap in ((16, 0.5), (32, 0.0)):
+        folder = scan.parent / "out" / f"patch-{side}_step-{round(side * (1 - overlap))}"
+        options = json.loads((folder / "scan_record.json").read_text())["options"]
+        assert (options["prediction"]["patch"], options["prediction"]["overlap"]) == (side, overlap)
+        assert options["interpolator"] == "linear"
+        assert sitk.ReadImage(str(folder / "scan_sr.nii.gz")).GetSpacing() == pytest.approx((1, 1, 1.5))
+        assert (folder / "summary.tsv").is_file()
+
+
+@pytest.mark.parametrize("spacing", ["1,1", "1,1,x", "1,1,1,1", "1,1,-1", ""])
+def test_spacings_that_cannot_be_are_refused(spacing, scan):
+    result = _predict(scan, "--spacing", spacing)
+    assert result.exit_code == 1 and "spacing" in result.output
+    assert not (scan.parent / "out").exists()
