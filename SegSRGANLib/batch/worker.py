@@ -31,7 +31,6 @@ from ..results.publication import publish
 from ..utils.errors import Cancelled
 from ..utils.process_pool import BUSY, CANCELLED, DONE, FAILED, SKIPPED, Outcome
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
-from ..utils.triples import triple
 from .claims import Claim
 from .jobs import Job
 from .layout import Layout, sidecars
@@ -64,7 +63,9 @@ class BatchOptions:
     def layout(self) -> Layout:
         """Where files go."""
         spacing = self.enhance.spacing
-        return Layout(self.outdir, None if isinstance(spacing, str) else triple(spacing))
+        if isinstance(spacing, str):
+            return Layout(self.outdir, None)
+        return Layout(self.outdir, spacing if isinstance(spacing, tuple) else (spacing,) * 3)
 
 
 def process(

@@ -1,0 +1,69 @@
+"""A machine that has too little: files that cannot grow, and 2 GB of memory for a large volume."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from support.batch_cohort import OPTIONS, save_tiny_model, write_scan
+
+resource = pytest.importorskip("resource", reason="limits of a process need a POSIX system")
+TWO_GIGABYTES = 2 << 30
+
+
+def _limited(kind: int, size: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command, in a process with a limit of its own."""
+    command = [sys.executable, "-m", "SegSRGANLib", *arguments]
+    return subprocess.run(
+        command,
+        preexec_fn=lambda: resource.setrlimit(kind, (size, size)),
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.parametrize("command", ["predict", "batch"])
+def test_files_that_cannot_grow_leave_no_result(command, tmp_path):
+    """As on a full disk: the system refuses to write on."""
+    model, scan = save_tiny_model(tmp_path / "tiny.safetensors"), write_scan(tmp_path / "in" / "a.nii.gz")
+    source = scan if command == "predict" else scan.parent
+    arguments = (command, str(source), "-o", str(tmp_path / "out"), "-m", str(model), *OPTIONS)
+    done = _limited(resource.RLIMIT_FSIZE, 8000, *arguments)
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr and "Traceback" not in done.stderr
+    left = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert not [path.name for path in left if not path.name.startswith(("summary", "volumes"))]
+    again = _limited(resource.RLIMIT_FSIZE, resource.RLIM_INFINITY, *arguments)
+    assert again.returncode == 0 and (tmp_path / "out" / "a_record.json").is_file()
+
+
+def _large_scan(path: Path) -> Path:
+    """256 x 256 x 64 voxels of 0.5 x 0.5 x 1.5 mm, in three quarters of them a pattern."""
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in (64, 256, 256)), indexing="ij")
+    noise = 20 * np.random.default_rng(0).standard_normal(x.shape)
+    inside = x * x + y * y + z * z < 0.75**2
+    image = sitk.GetImageFromArray(np.where(inside, 600 + 300 * np.sin(9 * x) * np.cos(7 * y) + noise, 0).astype("f4"))
+    image.SetSpacing((0.5, 0.5, 1.5))
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process allocates")
+@pytest.mark.skipif("SEGSRGAN_LARGE_TESTS" not in os.environ, reason="SEGSRGAN_LARGE_TESTS=1: minutes")
+@pytest.mark.parametrize("patch", ["128", "0"])
+def test_a_large_volume_finishes_in_two_gigabytes(patch, tmp_path):
+    scan = _large_scan(tmp_path / "large.nii.gz")
+    arguments = ("predict", str(scan), "-o", str(tmp_path), "--mask", "none", "--spacing", "0.5", "--patch", patch)
+    done = _limited(resource.RLIMIT_DATA, TWO_GIGABYTES, *arguments, "--device", "cpu", "--progress", "none")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "large_record.json").read_text())
+    assert record["output"]["size"] == [256, 256, 192]
+    assert sitk.GetArrayViewFromImage(sitk.ReadImage(str(tmp_path / "large_sr.nii.gz"))).std() > 100
