@@ -65,7 +65,7 @@ class BatchOptions:
         spacing = self.enhance.spacing
         if isinstance(spacing, str):
             return Layout(self.outdir, None)
-        return Layout(self.outdir, spacing if isinstance(spacing, tuple) else (spacing,) * 3)
+        return Layout(self.outdir, spacing if isinstance(spacing, tuple) else (spacing, spacing, spacing))
 
 
 def process(
