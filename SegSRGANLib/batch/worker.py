@@ -14,10 +14,10 @@ import SimpleITK as sitk
 
 from ..data.grid import Grid
 from ..inference.brain.choice import AUTO, NONE
+from ..inference.estimate import estimate
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.record import image_hash, name_stacks
-from ..inference.several.estimate import estimate_stacks
 from ..inference.several.quality import map_names
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume
@@ -65,7 +65,7 @@ class BatchOptions:
         spacing = self.enhance.spacing
         if isinstance(spacing, str):
             return Layout(self.outdir, None)
-        return Layout(self.outdir, spacing if isinstance(spacing, tuple) else (spacing,) * 3)
+        return Layout(self.outdir, spacing if isinstance(spacing, tuple) else (spacing, spacing, spacing))
 
 
 def process(
@@ -208,8 +208,7 @@ def _enhance_into(
     mask = options.mask if given is None else given
     sources = describe_sources(job.source, job.mask, None if given is None else image_hash(given))
     stacks = [sources, *(describe_sources(path) for path in job.others)]
-    grids = [Grid.of(scan) for scan in (image, *others)]
-    share = estimate_stacks(grids, model, [mask], options.enhance).share(options.report)
+    share = estimate(Grid.of(image), model, mask, options.enhance).share(options.report)
     report = scaled(progress, 0, share)
     result = enhance(scans, model, options.enhance, mask=mask, progress=report, should_stop=should_stop)
     name_stacks(result.record, stacks)

@@ -66,7 +66,7 @@ def test_predict_says_what_it_will_do_and_takes_the_spacing_of_the_scan(capfd, t
 
 
 @pytest.mark.parametrize(
-    "spacing, words", [("fine", "a number in mm or auto"), ("0.001", "cannot be made from slices")]
+    "spacing, words", [("fine", "one number in mm, or X,Y,Z, or auto"), ("0.001", "cannot be made from slices")]
 )
 def test_a_spacing_that_makes_no_sense_is_refused(capfd, scan, tmp_path, model, spacing, words):
     fixed = ("-m", model, "--mask", "none", "--device", "cpu", "--progress", "none", "--spacing", spacing)

@@ -29,15 +29,15 @@ def test_without_options_the_library_decides():
 
 def test_every_option_arrives_in_the_library():
     network = NetworkOptions("cpu", "float32", 64, 0.25)
-    processing = ProcessingOptions(0.4, True, False, 3, True)
+    processing = ProcessingOptions("linear", 0.4, True, False, 3, True)
     expected = EnhanceOptions(0.7, "linear", True, 0.4, PredictionOptions(64, 0.25, None, "cpu", "float32"), False, 3)
-    assert processing.build(TargetOptions("0.7"), network, "linear") == replace(expected, as_original=True)
+    assert processing.build(TargetOptions("0.7"), network) == replace(expected, as_original=True)
 
 
 def test_predict_and_batch_share_their_options():
     first, second = (inspect.signature(command).parameters for command in (predict, batch))
     shared = [name for name in first if name in second and name not in ("mask", "outdir")]
-    assert len(shared) == 19
+    assert len(shared) == 21
     for name in shared:
         assert first[name].default == second[name].default
         assert vars(first[name].annotation.__metadata__[0]) == vars(second[name].annotation.__metadata__[0])
@@ -61,7 +61,9 @@ def test_a_dataclass_becomes_options_in_its_place():
     assert seen == [(ConsoleOptions("json"), 2, NetworkOptions(patch=48))]
 
 
-def test_a_spacing_is_a_number_or_auto():
+def test_a_spacing_is_one_number_or_three_or_auto():
     assert TargetOptions("auto").parsed_spacing() == "auto"
-    with pytest.raises(ValueError, match="--spacing takes a number in mm or auto, not 'thin'"):
+    assert TargetOptions("0.5").parsed_spacing() == 0.5
+    assert TargetOptions("0.5,0.6, 1").parsed_spacing() == (0.5, 0.6, 1.0)
+    with pytest.raises(ValueError, match="--spacing takes one number in mm, or X,Y,Z, or auto, not 'thin'"):
         TargetOptions("thin").parsed_spacing()
