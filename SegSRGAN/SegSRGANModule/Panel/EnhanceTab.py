@@ -250,16 +250,13 @@ class EnhanceTab:
             if answer is None:
                 return False
             outputs = answer
-        self._source = parameters.inputVolume
+        self._source = volume = parameters.inputVolume
         job = EnhanceJob(
             outputs, outputs.probability is not None, True, self._onCompleted, self.control.display.progress
         )
         settings, stacks = self.logic.resolved(EnhanceSettings.fromParameters(parameters)), self._moreStacks()
-        work = Preflight.workOf(parameters.inputVolume, settings, parameters.brainMask)
-        expected = Preflight.seconds(work, 1 + len(stacks))
-        self._launch(
-            lambda: job.start(parameters.inputVolume, settings, parameters.brainMask, stacks), expected=expected
-        )
+        expected = Preflight.seconds(Preflight.workOf(volume, settings, parameters.brainMask), 1 + len(stacks))
+        self._launch(lambda: job.start(volume, settings, parameters.brainMask, stacks), expected=expected)
         return self.control.isRunning
 
     def _onCompleted(self, outcome: Outcome, nodes: Nodes | None) -> None:

@@ -125,8 +125,7 @@ def enhance_stacks(
     """
     output = options.output(Grid.of(stacked.scans[0].image), model.card)
     if run.progress is not None:  # without a bar nobody needs to know how long the steps take
-        grids = [Grid.of(scan.image) for scan in stacked.scans]
-        run.expected = estimate_stacks(grids, model, stacked.masks, options).seconds
+        run.expected = estimate_stacks([Grid.of(i) for i in stacked.images], model, stacked.masks, options).seconds
     with run.step("registration"):
         stacks = align(stacked.scans, run.report, run.should_stop)
         brains = stacked.carried_brains(stacks)
@@ -151,24 +150,21 @@ def enhance_stacks(
     record = _described(stacked, model, once, quality, run)
     record |= {"options": asdict(options), "output": {"size": output.size, "spacing": output.spacing}}
     record |= {key: whole.record[key] for key in ("intensity_scale", "prediction", "classes", "as_original")}
-    record["mask"] = brains[0].record
+    record |= {"mask": brains[0].record, "stacks": _identified(entries, stacked.images, brains, motions)}
     record["quality"]["slice_motion"] = _worst(motions)
-    record["stacks"] = [
-        entry | {"slice_motion": motion}
-        for entry, motion in zip(_identified(entries, stacked.images, brains), motions, strict=True)
-    ]
     record["verdict"] = give_verdict(_judged(record), model.card.reliability)
     images = sr, whole.probabilities, whole.labels
     return Enhancement(*images, finite_figures(record), whole.brain, quality.maps, brains[0].found)
 
 
 def _identified(
-    entries: list[dict[str, Any]], images: list[sitk.Image], brains: list[BrainChoice]
+    entries: list[dict[str, Any]], images: list[sitk.Image], brains: list[BrainChoice], motions: list[Any]
 ) -> list[dict[str, Any]]:
-    """The entries of the stacks with what tells which images they were."""
+    """The entries of the stacks with what tells which images they were, and which of their slices moved."""
     return [
-        entry | {"grid": asdict(Grid.of(image)), "sha256": image_hash(image), "mask": brain.record}
-        for entry, image, brain in zip(entries, images, brains, strict=True)
+        entry
+        | {"grid": asdict(Grid.of(image)), "sha256": image_hash(image), "mask": brain.record, "slice_motion": motion}
+        for entry, image, brain, motion in zip(entries, images, brains, motions, strict=True)
     ]
 
 
