@@ -60,7 +60,8 @@ def cases(source: str, output: str, settings: EnhanceSettings) -> list[Case]:
     if not source or not output:
         raise ValueError(_("Choose the folder or list of the volumes, and a folder for the results."))
     summary = _summary(Path(output) / "summary.tsv")
-    layout = Layout(Path(output).absolute(), (settings.spacing,) * 3)
+    side = settings.spacing
+    layout = Layout(Path(output).absolute(), (side, side, side))
     return [_case(job.key, job.source, layout.record(job), summary) for job in find_jobs(source, output)]
 
 

@@ -133,8 +133,7 @@ def enhance_stacks(
     with run.step("prediction"):
         singles = _super_resolved(stacks, brains, (model, replace(once, uncertainty=0)), run, single)
     with run.step("fusion"):
-        device = choose_device(options.prediction.device)
-        sr = fused_volume(stacks, singles, output, once.consistency, (device, run))
+        sr = fused_volume(stacks, singles, output, once.consistency, (choose_device(once.prediction.device), run))
         check_finite(sitk.GetArrayViewFromImage(sr), "The fused volume", singles[0].record["intensity_scale"])
     alone, motions = singles[0].sr, [single.record["quality"]["slice_motion"] for single in singles]
     del singles  # the results of the other stacks are most of the memory
@@ -149,12 +148,11 @@ def enhance_stacks(
     run.report(1.0, "Finished the computation")
     record = _described(stacked, model, once, quality, run)
     record |= {"options": asdict(options), "output": {"size": output.size, "spacing": output.spacing}}
-    record |= {key: whole.record[key] for key in ("intensity_scale", "prediction", "classes", "as_original")}
-    record |= {"mask": brains[0].record, "stacks": _identified(entries, stacked.images, brains, motions)}
+    record |= _kept(whole, brains) | {"stacks": _identified(entries, stacked.images, brains, motions)}
     record["quality"]["slice_motion"] = _worst(motions)
     record["verdict"] = give_verdict(_judged(record), model.card.reliability)
-    images = sr, whole.probabilities, whole.labels
-    return Enhancement(*images, finite_figures(record), whole.brain, quality.maps, brains[0].found)
+    figures = finite_figures(record)
+    return Enhancement(sr, whole.probabilities, whole.labels, figures, whole.brain, quality.maps, brains[0].found)
 
 
 def _identified(
@@ -166,6 +164,12 @@ def _identified(
         | {"grid": asdict(Grid.of(image)), "sha256": image_hash(image), "mask": brain.record, "slice_motion": motion}
         for entry, image, brain, motion in zip(entries, images, brains, motions, strict=True)
     ]
+
+
+def _kept(whole: Enhancement, brains: list[BrainChoice]) -> dict[str, Any]:
+    """What the record of the fused volume takes from its segmentation, and the mask of the first stack."""
+    keys = ("intensity_scale", "prediction", "classes", "as_original")
+    return {key: whole.record[key] for key in keys} | {"mask": brains[0].record}
 
 
 def _described(
