@@ -5,6 +5,7 @@ The files of volumes are in `test_volume_fuzz.py`; `fuzzing.py` says how to sear
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def test_wild_values_in_the_descriptions_of_model_files(model, changes):
         if removed:
             del holder[last]
         else:
-            holder[last] = value
+            holder[last] = copy.deepcopy(value)  # a drawn container is shared: it would come to hold itself
     header["__metadata__"][METADATA_KEY] = json.dumps(description)
     text = json.dumps(header).encode()
     path = model.with_name("mutated.safetensors")
