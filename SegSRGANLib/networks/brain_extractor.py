@@ -8,8 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import InstanceNorm
-
 SPACING = 3.0  # mm, of the voxels that the network sees
 _CEILING = 1.5  # of the scale: bright fat beside the coil says no more than "bright"
 _SCALE_QUANTILE = 0.99
@@ -28,16 +26,25 @@ class BrainExtractorConfig:
         return 2 ** (len(self.channels) - 1)
 
 
-class _Normalized(InstanceNorm):
-    """Convolution 3^3, affine instance normalization, leaky ReLU: (N, in, D, H, W) -> (N, out, D/s, H/s, W/s)."""
+class _Normalized(nn.Module):
+    """Convolution 3^3, batch normalization, leaky ReLU: (N, in, D, H, W) -> (N, out, D/s, H/s, W/s).
+
+    The brain fills from nothing to half of a field of view. Normalized by itself, as instances are, a volume with much
+    brain would be darkened by that brain, and the border of the mask would move with it.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__(outputs)
+        super().__init__()
         self.conv = nn.Conv3d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.weight, self.bias = nn.Parameter(torch.ones(outputs)), nn.Parameter(torch.zeros(outputs))
+        self.register_buffer("running_mean", torch.zeros(outputs))
+        self.register_buffer("running_var", torch.ones(outputs))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Convolve, normalize each channel of each volume, rectify."""
-        return F.leaky_relu(super().forward(self.conv(x)), 0.01, inplace=True)
+        """Convolve, normalize each channel over all volumes (by the running moments in evaluation), rectify."""
+        moments = (self.running_mean, self.running_var)
+        x = F.batch_norm(self.conv(x), *moments, self.weight, self.bias, self.training, momentum=0.05)
+        return F.leaky_relu(x, 0.01, inplace=True)
 
 
 class BrainExtractor(nn.Module):

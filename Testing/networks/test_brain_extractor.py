@@ -19,14 +19,29 @@ def test_default_network_fits_into_two_megabytes_of_half_precision() -> None:
     assert sum(p.numel() for p in BrainExtractor().parameters()) * 2 < 2e6
 
 
-def test_block_is_convolution_instance_normalization_and_leaky_relu() -> None:
+def test_block_is_convolution_batch_normalization_and_leaky_relu() -> None:
     torch.manual_seed(0)
     block = BrainExtractor(BrainExtractorConfig((4, 6))).stem
-    torch.nn.init.normal_(block.weight)
-    torch.nn.init.normal_(block.bias)
+    for values in (block.weight, block.bias, block.running_mean):
+        torch.nn.init.normal_(values)
     x = torch.randn(2, 1, 5, 6, 7)
-    expected = F.leaky_relu(F.instance_norm(block.conv(x), weight=block.weight, bias=block.bias), 0.01)
-    torch.testing.assert_close(block(x), expected, atol=1e-5, rtol=1e-5)
+    y = block.conv(x)
+    scale, shift = (t.view(1, 4, 1, 1, 1) for t in (block.weight, block.bias))
+    over = {"dim": (0, 2, 3, 4), "keepdim": True}
+    known = block.running_mean.view(1, 4, 1, 1, 1)
+    frozen = F.leaky_relu((y - known) / (1 + 1e-5) ** 0.5 * scale + shift, 0.01)
+    torch.testing.assert_close(block.eval()(x), frozen, atol=1e-5, rtol=1e-5)
+    variance, mean = torch.var_mean(y, correction=0, **over)
+    learning = F.leaky_relu((y - mean) / (variance + 1e-5).sqrt() * scale + shift, 0.01)
+    torch.testing.assert_close(block.train()(x), learning, atol=1e-5, rtol=1e-5)
+
+
+def test_brain_in_one_volume_does_not_change_the_logits_of_another() -> None:
+    torch.manual_seed(0)
+    network = BrainExtractor(BrainExtractorConfig((4, 6))).eval()
+    volumes = torch.rand(2, 1, 8, 8, 8)
+    alone = network(volumes[:1])
+    torch.testing.assert_close(network(volumes)[:1], alone)
 
 
 def test_scale_is_the_99th_percentile_of_content() -> None:
