@@ -20,6 +20,7 @@ from .replay import ReplayedHeads
 
 _log = logging.getLogger(__name__)
 _WARM_UP = 0.05  # share of the time in which the learning rate rises
+_MEASURED = 0.2  # share of the time in which moments are those of the batch; then they are fixed, as in prediction
 _SAVE_EVERY = 30.0  # seconds
 _LOG_EVERY = 5.0  # seconds
 _LEAST_BRAIN = 180.0  # voxels (about 5 mL): scans with less brain count in the cross entropy alone
@@ -75,6 +76,7 @@ class Trainer:
         """One step when this share of the time is over; gives the loss, still on the device."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * _schedule(done)
+        self.network.train(done < _MEASURED)
         image = scaled_input(image).contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
             logits = self.network(image)

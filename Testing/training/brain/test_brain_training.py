@@ -19,7 +19,7 @@ from SegSRGANLib.training.brain.fields import (
     slice_matrices,
 )
 from SegSRGANLib.training.brain.heads import HeadOptions, Pack, SyntheticHeads
-from SegSRGANLib.training.brain.loop import FILE_NAME, Files, TrainingOptions, segmentation_loss, train
+from SegSRGANLib.training.brain.loop import FILE_NAME, Files, Trainer, TrainingOptions, segmentation_loss, train
 from SegSRGANLib.training.brain.pack import Source, development_sources, inner_skull_mask, write_pack
 
 _CPU = torch.device("cpu")
@@ -161,6 +161,18 @@ def test_loss_falls_to_nothing_for_the_truth() -> None:
     target[0, :, 2:12, 2:12, 2:12] = 1
     assert float(segmentation_loss((target - 0.5) * 40, target)) < 0.01
     assert float(segmentation_loss((0.5 - target) * 40, target)) > 5
+
+
+def test_moments_are_fixed_as_in_prediction_after_the_first_fifth() -> None:
+    trainer = Trainer(_CPU, TrainingOptions())
+    moments = trainer.network.stem.running_mean
+    image, target = torch.rand(2, 1, 16, 16, 16), torch.zeros(2, 1, 16, 16, 16)
+    trainer.step(image, target, 0.1)
+    early, weight = moments.clone(), trainer.network.stem.conv.weight.detach().clone()
+    assert float(early.abs().max()) > 0
+    trainer.step(image, target, 0.5)
+    torch.testing.assert_close(moments, early)
+    assert not torch.equal(trainer.network.stem.conv.weight, weight)
 
 
 def test_training_stores_a_network_that_loads(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
