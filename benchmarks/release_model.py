@@ -4,7 +4,8 @@
         --cortex-from 0.7
 
 The card is made from the configuration and from what is measured of its training volumes, as `segsrgan train` makes it;
-half precision halves the download. `--cortex-from` calibrates the segmentation: the probability from which validation
+half precision halves the download, and weights that end after bfloat16's eight bits make the repository grow by a sixth
+less. `--cortex-from` calibrates the segmentation: the probability from which validation
 volumes of another source are best segmented becomes 0.5.
 """
 
@@ -52,6 +53,7 @@ def main() -> None:
     if arguments.reliability is not None:
         fitted = json.loads(arguments.reliability.read_text(encoding="utf-8"))
         card = replace(card, reliability=Reliability.from_values(fitted))
+    rounded(model)
     save_checkpoint(file, model.network, card, half=True)
     listed(arguments.folder / "models.json", arguments.name, load_checkpoint(file), file.stat().st_size)
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
@@ -65,6 +67,13 @@ def calibrate(model: Model, probability: float) -> None:
     else:
         with torch.no_grad():
             network.segmentation.head.bias[:_CELL] += shift
+
+
+def rounded(model: Model) -> None:
+    """Round all weights to bfloat16: as much as most machines compute with, and less to compress."""
+    with torch.no_grad():
+        for weight in model.network.state_dict().values():
+            weight.copy_(weight.bfloat16())
 
 
 def volumes(config: TrainingConfig, model: Model) -> list[Subject]:

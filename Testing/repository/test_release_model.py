@@ -38,7 +38,7 @@ def test_a_release_has_its_card_its_weights_and_its_entry(tmp_path, monkeypatch)
     low, high = released.card.domain.brain_ml
     assert 0 < low <= high
     for old, new in zip(network.parameters(), released.network.parameters(), strict=True):
-        assert torch.equal(old.half().float(), new)
+        assert torch.equal(old.bfloat16().half().float(), new)
     first, entry, last = json.loads((tmp_path / "models.json").read_text())["models"]
     assert [first, last] == others
     assert entry["name"] == "ours" and entry["file"] == file.name and entry["licence"] == "CC0"
@@ -58,7 +58,7 @@ def test_calibration_moves_the_border_of_the_cortex(tmp_path, monkeypatch):
     x = torch.rand(1, 1, 8, 8, 8)
     with torch.no_grad():
         before, after = network(x), released(x)
-    border = (before[:, 1] - 0.2).abs() < 0.01  # rounding of the weights
+    border = (before[:, 1] - 0.2).abs() < 0.02  # rounding of the weights
     assert torch.equal((before[:, 1] > 0.2)[~border], (after[:, 1] > 0.5)[~border])
     assert 0 < (after[:, 1] > 0.5).float().mean() < 1
-    torch.testing.assert_close(before[:, 0], after[:, 0], rtol=0, atol=1e-3)
+    torch.testing.assert_close(before[:, 0], after[:, 0], rtol=0, atol=4e-3)
