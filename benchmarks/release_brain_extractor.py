@@ -23,7 +23,7 @@ FILE = "brain-extractor.safetensors"
 _CARD = {
     "name": "brain-extractor",
     "title": "Brain extractor",
-    "description": "A small U-Net on voxels of 2 mm that finds the brain in T2-weighted scans of newborns' heads and "
+    "description": "A small U-Net on voxels of 3 mm that finds the brain in T2-weighted scans of newborns' heads and "
     "of fetuses in their mothers; trained on synthetic scans alone, see docs/brain_extraction.md.",
     "licence": "Research use only: trained on data for non-commercial research and education (Imperial College London; "
     "CRL, Boston Children's Hospital)",

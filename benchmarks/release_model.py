@@ -86,7 +86,8 @@ def volumes(config: TrainingConfig, model: Model) -> list[Subject]:
 
 def listed(path: Path, name: str, model: Model, size: int) -> None:
     """Write the model's entry in models.json, the default model first; the other entries stay as they are."""
-    earlier = {entry["name"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))["models"]}
+    everything = json.loads(path.read_text(encoding="utf-8"))
+    earlier = {entry["name"]: entry for entry in everything["models"]}
     entries = [entry for entry in earlier.values() if entry["name"] != name]
     card = model.card
     entry = {
@@ -105,7 +106,8 @@ def listed(path: Path, name: str, model: Model, size: int) -> None:
     bundled = sum("file" in other for other in entries)
     entries.insert(0 if name == DEFAULT_MODEL else bundled, entry)
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps({"models": entries}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(everything | {"models": entries}, indent=2, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

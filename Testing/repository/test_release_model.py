@@ -29,7 +29,7 @@ def test_a_release_has_its_card_its_weights_and_its_entry(tmp_path, monkeypatch)
     trained, network = tmp_path / "trained.safetensors", Generator(GeneratorConfig(2, 1))
     save_checkpoint(trained, network, ModelCard(title="unnamed"))
     others = [{"name": "default", "file": "default.safetensors"}, {"name": "afar", "url": "https://example.org"}]
-    (tmp_path / "models.json").write_text(json.dumps({"models": others}))
+    (tmp_path / "models.json").write_text(json.dumps({"models": others, "brain_extractors": []}))
     for _ in range(2):  # a second release replaces the first
         _release(monkeypatch, trained, config, "ours", "--folder", tmp_path)
     file = tmp_path / "ours.safetensors"
@@ -39,7 +39,9 @@ def test_a_release_has_its_card_its_weights_and_its_entry(tmp_path, monkeypatch)
     assert 0 < low <= high
     for old, new in zip(network.parameters(), released.network.parameters(), strict=True):
         assert torch.equal(old.bfloat16().half().float(), new)
-    first, entry, last = json.loads((tmp_path / "models.json").read_text())["models"]
+    stored = json.loads((tmp_path / "models.json").read_text())
+    assert stored["brain_extractors"] == []
+    first, entry, last = stored["models"]
     assert [first, last] == others
     assert entry["name"] == "ours" and entry["file"] == file.name and entry["licence"] == "CC0"
     assert entry["sha256"] == released.sha256 and entry["size"] == file.stat().st_size

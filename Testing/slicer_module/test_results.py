@@ -244,7 +244,7 @@ def test_every_class_is_a_segment_with_its_name(tmp_path):
 
 def test_names_colours_and_codes_are_the_librarys(tmp_path):
     """Of every tissue that the default model knows; what Slicer shows is what pictures, tables and DICOM files say."""
-    classes = ["cortex", "white matter", "ventricles", "outer CSF", "deep grey matter", "cerebellum"]
+    classes = ["cortex", "white matter", "ventricles", "outer CSF", "deep grey matter", "cerebellum", "brainstem"]
     source = phantoms.node()
     nodes = ResultNodes.load(*_severalClasses(tmp_path, source, classes), ResultNodes.Nodes(), False)
     segmentation = nodes.segmentation.GetSegmentation()
