@@ -16,7 +16,7 @@ from ..networks.image_network import ImageNetwork
 from ..transforms.normalization import Normalization
 from ..utils.progress import Progress, ShouldStop
 from .config import TrainingConfig
-from .config_parsing import build
+from .config_parsing import build, merge
 from .data.loading import load_subjects
 from .data.splits import TEST, TRAIN, DataError, read_cases
 from .data.subject import Subject
@@ -166,6 +166,8 @@ def check_same_training(before: dict[str, Any], config: TrainingConfig) -> None:
     Raises:
         ValueError: the first value that differs.
     """
+    defaults = TrainingConfig(output=config.output, csv="", label=(1,))  # of what is newer than that training
+    before = merge(json.loads(defaults.to_json()), before)
     now = json.loads(config.to_json())
     reordered = list(now["classes"] or {}) != list(before.get("classes") or {})  # other channels, though equal as dicts
     for key in now:

@@ -95,7 +95,8 @@ class Engine:
     def _make_critic(self) -> Discriminator:
         critic = Discriminator(DiscriminatorConfig(self.config.loss.critic_filters))
         optimizer = self.config.optimizer
-        self._critic_optimizer = torch.optim.Adam(critic.parameters(), lr=optimizer.rate, betas=optimizer.betas)
+        rate = optimizer.rate * optimizer.critic_share
+        self._critic_optimizer = torch.optim.Adam(critic.parameters(), lr=rate, betas=optimizer.betas)
         objective = CriticObjective(critic, self.config.loss.gradient_penalty)
         self._objective, self._wrapped_critic_optimizer = self._fabric.setup(objective, self._critic_optimizer)
         return critic
@@ -127,7 +128,8 @@ class Engine:
         rate = learning_rate(self.config.optimizer, step, done)
         set_rate(self._optimizer, rate)
         self._precision.mixed = self._mixed and done < self.config.optimizer.full_precision_from
-        critic_loss = 0.0 if self.critic is None else self._train_critic(stream, step, rate)
+        critic_rate = rate * self.config.optimizer.critic_share
+        critic_loss = 0.0 if self.critic is None else self._train_critic(stream, step, critic_rate)
         x, target = self._batch(stream)
         prediction = self._forward(x)
         loss = content_loss(prediction, target, self.config.loss)
