@@ -52,6 +52,7 @@ class LossConfig:
         loss is a mean over the classes.
     intensity_weight, segmentation_weight: of these; one half each is the paper's mean over both channels.
     dice, cross_entropy: weights of the soft Dice loss and the binary cross-entropy of the segmentation.
+    mask_weight: of a brain mask's loss, which has the parts of the segmentation's.
     adversarial: weight of the adversarial loss (the paper's lambda_adv); 0 trains without a critic.
     gradient_penalty: lambda_gp of the critic. critic_steps: critic updates before each generator update.
     critic_filters: channels of the critic's first convolution.
@@ -63,6 +64,7 @@ class LossConfig:
     segmentation_weight: float = 1.0
     dice: float = 1.0
     cross_entropy: float = 0.5
+    mask_weight: float = 1.0
     adversarial: float = 0.0
     gradient_penalty: float = 10.0
     critic_steps: int = 5
@@ -73,7 +75,7 @@ class LossConfig:
             if name not in DISTANCES:
                 raise ValueError(f"Unknown loss {name!r}; it is one of {', '.join(DISTANCES)}.")
         weights = (self.segmentation_weight, self.dice, self.cross_entropy, self.adversarial, self.gradient_penalty)
-        if min(*weights, self.intensity_weight) < 0 or self.intensity_weight == 0:
+        if min(*weights, self.intensity_weight, self.mask_weight) < 0 or self.intensity_weight == 0:
             raise ValueError("The weights of the losses must not be negative, and that of the intensity not zero.")
         if self.critic_steps < 1:
             raise ValueError(f"loss.critic_steps is at least 1, not {self.critic_steps}.")
@@ -90,7 +92,12 @@ def content_loss(prediction: torch.Tensor, target: torch.Tensor, config: LossCon
     loss = config.intensity_weight * DISTANCES[config.intensity](prediction[:, :1], target[:, :1])
     if prediction.shape[1] == 1:
         return loss
-    probability, tissue = prediction[:, 1 : target.shape[1]], target[:, 1:]
+    return loss + segmentation_loss(prediction[:, 1 : target.shape[1]], target[:, 1:], config)
+
+
+def segmentation_loss(probability: torch.Tensor, tissue: torch.Tensor, config: LossConfig) -> torch.Tensor:
+    """How far probabilities are from the truth, both (N, classes, D, H, W) in [0, 1]."""
+    loss = probability.new_zeros(())
     if config.segmentation_weight > 0:
         loss = loss + config.segmentation_weight * DISTANCES[config.segmentation](probability, tissue)
     if config.dice > 0:

@@ -19,11 +19,12 @@ from .config import TrainingConfig
 from .config_parsing import build, merge
 from .data.loading import load_subjects
 from .data.splits import TEST, TRAIN, DataError, read_cases
-from .data.subject import Subject
+from .data.subject import MaskTarget, Subject
 from .optimization import freeze, start_as_interpolation
 from .validation import ValidationCase, prepare_case
 
 _CLASSES = "classes"  # option of the networks that segment; the configuration's classes set it
+_MASK_CHANNELS = 2  # background and brain
 _SYNTHETIC_TISSUES = 4  # fewer make no brain
 
 # what may differ between a training and its resumption
@@ -35,7 +36,7 @@ def with_architecture(config: TrainingConfig, parent: Model | None) -> TrainingC
     """The configuration with the architecture, and unless it says otherwise the input, of the model it starts from.
 
     Raises:
-        ValueError: a model that segments other classes.
+        ValueError: a model that segments other classes, or is built otherwise than the configuration says.
     """
     if parent is None:
         return config
@@ -43,6 +44,12 @@ def with_architecture(config: TrainingConfig, parent: Model | None) -> TrainingC
     name = next(key for key, (_, kind) in ARCHITECTURES.items() if type(parent.network) is kind)
     options = asdict(parent.network.config)
     options.pop(_CLASSES, None)
+    for key, value in config.network.options.items():
+        if key in options and value != options[key]:
+            raise ValueError(
+                f"The model {parent.name} has {key} {options[key]!r}, the configuration asks for network.options.{key} "
+                f"{value!r}; leave it out, or leave out init."
+            )
     simulation = config.simulation
     if simulation.consistent_input is None:
         simulation = replace(simulation, consistent_input=parent.card.consistent_input)
@@ -73,6 +80,11 @@ def make_network(config: TrainingConfig, parent: Model | None) -> ImageNetwork:
     multiple, patch = network.multiple, config.simulation.patch
     if getattr(network.config, "conditional", False):
         raise ValueError("Training a network conditioned on slice spacing is not supported; choose another one.")
+    if network.mask_channels > _MASK_CHANNELS:
+        raise ValueError(
+            f"This network predicts a mask of {network.mask_channels} classes; a mask that is trained has one channel, "
+            "the brain, or two, background and brain."
+        )
     if patch % multiple or patch < network.minimum:
         raise ValueError(f"This network needs patches in multiples of {multiple} voxels, not {patch}.")
     if config.loss.adversarial > 0 and not getattr(network, "segments", True):
@@ -106,11 +118,18 @@ def _options(config: TrainingConfig, config_type: Any) -> dict[str, Any]:
     return {**options, _CLASSES: count}
 
 
+def mask_target(config: TrainingConfig, network: ImageNetwork) -> MaskTarget | None:
+    """The brain mask that the network is to learn; None when it predicts none."""
+    channels = network.mask_channels
+    return MaskTarget(channels, config.simulation.augmentation.surroundings) if channels else None
+
+
 def load_data(
     config: TrainingConfig,
     normalization: Normalization,
     progress: Progress,
     should_stop: ShouldStop | None,
+    mask: MaskTarget | None = None,
 ) -> tuple[list[Subject], list[ValidationCase]]:
     """The volumes to learn from, and the validation_cases.
 
@@ -120,7 +139,7 @@ def load_data(
     cases = read_cases(config.csv, config.bids, config.test_share, config.seed, config.held_out_fold)
     tests = [case for case in cases if case.base == TEST][: config.validation.volumes]
     chosen = [case for case in cases if case.base == TRAIN] + tests
-    loaded = load_subjects(chosen, config.tissues, normalization, progress, should_stop)
+    loaded = load_subjects(chosen, config.tissues, normalization, progress, should_stop, mask)
     for case, subject in loaded:
         if case.base == TRAIN:
             _check_size(subject, case.where, config)

@@ -16,7 +16,7 @@ from ..utils.devices import choose_device
 from ..utils.errors import TrainingError
 from ..utils.optional import require
 from .config import TrainingConfig
-from .losses import CriticObjective, adversarial_loss, content_loss
+from .losses import CriticObjective, adversarial_loss, content_loss, segmentation_loss
 from .optimization import ExponentialMovingAverage, learning_rate, make_adam, output_rates, set_rate, slower_output
 from .state import Parts
 
@@ -93,7 +93,8 @@ class Engine:
         self.critic = self._make_critic() if config.loss.adversarial > 0 else None
 
     def _make_critic(self) -> Discriminator:
-        critic = Discriminator(DiscriminatorConfig(self.config.loss.critic_filters))
+        channels = 2 + self.network.mask_channels
+        critic = Discriminator(DiscriminatorConfig(self.config.loss.critic_filters, channels))
         optimizer = self.config.optimizer
         rate = optimizer.rate * optimizer.critic_share
         self._critic_optimizer = torch.optim.Adam(critic.parameters(), lr=rate, betas=optimizer.betas)
@@ -132,7 +133,7 @@ class Engine:
         critic_loss = 0.0 if self.critic is None else self._train_critic(stream, step, critic_rate)
         x, target = self._batch(stream)
         prediction = self._forward(x)
-        loss = content_loss(prediction, target, self.config.loss)
+        loss = self._content_loss(prediction, target)
         if self.critic is not None:
             loss = loss + self.config.loss.adversarial * adversarial_loss(self.critic, prediction)
         self._wrapped_optimizer.zero_grad()
@@ -142,13 +143,21 @@ class Engine:
         self.average.update(self.network, step + 1)
         return StepLosses(loss.item(), critic_loss)
 
+    def _content_loss(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Of intensity and classes, and of the brain mask where the network predicts one."""
+        config, classes = self.config.loss, 1 + len(self.config.tissues)
+        loss = content_loss(prediction, target[:, :classes], config)
+        if self.network.mask_channels == 0:
+            return loss
+        return loss + config.mask_weight * segmentation_loss(prediction[:, classes:], target[:, classes:], config)
+
     def _train_critic(self, stream: Iterator[list[torch.Tensor]], step: int, rate: float) -> float:
         set_rate(self._critic_optimizer, rate)
         total = 0.0
         for turn in range(self.config.loss.critic_steps):
             x, target = self._batch(stream)
             with torch.no_grad():
-                fake = self._forward(x)[:, :2]
+                fake = self._forward(x)
             loss = self._objective(target, fake, self._mix(step, turn))
             self._wrapped_critic_optimizer.zero_grad()
             self._fabric.backward(loss)

@@ -23,7 +23,7 @@ from .data.device_stream import device_batches, objections
 from .history import MEASURES, Row, TensorBoardLog
 from .release import make_card
 from .run_folder import TrainingFolder, refuse_to_overwrite
-from .setup import load_data, make_network, with_architecture
+from .setup import load_data, make_network, mask_target, with_architecture
 from .step import Engine, make_fabric
 from .validation import Scores, mean_scores, validate
 
@@ -86,7 +86,8 @@ class _Run:
         network = make_network(config, parent)
         normalization = Normalization() if parent is None else parent.card.normalization
         reading = scaled(self._report, 0, _DATA_SHARE)
-        self._subjects, self._validation_cases = load_data(config, normalization, reading, should_stop)
+        mask = mask_target(config, network)
+        self._subjects, self._validation_cases = load_data(config, normalization, reading, should_stop, mask)
         self._engine = Engine(config, network, fabric)
         self._folder = TrainingFolder(config, make_card(config, self._subjects, parent))
         self._state = self._folder.start(self._engine)

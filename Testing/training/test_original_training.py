@@ -1,19 +1,36 @@
 """What users of the original project trained: a critic at its own rate, brain masks, conditional networks."""
 
+import csv
+import json
+from dataclasses import replace
+from itertools import repeat
+
+import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
+from support.training_brains import brain, table, values, write
 
 pytest.importorskip("lightning_fabric", reason="training needs the extra 'train'")
 
-from support.training_brains import table, values
-
+from SegSRGANLib.models.checkpoint import load_checkpoint
 from SegSRGANLib.training import run_folder
 from SegSRGANLib.training.config import make_config
+from SegSRGANLib.training.data.augmentation import AugmentationConfig
+from SegSRGANLib.training.data.device_stream import device_batches
+from SegSRGANLib.training.data.loading import load_subject
+from SegSRGANLib.training.data.patch_simulation import simulate_patch
+from SegSRGANLib.training.data.splits import DataError, read_cases
+from SegSRGANLib.training.data.subject import MaskTarget, Subject
 from SegSRGANLib.training.setup import make_network
 from SegSRGANLib.training.state import load_state, save_state
 from SegSRGANLib.training.step import Engine, make_fabric
 from SegSRGANLib.training.trainer import train
+from SegSRGANLib.transforms.normalization import Normalization
 
+PLAIN = AugmentationConfig(
+    orientations=0.0, gamma=(1.0, 1.0), tissue_shift=0.0, bias=0.0, scale=(1.0, 1.0), background=0.0
+)
 GAN = {
     "loss": {"adversarial": 1e-3, "critic_filters": 1, "critic_steps": 1},
     "network": {"architecture": "original", "options": {"filters": 1}},
@@ -80,3 +97,131 @@ def test_a_training_begun_before_an_option_existed_goes_on(folder):
     save_state(state, engine.parts, facts)
     train(make_config(values(folder, epochs=2, resume=True)))
     assert len((folder / "run" / "log.csv").read_text().splitlines()) == 3
+
+
+MASKED = {"network": {"architecture": "original", "options": {"filters": 1, "mask_channels": 1}}}
+
+
+def _with_masks(folder, **columns):
+    """Brains with a mask that leaves a part of their fluid out, and the table that says so."""
+    lines = ["HR_image,Label_image,Mask_image,Base"]
+    for index, base in enumerate(("Train", "Train", "Test")):
+        _, labels = brain(index)
+        labels[:6] = 0
+        write((labels > 0).astype(np.uint8), folder / f"sub-{index:02}_mask.nii")
+        lines.append(f"sub-{index:02}_T2w.nii,sub-{index:02}_dseg.nii,sub-{index:02}_mask.nii,{base}")
+    (folder / "subjects.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_a_network_with_a_mask_head_is_trained(folder):
+    _with_masks(folder)
+    model = load_checkpoint(train(make_config(values(folder, epochs=1, **MASKED))))
+    assert model.network.config.mask_channels == 1
+    with (folder / "run" / "log.csv").open() as stream:
+        row = next(csv.DictReader(stream))
+    assert 0 <= float(row["mask_dice"]) <= 1 and row["dice"] != ""
+    assert "Dice mask" in (folder / "run" / "report.md").read_text()
+    result = json.loads((folder / "run" / "result.json").read_text())
+    assert result["after"]["mask_dice"] == pytest.approx(float(row["mask_dice"]))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_mask_head_learns_the_mask(channels):
+    """Of one patch, within a few steps, as well as the classes."""
+    options = {"architecture": "original", "options": {"filters": 4, "mask_channels": channels}}
+    optimizer = {"batch": 1, "rate": 1e-2, "warmup": 0, "average": 0.0, "output_rate": [0.1, 1.0]}
+    engine = _engine(network=options, optimizer=optimizer, simulation={"patch": 16})
+    simulation = replace(engine.config.simulation, zoom=(1.0, 1.0), augmentation=PLAIN)
+    x, target = simulate_patch(_subject(channels), simulation, _rng(0))
+    with torch.no_grad():
+        before = engine.network(x[None])[0]
+    for step in range(25):
+        engine.step(repeat([x[None], target[None]]), step, step / 25)
+    with torch.no_grad():
+        after = engine.network(x[None])[0]
+    assert after.shape[0] == target.shape[0] == 2 + channels
+    truth = target[-1] > 0.5
+    first, last = (((output[-1] > 0.5) == truth).float().mean().item() for output in (before, after))
+    share = truth.float().mean().item()
+    assert last > 0.1 + max(first, share, 1 - share)
+
+
+def test_the_masks_loss_is_that_of_a_class():
+    """With equal weights, the paper's loss is the mean over intensity, segmentation and mask, as in the original."""
+    third = {"intensity_weight": 1 / 3, "segmentation_weight": 1 / 3, "dice": 0.0, "cross_entropy": 0.0}
+    engine = _engine(loss=third, network=MASKED["network"])
+    prediction, target = torch.rand(2, 2, 3, 8, 8, 8)
+    expected = ((prediction - target) ** 2 + 1e-6).sqrt().mean()
+    assert engine._content_loss(prediction, target).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_critic_judges_the_mask_as_well():
+    engine = _engine(**GAN | {"network": {"architecture": "original", "options": {"filters": 1, "mask_channels": 1}}})
+    losses = engine.step(iter([_draw(0, 3), _draw(1, 3)]), 0, 0.0)
+    assert engine.critic.layers[0].in_channels == 3 and losses.critic != 0
+
+
+def test_the_mask_of_a_patch_is_the_brain_in_it():
+    config = replace(_engine().config.simulation, patch=16, zoom=(1.0, 1.0), augmentation=PLAIN)
+    subject = _subject(1)
+    _, alone = simulate_patch(replace(subject, mask=None), config, _rng(3))
+    _, one = simulate_patch(subject, config, _rng(3))
+    _, two = simulate_patch(_subject(2), config, _rng(3))
+    assert torch.equal(one[:2], alone) and torch.equal(one, two[[0, 1, 3]])
+    assert torch.allclose(two[2] + two[3], torch.ones(16, 16, 16))
+    outer = replace(config, augmentation=replace(PLAIN, surroundings=(4,)))
+    _, inner = simulate_patch(subject, outer, _rng(3))
+    assert inner[2].sum() < one[2].sum()
+
+
+def test_labels_outside_of_the_mask_to_learn_do_not_count(folder):
+    _with_masks(folder)
+    cases = read_cases(str(folder / "subjects.csv"), None, 0.2, 0)
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "sub-00_mask.nii"))) > 0
+    learnt, plain = (load_subject(cases[0], {"cortex": (5,)}, Normalization(), what) for what in (MaskTarget(1), None))
+    assert np.count_nonzero(learnt.brain) == mask.sum() < np.count_nonzero(plain.labels)
+
+
+def test_a_map_of_the_cortex_alone_says_nothing_of_the_brain(folder):
+    for path in folder.glob("*_dseg.nii"):
+        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        write(np.where(labels == 5, labels, 0).astype(np.uint8), path)
+    with pytest.raises(DataError, match="cannot learn a brain mask from it; add a Mask_image"):
+        train(make_config(values(folder, **MASKED)))
+
+
+def test_a_mask_without_the_cortex_is_refused(folder):
+    _with_masks(folder)
+    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "sub-01_dseg.nii")))
+    write((labels == 4).astype(np.uint8), folder / "sub-01_mask.nii")
+    with pytest.raises(DataError, match="sub-01 has no cortex inside its Mask_image"):
+        train(make_config(values(folder, **MASKED)))
+
+
+def test_a_mask_of_many_classes_is_not_trained():
+    with pytest.raises(ValueError, match="a mask of 3 classes; a mask that is trained has one channel"):
+        _engine(network={"architecture": "original", "options": {"mask_channels": 3}})
+
+
+def test_a_parent_without_a_mask_head_does_not_get_one(folder):
+    plain = {"network": {"architecture": "original", "options": {"filters": 1}}}
+    parent = train(make_config(values(folder, epochs=1, **plain)))
+    with pytest.raises(ValueError, match="has mask_channels 0, the configuration asks for network.options.mask_ch"):
+        train(make_config(values(folder, init=str(parent), output=str(folder / "tuned"), **MASKED)))
+
+
+def test_masks_are_simulated_on_the_device_as_well():
+    config = replace(_engine().config.simulation, patch=16)
+    batch = next(device_batches([_subject(2)], config, None, (0, 0), (0, 2), torch.device("cpu")))
+    assert batch[1].shape == (2, 4, 16, 16, 16)
+    assert torch.allclose(batch[1][:, 2] + batch[1][:, 3], torch.ones(2, 16, 16, 16))
+    assert (batch[1][:, 3] >= batch[1][:, 1] - 1e-5).all()  # the cortex lies in the brain
+
+
+def _subject(channels):
+    intensity, labels = brain(0, 32)
+    return Subject("brain", intensity / 100, labels, {"cortex": (5,)}, 0.8, mask=MaskTarget(channels))
+
+
+def _rng(seed):
+    return np.random.default_rng(seed)

@@ -91,7 +91,8 @@ def simulate_patch(
 
     Returns:
         input (1, patch, patch, patch), the interpolated low resolution, and target (1 + classes, patch, patch, patch):
-        the high resolution on the same scale, and the share of each class in each voxel. float32.
+        the high resolution on the same scale, and the share of each class in each voxel; then the channels of
+        `Subject.mask`. float32.
     """
     zoom = _draw(config.zoom, config.usual_zoom, rng)
     factor = _draw(config.factor, config.usual_factor, rng)
@@ -114,8 +115,12 @@ def simulate_patch(
     if rng.random() < config.augmentation.masked:
         inside = brain > rng.uniform(*_MASK_FROM)
         low, intensity, shares = low * inside, intensity * inside, [share * inside for share in shares]
+        brain = brain * inside
     inner = (slice(margin, margin + config.patch),) * 3
-    return low[inner][None], torch.stack([intensity[inner], *(share[inner].clamp_(0, 1) for share in shares)])
+    shares = [share[inner].clamp_(0, 1) for share in shares]
+    if subject.mask is not None:
+        shares += subject.mask.shares(brain[inner].clamp_(0, 1))
+    return low[inner][None], torch.stack([intensity[inner], *shares])
 
 
 def _draw(bounds: tuple[float, float], usual: tuple[float, float] | None, rng: np.random.Generator) -> float:
