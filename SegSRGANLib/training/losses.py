@@ -107,6 +107,21 @@ def segmentation_loss(probability: torch.Tensor, tissue: torch.Tensor, config: L
     return loss
 
 
+class Told(nn.Module):
+    """A critic that is told the slice spacing, as one more channel after those that it judges.
+
+    critic: of one channel more than the images. spacing: (N,), mm.
+    """
+
+    def __init__(self, critic: nn.Module, spacing: torch.Tensor) -> None:
+        super().__init__()
+        self.critic, self._spacing = critic, spacing
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores of images (N, C, D, H, W)."""
+        return self.critic(torch.cat([x, self._spacing.view(-1, 1, 1, 1, 1).expand_as(x[:, :1])], dim=1))
+
+
 def gradient_penalty(critic: nn.Module, real: torch.Tensor, fake: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
     """Mean of (|gradient of the critic| - 1)^2 on the segments between real and fake samples.
 
@@ -133,16 +148,20 @@ class CriticObjective(nn.Module):
         self.critic = critic
         self.penalty = penalty
 
-    def forward(self, real: torch.Tensor, fake: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
-        """The loss of one batch; see `gradient_penalty` for the shapes."""
+    def forward(
+        self, real: torch.Tensor, fake: torch.Tensor, mix: torch.Tensor, spacing: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The loss of one batch; see `gradient_penalty` for the shapes, and `Told` for the spacing."""
+        critic = self.critic if spacing is None else Told(self.critic, spacing)
         with torch.autocast(real.device.type, enabled=False):
             real, fake = real.float(), fake.float()
-            separation = self.critic(real).mean() - self.critic(fake).mean()
-            return self.penalty * gradient_penalty(self.critic, real, fake, mix) - separation
+            separation = critic(real).mean() - critic(fake).mean()
+            return self.penalty * gradient_penalty(critic, real, fake, mix) - separation
 
 
-def adversarial_loss(critic: nn.Module, fake: torch.Tensor) -> torch.Tensor:
-    """Minus the mean score of the generator's output, with the critic held fixed."""
-    fixed = {name: value.detach() for name, value in critic.named_parameters()}
+def adversarial_loss(critic: nn.Module, fake: torch.Tensor, spacing: torch.Tensor | None = None) -> torch.Tensor:
+    """Minus the mean score of the generator's output, with the critic held fixed; see `Told` for the spacing."""
+    judge = critic if spacing is None else Told(critic, spacing)
+    fixed = {name: value.detach() for name, value in judge.named_parameters()}
     with torch.autocast(fake.device.type, enabled=False):
-        return -functional_call(critic, fixed, (fake.float(),)).mean()
+        return -functional_call(judge, fixed, (fake.float(),)).mean()

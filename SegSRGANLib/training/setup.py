@@ -78,8 +78,6 @@ def make_network(config: TrainingConfig, parent: Model | None) -> ImageNetwork:
     torch.manual_seed(config.seed)
     network = _new_network(config) if parent is None else parent.network
     multiple, patch = network.multiple, config.simulation.patch
-    if getattr(network.config, "conditional", False):
-        raise ValueError("Training a network conditioned on slice spacing is not supported; choose another one.")
     if network.mask_channels > _MASK_CHANNELS:
         raise ValueError(
             f"This network predicts a mask of {network.mask_channels} classes; a mask that is trained has one channel, "

@@ -69,6 +69,10 @@ def leads() -> bool:
     return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
 
 
+def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last_3d) if tensor.dim() == 5 else tensor
+
+
 def _mixed(config: TrainingConfig, device: torch.device) -> bool:
     if config.optimizer.precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -93,7 +97,7 @@ class Engine:
         self.critic = self._make_critic() if config.loss.adversarial > 0 else None
 
     def _make_critic(self) -> Discriminator:
-        channels = 2 + self.network.mask_channels
+        channels = 2 + self.network.mask_channels + self.tells_spacing
         critic = Discriminator(DiscriminatorConfig(self.config.loss.critic_filters, channels))
         optimizer = self.config.optimizer
         rate = optimizer.rate * optimizer.critic_share
@@ -111,6 +115,11 @@ class Engine:
         return parts
 
     @property
+    def tells_spacing(self) -> bool:
+        """Whether a step needs the slice spacing of each patch: for the critic of a conditional network."""
+        return self.config.loss.adversarial > 0 and bool(getattr(self.network.config, "conditional", False))
+
+    @property
     def draws(self) -> int:
         """Batches that one step takes from the stream."""
         return 1 if self.critic is None else 1 + self.config.loss.critic_steps
@@ -119,7 +128,7 @@ class Engine:
         """Update the critic, if there is one, then the generator and its average.
 
         Args:
-            stream: batches, see `dataloader.batches`.
+            stream: batches of input and target, and of slice spacings if `tells_spacing`; see `dataloader.batches`.
             step: steps done before.
             done: share of the run that is done.
 
@@ -131,11 +140,11 @@ class Engine:
         self._precision.mixed = self._mixed and done < self.config.optimizer.full_precision_from
         critic_rate = rate * self.config.optimizer.critic_share
         critic_loss = 0.0 if self.critic is None else self._train_critic(stream, step, critic_rate)
-        x, target = self._batch(stream)
+        x, target, *spacing = self._batch(stream)
         prediction = self._forward(x)
         loss = self._content_loss(prediction, target)
         if self.critic is not None:
-            loss = loss + self.config.loss.adversarial * adversarial_loss(self.critic, prediction)
+            loss = loss + self.config.loss.adversarial * adversarial_loss(self.critic, prediction, *spacing)
         self._wrapped_optimizer.zero_grad()
         self._fabric.backward(loss)
         with slower_output(self.network, self._output_rates):
@@ -155,10 +164,10 @@ class Engine:
         set_rate(self._critic_optimizer, rate)
         total = 0.0
         for turn in range(self.config.loss.critic_steps):
-            x, target = self._batch(stream)
+            x, target, *spacing = self._batch(stream)
             with torch.no_grad():
                 fake = self._forward(x)
-            loss = self._objective(target, fake, self._mix(step, turn))
+            loss = self._objective(target, fake, self._mix(step, turn), *spacing)
             self._wrapped_critic_optimizer.zero_grad()
             self._fabric.backward(loss)
             self._checked_step(list(self.critic.parameters()), loss, self._wrapped_critic_optimizer, step)  # ty: ignore[missing-union-attribute]
@@ -174,7 +183,7 @@ class Engine:
     def _batch(self, stream: Iterator[list[torch.Tensor]]) -> list[torch.Tensor]:
         batch = [tensor.to(self._fabric.device, non_blocking=True) for tensor in next(stream)]
         if self.config.compute.channels_last:
-            batch = [tensor.contiguous(memory_format=torch.channels_last_3d) for tensor in batch]
+            batch = [_channels_last(tensor) for tensor in batch]
         return batch
 
     def _checked_step(self, parameters: list[nn.Parameter], loss: torch.Tensor, optimizer: Any, step: int) -> None:

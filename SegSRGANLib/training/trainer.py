@@ -134,12 +134,12 @@ class _Run:
 
     def _stream(self) -> Any:
         config, fabric = self._config, self._fabric
+        given = self._subjects, config.simulation, config.slice_thickness
         if self._simulates_on_device():
             own = config.optimizer.batch // fabric.world_size
             seed, numbers = (config.seed, fabric.global_rank), (self._state.step * self._engine.draws, own)
-            given = self._subjects, config.simulation, config.slice_thickness
             return device_batches(*given, seed, numbers, fabric.device)
-        dataset = PatchDataset(self._subjects, config.simulation, config.slice_thickness, config.seed)
+        dataset = PatchDataset(*given, config.seed, self._engine.tells_spacing)
         workers = choose_workers(fabric.device, config.compute.workers)
         share = (fabric.global_rank, fabric.world_size)
         return batches(dataset, self._state.step * self._engine.draws, config.optimizer.batch, workers, share)
@@ -156,6 +156,8 @@ class _Run:
             return False
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
         against = objections(self._subjects, config.simulation, config.slice_thickness, free)
+        if self._engine.tells_spacing:
+            against.append("the critic is told the slice spacing of each patch")
         if against and wanted == "device":
             raise ValueError(f"Patches cannot be simulated on the device: {'; '.join(against)}.")
         reason = f"on the CPU: {'; '.join(against)}" if against else f"on {device}"

@@ -17,11 +17,13 @@ from SegSRGANLib.models.checkpoint import load_checkpoint
 from SegSRGANLib.training import run_folder
 from SegSRGANLib.training.config import make_config
 from SegSRGANLib.training.data.augmentation import AugmentationConfig
+from SegSRGANLib.training.data.dataloader import PatchDataset, batches
 from SegSRGANLib.training.data.device_stream import device_batches
 from SegSRGANLib.training.data.loading import load_subject
 from SegSRGANLib.training.data.patch_simulation import simulate_patch
 from SegSRGANLib.training.data.splits import DataError, read_cases
 from SegSRGANLib.training.data.subject import MaskTarget, Subject
+from SegSRGANLib.training.losses import Told, gradient_penalty
 from SegSRGANLib.training.setup import make_network
 from SegSRGANLib.training.state import load_state, save_state
 from SegSRGANLib.training.step import Engine, make_fabric
@@ -225,3 +227,93 @@ def _subject(channels):
 
 def _rng(seed):
     return np.random.default_rng(seed)
+
+
+CONDITIONAL = {"network": {"architecture": "original", "options": {"filters": 1, "conditional": True}}}
+
+
+def test_a_conditional_network_is_fine_tuned(folder):
+    parent = train(make_config(values(folder, epochs=1, **CONDITIONAL)))
+    before = load_checkpoint(parent).network
+    config = make_config(values(folder, epochs=1, init=str(parent), output=str(folder / "tuned"), network={}))
+    train(config)
+    after = load_checkpoint(folder / "tuned" / "last.safetensors").network
+    assert after.config.conditional and not torch.equal(after.conv2.weight, before.conv2.weight)
+    assert torch.equal(after.conv1.weight[:, 1:], before.conv1.weight[:, 1:])  # the spacing has no influence
+    assert not torch.equal(after.conv1.weight[:, :1], before.conv1.weight[:, :1])
+
+
+def test_a_conditional_network_learns_nothing_from_the_spacing():
+    """The gradients with the spacing as the original gives it, and those without it, are the same."""
+    torch.manual_seed(0)
+    network = make_network(_engine(**CONDITIONAL).config, None).double()
+    x = torch.rand(1, 1, 16, 16, 16, dtype=torch.float64)
+    gradients = []
+    for given in (x, torch.cat([x, torch.full_like(x, 3.0)], dim=1)):
+        network.zero_grad()
+        network(given).square().sum().backward()
+        gradients.append({name: parameter.grad.clone() for name, parameter in network.named_parameters()})
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], rtol=1e-6, atol=1e-9), name
+    assert gradients[1]["conv1.weight"][:, 1:].abs().max() < 1e-9
+
+
+def test_the_critic_of_a_conditional_network_is_told_the_spacing():
+    engine = _engine(**GAN | CONDITIONAL)
+    assert engine.tells_spacing and engine.critic.layers[0].in_channels == 3
+    x, target, _ = _draw(1, spacing=2.0)
+    losses = [engine._objective(target, x.expand_as(target), torch.zeros(1, 1, 1, 1, 1), torch.tensor([mm])).item()
+              for mm in (2.0, 4.0)]  # fmt: skip
+    assert losses[0] != losses[1]
+    before = _copy(engine.network)
+    assert engine.step(iter([_draw(0, spacing=2.0), _draw(1, spacing=3.0)]), 0, 0.0).critic != 0
+    assert _moved(before, engine.network) > 0
+
+
+def test_the_told_spacing_is_that_of_the_patch():
+    """With a thickness in mm it is that; else the factor times the voxels of the patch, whatever its zoom."""
+    simulation = replace(_engine().config.simulation, patch=8, zoom=(0.9, 1.4), factor=(2.0, 2.0))
+    told = PatchDataset([_subject(1)], simulation, (2.4, 2.4), 0, with_spacing=True)
+    assert [told[k][2].item() for k in range(3)] == pytest.approx([2.4] * 3)
+    plain = PatchDataset([_subject(1)], simulation, (2.4, 2.4), 0)
+    assert len(plain[0]) == 2 and all(torch.equal(a, b) for a, b in zip(plain[0], told[0], strict=False))
+    drawn = [PatchDataset([_subject(1)], simulation, None, 0, with_spacing=True)[k][2].item() for k in range(8)]
+    assert 2 * 0.8 / 1.4 <= min(drawn) < max(drawn) <= 2 * 0.8 / 0.9
+    batch = next(batches(told, 0, 2, 0))
+    assert batch[2].shape == (2,) and batch[2].dtype == torch.float32
+
+
+def test_the_penalty_looks_at_images_and_not_at_the_spacing():
+    """A critic that listens to the spacing alone has no slope on the segment between the images."""
+    weights = torch.tensor([0.0, 0.0, 5.0])
+    told = Told(_Channels(weights), torch.tensor([3.0, 1.0]))
+    x = torch.rand(2, 2, 4, 4, 4)
+    assert gradient_penalty(told, x, 1 - x, torch.full((2, 1, 1, 1, 1), 0.5)).item() == pytest.approx(1.0)
+
+
+class _Channels(torch.nn.Module):
+    """The weighted mean of the channels."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self._weights = weights
+
+    def forward(self, x):
+        return (x.mean(dim=(2, 3, 4)) * self._weights).sum(dim=1)
+
+
+def test_a_training_with_the_conditional_critic_runs_and_resumes(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "try_to_draw", lambda *arguments: None)
+    table(tmp_path, side=48)
+    settings = {
+        **GAN, **CONDITIONAL, "patches_per_subject": 1, "validation": {"patch": 24},
+        "simulation": {"patch": 64, "factor": [2.0, 3.0], "zoom": [1.4, 1.6]},
+    }  # fmt: skip
+    train(make_config(values(tmp_path, epochs=1, **settings)))
+    train(make_config(values(tmp_path, epochs=2, resume=True, **settings)))
+    with (tmp_path / "run" / "log.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["epoch"] for row in rows] == ["1", "2"] and all(float(row["critic_loss"]) != 0 for row in rows)
+    asked = {**settings, "compute": {"workers": 0, "simulation": "device"}, "output": str(tmp_path / "device")}
+    with pytest.raises(ValueError, match="simulated on the device: the critic is told the slice spacing"):
+        train(make_config(values(tmp_path, epochs=1, **asked)))
