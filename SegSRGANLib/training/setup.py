@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..models.checkpoint import Model
+from ..models.card import ModelCard
+from ..models.checkpoint import Model, load_model
+from ..models.header import is_keras_file
+from ..models.keras_critic import read_keras_critic
+from ..models.keras_import import read_keras_file
 from ..networks.factory import ARCHITECTURES
 from ..networks.image_network import ImageNetwork
+from ..networks.segsrgan import Discriminator
 from ..transforms.normalization import Normalization
 from ..utils.progress import Progress, ShouldStop
 from .config import TrainingConfig
@@ -30,6 +37,45 @@ _SYNTHETIC_TISSUES = 4  # fewer make no brain
 # what may differ between a training and its resumption
 _FREE_KEYS = {"output", "csv", "bids", "resume", "device", "compute", "epochs", "hours", "keep_every", "tensorboard"}
 _FREE_KEYS |= {"validation", "title", "description", "training_data", "licence", "citation"}
+
+
+def load_parent(config: TrainingConfig) -> Model | None:
+    """The model that the training starts from, also out of a weight file of the original project.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    if config.init is None:
+        return None
+    path = Path(config.init)
+    if not _is_original(path):
+        return load_model(config.init, "cpu")
+    network, card = read_keras_file(path, ModelCard(title=path.stem, description=f"The weight file {path.name}."))
+    return Model(network, card, hashlib.sha256(path.read_bytes()).hexdigest(), path.stem)
+
+
+def load_critic(config: TrainingConfig) -> Discriminator | None:
+    """The critic to start from, out of a weight file of the original project; None for a new one.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    if config.loss.adversarial == 0:
+        return None
+    if config.init_critic is not None:
+        return read_keras_critic(config.init_critic)
+    return read_keras_critic(config.init) if config.init is not None and _is_original(Path(config.init)) else None
+
+
+def _is_original(path: Path) -> bool:
+    return path.is_file() and is_keras_file(path)
+
+
+def with_critic(config: TrainingConfig, critic: Discriminator | None) -> TrainingConfig:
+    """The configuration with the size of the critic that it starts from."""
+    if critic is None:
+        return config
+    return replace(config, loss=replace(config.loss, critic_filters=critic.config.filters))
 
 
 def with_architecture(config: TrainingConfig, parent: Model | None) -> TrainingConfig:

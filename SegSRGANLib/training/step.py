@@ -82,7 +82,9 @@ def _mixed(config: TrainingConfig, device: torch.device) -> bool:
 class Engine:
     """The networks, their optimizers and the step that trains them."""
 
-    def __init__(self, config: TrainingConfig, network: ImageNetwork, fabric: Any) -> None:
+    def __init__(
+        self, config: TrainingConfig, network: ImageNetwork, fabric: Any, critic: Discriminator | None = None
+    ) -> None:
         self.config, self.network, self._fabric = config, network, fabric
         if config.compute.channels_last:
             network.to(memory_format=torch.channels_last_3d)  # ty: ignore[no-matching-overload]
@@ -94,11 +96,22 @@ class Engine:
         self._output_rates = output_rates(network, config.optimizer)
         self._free = [p for p in network.parameters() if p.requires_grad]
         self._forward, self._wrapped_optimizer = fabric.setup(self._precision, self._optimizer)
-        self.critic = self._make_critic() if config.loss.adversarial > 0 else None
+        self.critic = self._make_critic(critic) if config.loss.adversarial > 0 else None
 
-    def _make_critic(self) -> Discriminator:
+    def _make_critic(self, critic: Discriminator | None) -> Discriminator:
+        """The critic given, or a new one, with its optimizer.
+
+        Raises:
+            ValueError: it judges other channels than the network makes.
+        """
         channels = 2 + self.network.mask_channels + self.tells_spacing
-        critic = Discriminator(DiscriminatorConfig(self.config.loss.critic_filters, channels))
+        critic = critic or Discriminator(DiscriminatorConfig(self.config.loss.critic_filters, channels))
+        if critic.config.channels != channels:
+            raise ValueError(
+                f"The critic to start from judges {critic.config.channels} channels, but this training has {channels}: "
+                "intensity, cortex, those of a brain mask, and the slice spacing of a conditional network. Take the "
+                "critic of such a network, or import the file and name the model with init, for a new critic."
+            )
         optimizer = self.config.optimizer
         rate = optimizer.rate * optimizer.critic_share
         self._critic_optimizer = torch.optim.Adam(critic.parameters(), lr=rate, betas=optimizer.betas)

@@ -2,18 +2,23 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from safetensors.torch import load_file
 from support.training_brains import brain, table, values, write
 
 pytest.importorskip("lightning_fabric", reason="training needs the extra 'train'")
 
 from SegSRGANLib.models.checkpoint import load_checkpoint
+from SegSRGANLib.models.keras_critic import read_keras_critic
+from SegSRGANLib.models.keras_import import read_keras_file
 from SegSRGANLib.training import run_folder
 from SegSRGANLib.training.config import make_config
 from SegSRGANLib.training.data.augmentation import AugmentationConfig
@@ -317,3 +322,67 @@ def test_a_training_with_the_conditional_critic_runs_and_resumes(tmp_path, monke
     asked = {**settings, "compute": {"workers": 0, "simulation": "device"}, "output": str(tmp_path / "device")}
     with pytest.raises(ValueError, match="simulated on the device: the critic is told the slice spacing"):
         train(make_config(values(tmp_path, epochs=1, **asked)))
+
+
+@pytest.fixture
+def original(tmp_path):
+    """A weight file of the original project, with generator and critic, written without Keras."""
+    h5py = pytest.importorskip("h5py", reason="the keras extra is not installed")
+    path = tmp_path / "original.h5"
+    shutil.copy(Path(__file__).parents[1] / "models" / "data" / "original-plain.h5", path)
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "a") as file:
+        del file["DX"]
+        shapes, inputs = {}, 2
+        for number in range(1, 6):
+            shapes[f"DX_conv_dis_{number}/kernel:0"] = (4, 4, 4, inputs, inputs := 3 * 2 ** (number - 1))
+            shapes[f"DX_conv_dis_{number}/bias:0"] = (inputs,)
+        shapes["dis_decision/kernel:0"] = (2, 2, 2, inputs, 1)
+        for name, shape in shapes.items():
+            file[f"DX/{name}"] = rng.normal(0, 0.1, shape).astype(np.float32)
+        file["DX"].attrs["weight_names"] = [name.encode() for name in shapes]
+    return path
+
+
+ADVERSARIAL = {
+    "patches_per_subject": 1,
+    "network": {},
+    "loss": {"adversarial": 1e-3, "critic_steps": 1, "critic_filters": 1},
+    "validation": {"patch": 24},
+    "simulation": {"patch": 64, "factor": [2.0, 3.0], "zoom": [1.4, 1.6]},
+    "optimizer": {"batch": 2, "warmup": 0, "rate": 1e-6},
+}
+
+
+def test_a_training_goes_on_from_the_originals_file_with_its_critic(folder, original):
+    table(folder, side=48)
+    model = load_checkpoint(train(make_config(values(folder, epochs=1, init=str(original), **ADVERSARIAL))))
+    generator, critic = read_keras_file(original)[0], read_keras_critic(original)
+    assert model.card.as_original and model.card.normalization.rule == "maximum"
+    assert model.card.parent.startswith("original ")
+    state = load_file(folder / "run" / "state.safetensors")
+    for name, network in (("network", generator), ("critic", critic)):
+        differences = [(state[f"{name}.{key}"] - value).abs().max() for key, value in network.state_dict().items()]
+        assert 0 < max(differences) < 1e-5  # a step or two of the small rate away
+    assert json.loads((folder / "run" / "config.json").read_text())["loss"]["critic_filters"] == 3
+    train(make_config(values(folder, epochs=2, init=str(original), resume=True, **ADVERSARIAL)))
+
+
+def test_the_critic_alone_can_come_from_the_originals_file(folder, original):
+    table(folder, side=48)
+    network = {"network": {"architecture": "generator", "options": {"filters": 1, "blocks": 1}}}
+    train(make_config(values(folder, epochs=1, init_critic=str(original), **ADVERSARIAL | network)))
+    state, critic = load_file(folder / "run" / "state.safetensors"), read_keras_critic(original)
+    assert all((state[f"critic.{key}"] - value).abs().max() < 1e-5 for key, value in critic.state_dict().items())
+
+
+def test_a_critic_of_other_channels_is_refused(folder, original):
+    table(folder, side=48)
+    network = {"network": {"architecture": "original", "options": {"filters": 1, "mask_channels": 1}}}
+    with pytest.raises(ValueError, match="judges 2 channels, but this training has 3"):
+        train(make_config(values(folder, init_critic=str(original), **ADVERSARIAL | network)))
+
+
+def test_a_critic_to_start_from_needs_an_adversarial_loss(folder, original):
+    with pytest.raises(ValueError, match="init_critic names a critic, but loss.adversarial is 0"):
+        make_config(values(folder, init_critic=str(original)))
