@@ -28,6 +28,7 @@ from ..quality.preflight import contrast_warnings
 from ..results.files import check_writable, save_enhancement, write_record
 from ..results.provenance import changed_file, describe_sources, edited_file, file_state, read_record, recorded_files
 from ..results.publication import publish
+from ..utils.atomic_files import named_as
 from ..utils.errors import Cancelled
 from ..utils.process_pool import BUSY, CANCELLED, DONE, FAILED, SKIPPED, Outcome
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
@@ -90,7 +91,8 @@ def process(
             if not options.overwrite and (there := existing(job, options, model)):
                 return there
             check_writable([options.layout.path(job, role) for role in _LONG_NAMES], overwrite=True)
-            record = _enhance_into(claim.staging, job, options, model, progress, should_stop)
+            with named_as(claim.staging, options.layout.record(job).parent):
+                record = _enhance_into(claim.staging, job, options, model, progress, should_stop)
             return Outcome(job, DONE, "", time.perf_counter() - start, record)
     except Cancelled:
         return Outcome(job, CANCELLED, "stopped on request")
