@@ -110,8 +110,12 @@ def existing(job: Job, options: BatchOptions, model: Model) -> Outcome | None:
     """
     path = options.layout.record(job)
     record = read_record(path)
-    if record is None or not all(file.exists() for file in recorded_files(path)):
+    if record is None:
         return None
+    if not all(file.exists() for file in recorded_files(path)):
+        changed = edited_file(path)
+        reason = f"{changed} is not as it was written, and another file of the result is missing"
+        return Outcome(job, FAILED, f"{reason}: use --overwrite or another output folder") if changed else None
     lacks_output = not _wanted_files(job, options, record) <= {file.name for file in recorded_files(path)}
     if changed := edited_file(path) if lacks_output else changed_file(path):
         reason = f"{changed} is not as it was written"
