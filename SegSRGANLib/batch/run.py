@@ -152,8 +152,8 @@ def _wait_for_any(jobs: list[Job], options: BatchOptions, model: Model, should_s
 
 def _prepare(options: BatchOptions, number: int, workers: int) -> Do:
     """In a worker process: load the model, and give what enhances one volume."""
-    if "OMP_NUM_THREADS" not in os.environ:  # a number that was asked for holds for each, so that results are the same
-        torch.set_num_threads(max(1, torch.get_num_threads() // workers))
+    if "OMP_NUM_THREADS" not in os.environ:  # a number that was asked for holds for each: the same bits
+        torch.set_num_threads(max(1, torch.get_num_threads() // workers))  # changes last digits, and no label
     options = replace(options, enhance=_placed(options.enhance, number))
     model = load_model(options.model, options.enhance.prediction.device)
 

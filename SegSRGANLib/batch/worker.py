@@ -28,6 +28,7 @@ from ..quality.preflight import contrast_warnings
 from ..results.files import check_writable, save_enhancement, write_record
 from ..results.provenance import changed_file, describe_sources, edited_file, file_state, read_record, recorded_files
 from ..results.publication import publish
+from ..utils.atomic_files import named_as
 from ..utils.errors import Cancelled
 from ..utils.process_pool import BUSY, CANCELLED, DONE, FAILED, SKIPPED, Outcome
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
@@ -90,7 +91,8 @@ def process(
             if not options.overwrite and (there := existing(job, options, model)):
                 return there
             check_writable([options.layout.path(job, role) for role in _LONG_NAMES], overwrite=True)
-            record = _enhance_into(claim.staging, job, options, model, progress, should_stop)
+            with named_as(claim.staging, options.layout.record(job).parent):
+                record = _enhance_into(claim.staging, job, options, model, progress, should_stop)
             return Outcome(job, DONE, "", time.perf_counter() - start, record)
     except Cancelled:
         return Outcome(job, CANCELLED, "stopped on request")
@@ -108,8 +110,12 @@ def existing(job: Job, options: BatchOptions, model: Model) -> Outcome | None:
     """
     path = options.layout.record(job)
     record = read_record(path)
-    if record is None or not all(file.exists() for file in recorded_files(path)):
+    if record is None:
         return None
+    if not all(file.exists() for file in recorded_files(path)):
+        changed = edited_file(path)
+        reason = f"{changed} is not as it was written, and another file of the result is missing"
+        return Outcome(job, FAILED, f"{reason}: use --overwrite or another output folder") if changed else None
     lacks_output = not _wanted_files(job, options, record) <= {file.name for file in recorded_files(path)}
     if changed := edited_file(path) if lacks_output else changed_file(path):
         reason = f"{changed} is not as it was written"

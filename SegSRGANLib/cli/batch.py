@@ -48,7 +48,9 @@ def batch(
     ] = False,
     *,
     target: TargetOptions,
-    workers: Annotated[int, typer.Option(help="Parallel processes; with several GPUs, one for each.")] = 1,
+    workers: Annotated[
+        int, typer.Option(help="Parallel processes; with several GPUs, one for each. Labels do not depend on it.")
+    ] = 1,
     mask: Mask = AUTO,
     masks: Annotated[
         Path | None, typer.Option(metavar="DERIVATIVE", help="BIDS derivative with the brain masks of the volumes.")

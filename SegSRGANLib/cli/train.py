@@ -30,7 +30,10 @@ def train(
     label: Annotated[
         list[int] | None, typer.Option(help="Label of the tissue to segment; several count as one. See --set classes.")
     ] = None,
-    init: Annotated[str | None, typer.Option(help="Model to fine-tune: a listed name or a .safetensors file.")] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(help="Model to fine-tune: a listed name, a .safetensors file or the original project's weights."),
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="Starting point: content, paper or fine-tune.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Number of epochs.")] = None,
     hours: Annotated[float | None, typer.Option(help="Training time, hours.")] = None,

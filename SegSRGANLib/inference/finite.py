@@ -22,10 +22,10 @@ def check_intensities(values: np.ndarray) -> None:
     Raises:
         DataError: a voxel a million times as large as the bright ones.
     """
-    largest = max(abs(float(values.max())), abs(float(values.min())))
+    largest = max(float(values.max()), float(values.min()), key=abs)
     sizes = np.abs(values[values != 0])
     bright = float(np.percentile(sizes, _BRIGHT)) if sizes.size else 0.0
-    if bright and largest > _MOST * bright:
+    if bright and abs(largest) > _MOST * bright:
         raise DataError(
             f"The volume has a voxel of {largest:.3g}, where bright ones have {bright:.3g}: "
             "it is damaged there; replace what is not measured by 0 and try again."

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from ..utils.errors import VolumeError
-from .payload import Payload, check_payload, count_voxels, data_file, shown
+from .payload import FARTHEST, Payload, check_payload, count_voxels, data_file, shown
 
 _logger = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ _LENGTHS = {
     **dict.fromkeys(("NDims", "HeaderSize", "CompressedDataSize", "ElementNumberOfChannels"), lambda n: 1),
     **dict.fromkeys(("ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset"), lambda n: 1),
 }
+_AXES = ("ElementSpacing", "ElementSize", "TransformMatrix", "Rotation", "Orientation")
 _UNITS = ("mm", "?", "unknown")
 
 
@@ -52,7 +53,9 @@ def check_metaimage(path: Path) -> int:
     if not 3 <= dimension <= 4:
         raise VolumeError(f"{name} has {dimension} dimensions, and a 3D volume is needed: extract one volume.")
     for key in fields.keys() & _LENGTHS.keys():
-        _numbers(fields, key, dimension, name)
+        numbers = _numbers(fields, key, dimension, name)
+        if key in _AXES and max(map(abs, numbers)) > FARTHEST:
+            raise VolumeError(f"{name} has an impossible '{key}' ('{shown(fields[key])}'): export it again.")
     size = _integers(fields, "DimSize", dimension, name)
     if dimension == 4 and size[3] > 1:
         raise VolumeError(f"{name} is a 4D series of {size[3]} frames: extract one frame and give that.")

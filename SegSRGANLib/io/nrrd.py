@@ -11,11 +11,14 @@ import re
 from pathlib import Path
 
 from ..utils.errors import VolumeError
-from .payload import Payload, check_payload, count_voxels, data_file, shown
+from .payload import FARTHEST, Payload, check_payload, count_voxels, data_file, shown
 
 _logger = logging.getLogger(__name__)
 
 _MAX_HEADER = 2**20  # bytes; long headers hold a segmentation's names and colours, never this much
+_LONGEST_WORD = 200  # characters; SimpleITK's reader puts words into buffers of a fixed size
+_FREE_TEXT = ("content", "data file")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _BYTES_PER_VOXEL = {
     **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
     **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), 2),
@@ -74,6 +77,8 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
         key = _SAME_FIELD.get(key.lower(), key.lower())
         if not colon or key in fields:
             raise VolumeError(f"{name} has a damaged header, in the line '{shown(text)}': export it again.")
+        if key not in _FREE_TEXT and any(len(word) > _LONGEST_WORD for word in value.split()):
+            raise VolumeError(f"{name} has a damaged header, in the line '{shown(text)}': export it again.")
         fields[key] = value.strip()
     if end < _MAX_HEADER and "data file" in fields:  # no empty line is needed before the end of the file
         return fields, end
@@ -106,8 +111,21 @@ def _check_geometry(fields: dict[str, str], dimension: int, name: str) -> None:
     known = [axis for axis in axes if axis.lower() not in ("none", "nan", "???")]
     if len(axes) != dimension or len(known) < 3:
         raise VolumeError(f"{name} does not say how large its voxels are ('{shown(text)}'): export it again.")
+    origin = [fields["space origin"]] if "space origin" in fields else []
+    for numbers in (*known, *origin):
+        if not _are_lengths(numbers):
+            raise VolumeError(f"{name} has a damaged place or voxel size ('{shown(numbers)}'): export it again.")
     if fields.get("space", "").lower() not in _ANATOMICAL:
         _logger.warning("%s does not say how it lies in space (no anatomical 'space'): LPS axes assumed.", name)
+
+
+def _are_lengths(text: str) -> bool:
+    """Whether it is one number, or three as (x,y,z), as SimpleITK can compute with: it crashes on other text."""
+    vector = text.startswith("(") and text.endswith(")")
+    words = [word.strip() for word in text[1:-1].split(",")] if vector else [text]
+    if len(words) != (3 if vector else 1) or not all(_NUMBER.fullmatch(word) for word in words):
+        return False
+    return all(abs(float(word)) <= FARTHEST for word in words)
 
 
 def _payload(path: Path, fields: dict[str, str], end: int, voxels: int) -> Payload:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from ..utils.errors import VolumeError
 
+FARTHEST = 1e9  # mm; SimpleITK decomposes the axes, and never ends when a product of these overflows
 MAX_VOXELS = 2**30  # 1024^3, 4 GiB in memory: far above any brain at any spacing that makes sense
 _CHUNK = 2**20
 _BOMB_BYTES, _BOMB_RATIO = 2**29, 200  # a scan's noise compresses less, and an empty mask is smaller

@@ -20,7 +20,7 @@ import SimpleITK as sitk
 
 from ..data.axes import orthonormal_axes
 from ..data.grid import Grid
-from ..utils.atomic_files import atomic_path
+from ..utils.atomic_files import atomic_path, free_bytes, no_room
 from ..utils.errors import VolumeError
 from .dicom.series import is_dicom_file, read_dicom_series
 from .file_names import VOLUME_SUFFIXES, WRITTEN_SUFFIXES, volume_suffix
@@ -129,9 +129,16 @@ def write_volume(image: sitk.Image, path: str | os.PathLike[str]) -> None:
             sitk.WriteImage(image, str(temporary), useCompression=suffix != ".nii")
             _CHECKS[suffix](temporary)  # a full disk cuts the file off, and not every format's writer notices
         except (RuntimeError, VolumeError) as error:
-            raise VolumeError(
-                f"{path} cannot be written whole: choose a folder that is writable and has free space."
-            ) from error
+            raise VolumeError(_not_whole(path, image)) from error
+
+
+def _not_whole(path: Path, image: sitk.Image) -> str:
+    """The sentence for a volume that was cut off; no writer says why, so what is free and needed is compared."""
+    needed = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()
+    free = free_bytes(path)
+    if free is not None and free < needed:
+        return no_room(path, "no space left", needed)
+    return f"{path} cannot be written whole: choose a folder that is writable and has free space."
 
 
 def _read(path: Path, series: str | None = None, choice: GeometryChoice = GeometryChoice()) -> sitk.Image:  # noqa: B008

@@ -11,7 +11,8 @@ links inside this file, and arrays whose shape was checked before.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -29,6 +30,7 @@ from .card import ModelCard
 from .header import is_keras_file
 
 _GROUP = re.compile(r"G(?P<unet>_unet)?(?P<conditional>_cond)?(?P<plain>_nn_residual)?")
+_GENERATOR_WEIGHT = re.compile(r"(?:.*/)?[^/]*?_gen_([^/]+)/(kernel|scale|shift)(?::0)?")
 _MOST_NAMES = 1000
 _LAYERS = {
     "conv1": "conv1",
@@ -64,6 +66,19 @@ def read_keras_file(path: str | Path, card: ModelCard = ModelCard()) -> tuple[Ke
         MissingPackage: h5py is not installed.
     """
     path = Path(path)
+    with keras_file(path) as file:
+        network = _read_generator(path, file)
+    return network.eval(), replace(card, normalization=Normalization("maximum"), as_original=True)
+
+
+@contextmanager
+def keras_file(path: Path) -> Generator[Any]:
+    """Open a weight file of the original project.
+
+    Raises:
+        CheckpointError: no such file, or what is read from it inside the block is damaged.
+        MissingPackage: h5py is not installed.
+    """
     h5py = require("h5py", extra="keras")
     if not path.is_file():
         raise CheckpointError(f"There is no weight file {path}.")
@@ -71,17 +86,16 @@ def read_keras_file(path: str | Path, card: ModelCard = ModelCard()) -> tuple[Ke
         raise CheckpointError(f"{path.name} is not an HDF5 file; the original project's weights are.")
     try:
         with h5py.File(path, "r") as file:
-            network = _read_generator(path, file)
+            yield file
     except CheckpointError:
         raise
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path.name} is truncated or damaged ({_first_line(error)}).") from error
-    return network.eval(), replace(card, normalization=Normalization("maximum"), as_original=True)
 
 
 def _read_generator(path: Path, file: Any) -> KerasGenerator:
     group_name, flags = _find_group(path, file)
-    weights = _Weights(path, _member(path, file, group_name))
+    weights = Weights(path, member(path, file, group_name), _GENERATOR_WEIGHT)
     first, last = weights.array("conv1", "kernel").shape, weights.array("1conv", "kernel").shape
     if len(first) != 5 or len(last) != 5:
         raise CheckpointError(f"{path.name}: the kernels of {group_name} are not three-dimensional: {first}, {last}.")
@@ -96,9 +110,7 @@ def _read_generator(path: Path, file: Any) -> KerasGenerator:
         raise CheckpointError(f"{path.name}: {group_name} holds an unknown weight, {'/'.join(min(unknown))}.")
     state = network.state_dict()
     for key, (layer, kind) in names.items():
-        axes = tuple(reversed(range(state[key].ndim)))  # (x, y, z, in, out) -> (out, in, z, y, x)
-        shape = tuple(state[key].shape[axis] for axis in axes)
-        state[key] = torch.from_numpy(weights.read(layer, kind, shape)).permute(axes)
+        state[key] = weights.tensor(layer, kind, state[key].shape)
     network.load_state_dict(state)
     return network
 
@@ -119,16 +131,19 @@ def _find_group(path: Path, file: Any) -> tuple[str, dict[str, bool]]:
     }
 
 
-class _Weights:
-    """The weights in the generator's group, by layer and kind, such as ("conv1", "kernel")."""
+class Weights:
+    """The weights in a network's group, by layer and kind, such as ("conv1", "kernel").
 
-    def __init__(self, path: Path, group: Any) -> None:
+    pattern: of a weight's name; its groups are layer and kind.
+    """
+
+    def __init__(self, path: Path, group: Any, pattern: re.Pattern[str]) -> None:
         self._path, self._group = path, group
         self.paths: dict[tuple[str, str], str] = {}
         for name in _weight_names(path, group):
-            match = re.fullmatch(r"(?:.*/)?[^/]*?_gen_([^/]+)/(kernel|scale|shift)(?::0)?", name)
+            match = pattern.fullmatch(name)
             if match is None:
-                raise CheckpointError(f"{path.name}: {name!r} is not a weight of the original's generators.")
+                raise CheckpointError(f"{path.name}: {name!r} is not a weight of the original's {group.name[1:]}.")
             self.paths[match[1], match[2]] = name
 
     def array(self, layer: str, kind: str) -> Any:
@@ -138,7 +153,7 @@ class _Weights:
             raise CheckpointError(f"{what} is missing.")
         dataset = self._group
         for part in self.paths[layer, kind].split("/"):
-            dataset = _member(self._path, dataset, part)
+            dataset = member(self._path, dataset, part)
         if not hasattr(dataset, "dtype") or dataset.dtype.kind != "f" or dataset.shape is None:
             raise CheckpointError(f"{what} is not an array of numbers.")
         if dataset.external or dataset.is_virtual or prod(dataset.chunks or (0,)) > dataset.size:
@@ -157,6 +172,11 @@ class _Weights:
             raise CheckpointError(f"{self._path.name}: the weight {layer}/{kind} holds values that are not finite.")
         return values
 
+    def tensor(self, layer: str, kind: str, shape: Sequence[int]) -> torch.Tensor:
+        """One weight as our networks have it, of `shape`: the original's axes are (x, y, z, in, out)."""
+        axes = tuple(reversed(range(len(shape))))
+        return torch.from_numpy(self.read(layer, kind, tuple(shape[axis] for axis in axes))).permute(axes)
+
 
 def _weight_names(path: Path, group: Any) -> Iterator[str]:
     """The attribute `weight_names`, which Keras splits into weight_names0, weight_names1 ... when it is long."""
@@ -165,7 +185,7 @@ def _weight_names(path: Path, group: Any) -> Iterator[str]:
         raise CheckpointError(f"{path.name}: the group {group.name} has no list of its weights (weight_names).")
     for attribute in attributes:
         if prod(group.attrs.get_id(attribute).shape) > _MOST_NAMES:
-            raise CheckpointError(f"{path.name}: the group {group.name} lists too many weights for a generator.")
+            raise CheckpointError(f"{path.name}: the group {group.name} lists too many weights.")
         for name in np.atleast_1d(group.attrs[attribute]):
             yield name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
@@ -186,7 +206,7 @@ def _block_name(network: ImageNetwork, parents: list[str]) -> str:
     return "block2" if network.config.unet else f"block{int(parents[1]) + 1}"
 
 
-def _member(path: Path, group: Any, name: str) -> Any:
+def member(path: Path, group: Any, name: str) -> Any:
     """A member of a group, unless it is a link to somewhere else."""
     link = group.get(name, getlink=True) if hasattr(group, "keys") and name else None
     if link is None:

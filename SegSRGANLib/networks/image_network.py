@@ -11,9 +11,10 @@ class ImageNetwork(nn.Module):
     """A network that makes an image out of an image, and perhaps probabilities of classes.
 
     config: the frozen dataclass that it was built from. multiple: every side of an input is a multiple of this number
-    of voxels. minimum: and at least this long.
+    of voxels. minimum: and at least this long. mask_channels: of a brain mask, after the classes.
     """
 
     config: Any
     multiple: int
     minimum: int
+    mask_channels: int = 0

@@ -53,7 +53,7 @@ class KerasGenerator(ImageNetwork):
 
     def __init__(self, config: KerasGeneratorConfig = KerasGeneratorConfig()) -> None:  # noqa: B008 (frozen)
         super().__init__()
-        self.config = config
+        self.config, self.mask_channels = config, config.mask_channels
         filters, norm, skip = config.filters, KerasInstanceNorm, 2 if config.unet else 1
         self.streams = not config.unet  # its full-resolution features are needed twice
         self.working_maps = 6.5 * filters * skip  # see `memory_plan.peak_bytes`

@@ -94,17 +94,24 @@ class Generator(ImageNetwork):
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Shape of a critic: channels of its first convolution (the paper: 32), doubled four times."""
+    """Shape of a critic.
+
+    filters: channels of its first convolution (the paper: 32), doubled four times.
+    channels: of what it judges: intensity and segmentation, and perhaps a brain mask.
+    """
 
     filters: int = 32
+    channels: int = 2
 
     def __post_init__(self) -> None:
         if not 1 <= self.filters <= 256:
             raise ValueError(f"A discriminator has 1 to 256 filters, not {self.filters}.")
+        if not 1 <= self.channels <= 64:
+            raise ValueError(f"A discriminator judges 1 to 64 channels, not {self.channels}.")
 
 
 class Discriminator(nn.Module):
-    """The paper's critic: a pair (intensity, segmentation) in, Wasserstein scores out.
+    """The paper's critic: intensity and segmentation in, Wasserstein scores out.
 
     Five convolutions 4^3 with stride 2 and LeakyReLU(0.01), then one 2^3 to a single channel: no normalization and no
     last activation, as the gradient penalty asks for (Gulrajani et al., 2017).
@@ -114,7 +121,7 @@ class Discriminator(nn.Module):
         super().__init__()
         self.config = config
         layers: list[nn.Module] = []
-        channels = 2
+        channels = config.channels
         for level in range(5):
             outputs = config.filters * 2**level
             layers += [nn.Conv3d(channels, outputs, 4, stride=2, padding=1), nn.LeakyReLU(0.01)]
@@ -125,7 +132,7 @@ class Discriminator(nn.Module):
         """Score one batch of pairs.
 
         Args:
-            x: (N, 2, D, H, W), each side at least 64.
+            x: (N, channels, D, H, W), each side at least 64.
 
         Returns:
             (N, 1, d, h, w) scores; one a patch for 64^3.

@@ -88,7 +88,9 @@ class TrainingConfig:
     """One training.
 
     output: folder for everything that is written. csv or bids: where the volumes are.
-    init: name or file of the model to start from; None: random initialisation.
+    init: name or file of the model to start from, or a weight file of the original project; None: random
+    initialisation. init_critic: weight file of the original project whose critic to start from; None: that of `init`
+    when it is such a file and there is a critic, else random initialisation.
     preset: where the defaults came from (for the record; the values below count).
     label: label of the cortex, one or several that count as one. classes: instead of `label`, the labels of each class
     to segment by its name, such as {"cortex": (5,), "white matter": (1, 2)}; the first is the one that measures of
@@ -109,6 +111,7 @@ class TrainingConfig:
     csv: str | None = None
     bids: str | None = None
     init: str | None = None
+    init_critic: str | None = None
     preset: str = DEFAULT_PRESET
     epochs: int = 100
     hours: float | None = None
@@ -150,6 +153,11 @@ class TrainingConfig:
             raise ValueError(
                 f"The critic needs patches of at least {_CRITIC_SIDE} voxels, not {self.simulation.patch}: "
                 "enlarge simulation.patch or set loss.adversarial to 0."
+            )
+        if self.init_critic is not None and self.loss.adversarial == 0:
+            raise ValueError(
+                "init_critic names a critic, but loss.adversarial is 0: set it (the paper's is 0.001), or leave "
+                "init_critic out."
             )
         total = self.compute.processes * self.compute.nodes
         if self.optimizer.batch % total:
@@ -220,8 +228,9 @@ def read_values(path: str | Path) -> dict[str, Any]:
     for key in ("output", "csv", "bids"):
         if isinstance(values.get(key), str):
             values[key] = str(path.parent / os.path.expandvars(os.path.expanduser(values[key])))
-    if isinstance(values.get("init"), str) and (path.parent / values["init"]).is_file():
-        values["init"] = str(path.parent / values["init"])
+    for key in ("init", "init_critic"):
+        if isinstance(values.get(key), str) and (path.parent / values[key]).is_file():
+            values[key] = str(path.parent / values[key])
     return values
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ..utils.atomic_files import atomic_path
 from ..utils.optional import require
 
-MEASURES = ("psnr", "psnr_spline", "ssim", "ssim_spline", "dice")  # of a row, as in `validation.Scores`
+MEASURES = ("psnr", "psnr_spline", "ssim", "ssim_spline", "dice", "mask_dice")  # of a row, as in `validation.Scores`
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Row:
     """One epoch; values that were not computed are None.
 
     loss: mean of the generator's loss. critic_loss: mean of the critic's. psnr (dB), ssim: mean over the test volumes,
-    inside the brain, of the network and of spline interpolation. dice: mean over test volumes and classes. seconds:
-    since the start of the training.
+    inside the brain, of the network and of spline interpolation. dice: mean over test volumes and classes. mask_dice:
+    of the brain mask, for a network that predicts one. seconds: since the start of the training.
     """
 
     epoch: int
@@ -32,6 +32,7 @@ class Row:
     ssim: float | None = None
     ssim_spline: float | None = None
     dice: float | None = None
+    mask_dice: float | None = None
     seconds: float = 0.0
 
     def line(self) -> str:
@@ -43,6 +44,8 @@ class Row:
             parts.append(f"PSNR {self.psnr:.2f} dB ({self.psnr - self.psnr_spline:+.2f} to the spline)")
         if self.dice is not None:
             parts.append(f"Dice {self.dice:.3f}")
+        if self.mask_dice is not None:
+            parts.append(f"Dice of the mask {self.mask_dice:.3f}")
         return ", ".join(parts)
 
 

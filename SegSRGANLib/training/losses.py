@@ -52,6 +52,7 @@ class LossConfig:
         loss is a mean over the classes.
     intensity_weight, segmentation_weight: of these; one half each is the paper's mean over both channels.
     dice, cross_entropy: weights of the soft Dice loss and the binary cross-entropy of the segmentation.
+    mask_weight: of a brain mask's loss, which has the parts of the segmentation's.
     adversarial: weight of the adversarial loss (the paper's lambda_adv); 0 trains without a critic.
     gradient_penalty: lambda_gp of the critic. critic_steps: critic updates before each generator update.
     critic_filters: channels of the critic's first convolution.
@@ -63,6 +64,7 @@ class LossConfig:
     segmentation_weight: float = 1.0
     dice: float = 1.0
     cross_entropy: float = 0.5
+    mask_weight: float = 1.0
     adversarial: float = 0.0
     gradient_penalty: float = 10.0
     critic_steps: int = 5
@@ -73,7 +75,7 @@ class LossConfig:
             if name not in DISTANCES:
                 raise ValueError(f"Unknown loss {name!r}; it is one of {', '.join(DISTANCES)}.")
         weights = (self.segmentation_weight, self.dice, self.cross_entropy, self.adversarial, self.gradient_penalty)
-        if min(*weights, self.intensity_weight) < 0 or self.intensity_weight == 0:
+        if min(*weights, self.intensity_weight, self.mask_weight) < 0 or self.intensity_weight == 0:
             raise ValueError("The weights of the losses must not be negative, and that of the intensity not zero.")
         if self.critic_steps < 1:
             raise ValueError(f"loss.critic_steps is at least 1, not {self.critic_steps}.")
@@ -90,7 +92,12 @@ def content_loss(prediction: torch.Tensor, target: torch.Tensor, config: LossCon
     loss = config.intensity_weight * DISTANCES[config.intensity](prediction[:, :1], target[:, :1])
     if prediction.shape[1] == 1:
         return loss
-    probability, tissue = prediction[:, 1 : target.shape[1]], target[:, 1:]
+    return loss + segmentation_loss(prediction[:, 1 : target.shape[1]], target[:, 1:], config)
+
+
+def segmentation_loss(probability: torch.Tensor, tissue: torch.Tensor, config: LossConfig) -> torch.Tensor:
+    """How far probabilities are from the truth, both (N, classes, D, H, W) in [0, 1]."""
+    loss = probability.new_zeros(())
     if config.segmentation_weight > 0:
         loss = loss + config.segmentation_weight * DISTANCES[config.segmentation](probability, tissue)
     if config.dice > 0:
@@ -98,6 +105,21 @@ def content_loss(prediction: torch.Tensor, target: torch.Tensor, config: LossCon
     if config.cross_entropy > 0:
         loss = loss + config.cross_entropy * F.binary_cross_entropy(off_the_edge(probability), tissue)
     return loss
+
+
+class Told(nn.Module):
+    """A critic that is told the slice spacing, as one more channel after those that it judges.
+
+    critic: of one channel more than the images. spacing: (N,), mm.
+    """
+
+    def __init__(self, critic: nn.Module, spacing: torch.Tensor) -> None:
+        super().__init__()
+        self.critic, self._spacing = critic, spacing
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores of images (N, C, D, H, W)."""
+        return self.critic(torch.cat([x, self._spacing.view(-1, 1, 1, 1, 1).expand_as(x[:, :1])], dim=1))
 
 
 def gradient_penalty(critic: nn.Module, real: torch.Tensor, fake: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
@@ -126,16 +148,20 @@ class CriticObjective(nn.Module):
         self.critic = critic
         self.penalty = penalty
 
-    def forward(self, real: torch.Tensor, fake: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
-        """The loss of one batch; see `gradient_penalty` for the shapes."""
+    def forward(
+        self, real: torch.Tensor, fake: torch.Tensor, mix: torch.Tensor, spacing: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The loss of one batch; see `gradient_penalty` for the shapes, and `Told` for the spacing."""
+        critic = self.critic if spacing is None else Told(self.critic, spacing)
         with torch.autocast(real.device.type, enabled=False):
             real, fake = real.float(), fake.float()
-            separation = self.critic(real).mean() - self.critic(fake).mean()
-            return self.penalty * gradient_penalty(self.critic, real, fake, mix) - separation
+            separation = critic(real).mean() - critic(fake).mean()
+            return self.penalty * gradient_penalty(critic, real, fake, mix) - separation
 
 
-def adversarial_loss(critic: nn.Module, fake: torch.Tensor) -> torch.Tensor:
-    """Minus the mean score of the generator's output, with the critic held fixed."""
-    fixed = {name: value.detach() for name, value in critic.named_parameters()}
+def adversarial_loss(critic: nn.Module, fake: torch.Tensor, spacing: torch.Tensor | None = None) -> torch.Tensor:
+    """Minus the mean score of the generator's output, with the critic held fixed; see `Told` for the spacing."""
+    judge = critic if spacing is None else Told(critic, spacing)
+    fixed = {name: value.detach() for name, value in judge.named_parameters()}
     with torch.autocast(fake.device.type, enabled=False):
-        return -functional_call(critic, fixed, (fake.float(),)).mean()
+        return -functional_call(judge, fixed, (fake.float(),)).mean()

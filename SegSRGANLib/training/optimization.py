@@ -24,6 +24,7 @@ class OptimizerConfig:
 
     batch: patches a step, over all processes.
     rate, betas: of Adam. schedule: "constant", or "cosine" down to `floor` times the rate at the end of the run.
+    critic_rate: of the critic's Adam, which follows the same schedule; None takes `rate`.
     warmup: steps over which the rate rises from zero.
     output_rate: of a network whose last convolution makes both channels (the paper's): factors on the rate of its
         filters, for intensity and for segmentation. None takes 0.004 for the intensity: the features are normalized,
@@ -36,6 +37,7 @@ class OptimizerConfig:
 
     batch: int = 2
     rate: float = 4e-4
+    critic_rate: float | None = None
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: str = "cosine"
     floor: float = 0.02
@@ -49,8 +51,9 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if self.batch < 1:
             raise ValueError(f"A batch has at least one patch, not {self.batch}.")
-        if not 0 < self.rate <= 1:
-            raise ValueError(f"The learning rate lies above 0 and at most at 1, not at {self.rate}.")
+        for rate in (self.rate, self.rate if self.critic_rate is None else self.critic_rate):
+            if not 0 < rate <= 1:
+                raise ValueError(f"The learning rate lies above 0 and at most at 1, not at {rate}.")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"Unknown schedule {self.schedule!r}; it is one of {', '.join(SCHEDULES)}.")
         if self.precision not in PRECISIONS:
@@ -62,6 +65,11 @@ class OptimizerConfig:
             raise ValueError("optimizer.average and optimizer.betas are at least 0 and below 1.")
         if self.warmup < 0 or min(self.output_rate or (1.0,)) < 0 or (self.clip is not None and self.clip <= 0):
             raise ValueError("optimizer.clip must be positive, warmup and output_rate not negative.")
+
+    @property
+    def critic_share(self) -> float:
+        """The critic's rate over the generator's."""
+        return 1.0 if self.critic_rate is None else self.critic_rate / self.rate
 
 
 def learning_rate(config: OptimizerConfig, step: int, done: float) -> float:

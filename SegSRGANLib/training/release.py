@@ -83,6 +83,7 @@ def write_report(path: Path, before: list[Scores] | None, after: list[Scores]) -
     head = ["volume", "spline PSNR", "spline SSIM"]
     classes = list(after[0].class_dice) if len(after[0].class_dice) > 1 else []
     measures = ["PSNR", "SSIM", "mean Dice" if classes else "Dice", *(f"Dice {name}" for name in classes)]
+    measures += ["Dice mask"] if after[0].mask_dice is not None else []
     head += [f"{stage} {name}" for stage, _ in stages for name in measures]
     lines = ["# Test volumes", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     columns = [[*scores, mean_scores(scores)] for _, scores in stages]
@@ -91,6 +92,7 @@ def write_report(path: Path, before: list[Scores] | None, after: list[Scores]) -
         for score in row:
             cells += [f"{score.psnr:.2f}", f"{score.ssim:.4f}", "" if score.dice is None else f"{score.dice:.3f}"]
             cells += [f"{score.class_dice[name]:.3f}" for name in classes]
+            cells += [] if score.mask_dice is None else [f"{score.mask_dice:.3f}"]
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "PSNR (dB) and SSIM inside the brain, Dice at a probability of one half. The best model of the"]
     lines += ["training was chosen on these volumes: expect slightly less on others."]

@@ -16,7 +16,7 @@ from ..utils.devices import choose_device
 from ..utils.errors import TrainingError
 from ..utils.optional import require
 from .config import TrainingConfig
-from .losses import CriticObjective, adversarial_loss, content_loss
+from .losses import CriticObjective, adversarial_loss, content_loss, segmentation_loss
 from .optimization import ExponentialMovingAverage, learning_rate, make_adam, output_rates, set_rate, slower_output
 from .state import Parts
 
@@ -69,6 +69,10 @@ def leads() -> bool:
     return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
 
 
+def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last_3d) if tensor.dim() == 5 else tensor
+
+
 def _mixed(config: TrainingConfig, device: torch.device) -> bool:
     if config.optimizer.precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -78,7 +82,9 @@ def _mixed(config: TrainingConfig, device: torch.device) -> bool:
 class Engine:
     """The networks, their optimizers and the step that trains them."""
 
-    def __init__(self, config: TrainingConfig, network: ImageNetwork, fabric: Any) -> None:
+    def __init__(
+        self, config: TrainingConfig, network: ImageNetwork, fabric: Any, critic: Discriminator | None = None
+    ) -> None:
         self.config, self.network, self._fabric = config, network, fabric
         if config.compute.channels_last:
             network.to(memory_format=torch.channels_last_3d)  # ty: ignore[no-matching-overload]
@@ -90,12 +96,25 @@ class Engine:
         self._output_rates = output_rates(network, config.optimizer)
         self._free = [p for p in network.parameters() if p.requires_grad]
         self._forward, self._wrapped_optimizer = fabric.setup(self._precision, self._optimizer)
-        self.critic = self._make_critic() if config.loss.adversarial > 0 else None
+        self.critic = self._make_critic(critic) if config.loss.adversarial > 0 else None
 
-    def _make_critic(self) -> Discriminator:
-        critic = Discriminator(DiscriminatorConfig(self.config.loss.critic_filters))
+    def _make_critic(self, critic: Discriminator | None) -> Discriminator:
+        """The critic given, or a new one, with its optimizer.
+
+        Raises:
+            ValueError: it judges other channels than the network makes.
+        """
+        channels = 2 + self.network.mask_channels + self.tells_spacing
+        critic = critic or Discriminator(DiscriminatorConfig(self.config.loss.critic_filters, channels))
+        if critic.config.channels != channels:
+            raise ValueError(
+                f"The critic to start from judges {critic.config.channels} channels, but this training has {channels}: "
+                "intensity, cortex, those of a brain mask, and the slice spacing of a conditional network. Take the "
+                "critic of such a network, or import the file and name the model with init, for a new critic."
+            )
         optimizer = self.config.optimizer
-        self._critic_optimizer = torch.optim.Adam(critic.parameters(), lr=optimizer.rate, betas=optimizer.betas)
+        rate = optimizer.rate * optimizer.critic_share
+        self._critic_optimizer = torch.optim.Adam(critic.parameters(), lr=rate, betas=optimizer.betas)
         objective = CriticObjective(critic, self.config.loss.gradient_penalty)
         self._objective, self._wrapped_critic_optimizer = self._fabric.setup(objective, self._critic_optimizer)
         return critic
@@ -109,6 +128,11 @@ class Engine:
         return parts
 
     @property
+    def tells_spacing(self) -> bool:
+        """Whether a step needs the slice spacing of each patch: for the critic of a conditional network."""
+        return self.config.loss.adversarial > 0 and bool(getattr(self.network.config, "conditional", False))
+
+    @property
     def draws(self) -> int:
         """Batches that one step takes from the stream."""
         return 1 if self.critic is None else 1 + self.config.loss.critic_steps
@@ -117,7 +141,7 @@ class Engine:
         """Update the critic, if there is one, then the generator and its average.
 
         Args:
-            stream: batches, see `dataloader.batches`.
+            stream: batches of input and target, and of slice spacings if `tells_spacing`; see `dataloader.batches`.
             step: steps done before.
             done: share of the run that is done.
 
@@ -127,12 +151,13 @@ class Engine:
         rate = learning_rate(self.config.optimizer, step, done)
         set_rate(self._optimizer, rate)
         self._precision.mixed = self._mixed and done < self.config.optimizer.full_precision_from
-        critic_loss = 0.0 if self.critic is None else self._train_critic(stream, step, rate)
-        x, target = self._batch(stream)
+        critic_rate = rate * self.config.optimizer.critic_share
+        critic_loss = 0.0 if self.critic is None else self._train_critic(stream, step, critic_rate)
+        x, target, *spacing = self._batch(stream)
         prediction = self._forward(x)
-        loss = content_loss(prediction, target, self.config.loss)
+        loss = self._content_loss(prediction, target)
         if self.critic is not None:
-            loss = loss + self.config.loss.adversarial * adversarial_loss(self.critic, prediction)
+            loss = loss + self.config.loss.adversarial * adversarial_loss(self.critic, prediction, *spacing)
         self._wrapped_optimizer.zero_grad()
         self._fabric.backward(loss)
         with slower_output(self.network, self._output_rates):
@@ -140,14 +165,22 @@ class Engine:
         self.average.update(self.network, step + 1)
         return StepLosses(loss.item(), critic_loss)
 
+    def _content_loss(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Of intensity and classes, and of the brain mask where the network predicts one."""
+        config, classes = self.config.loss, 1 + len(self.config.tissues)
+        loss = content_loss(prediction, target[:, :classes], config)
+        if self.network.mask_channels == 0:
+            return loss
+        return loss + config.mask_weight * segmentation_loss(prediction[:, classes:], target[:, classes:], config)
+
     def _train_critic(self, stream: Iterator[list[torch.Tensor]], step: int, rate: float) -> float:
         set_rate(self._critic_optimizer, rate)
         total = 0.0
         for turn in range(self.config.loss.critic_steps):
-            x, target = self._batch(stream)
+            x, target, *spacing = self._batch(stream)
             with torch.no_grad():
-                fake = self._forward(x)[:, :2]
-            loss = self._objective(target, fake, self._mix(step, turn))
+                fake = self._forward(x)
+            loss = self._objective(target, fake, self._mix(step, turn), *spacing)
             self._wrapped_critic_optimizer.zero_grad()
             self._fabric.backward(loss)
             self._checked_step(list(self.critic.parameters()), loss, self._wrapped_critic_optimizer, step)  # ty: ignore[missing-union-attribute]
@@ -163,7 +196,7 @@ class Engine:
     def _batch(self, stream: Iterator[list[torch.Tensor]]) -> list[torch.Tensor]:
         batch = [tensor.to(self._fabric.device, non_blocking=True) for tensor in next(stream)]
         if self.config.compute.channels_last:
-            batch = [tensor.contiguous(memory_format=torch.channels_last_3d) for tensor in batch]
+            batch = [_channels_last(tensor) for tensor in batch]
         return batch
 
     def _checked_step(self, parameters: list[nn.Parameter], loss: torch.Tensor, optimizer: Any, step: int) -> None:

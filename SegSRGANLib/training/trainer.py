@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from ..models.checkpoint import load_model
 from ..transforms.normalization import Normalization
 from ..utils.errors import Cancelled
 from ..utils.memory import keep_freed_memory
@@ -23,7 +22,7 @@ from .data.device_stream import device_batches, objections
 from .history import MEASURES, Row, TensorBoardLog
 from .release import make_card
 from .run_folder import TrainingFolder, refuse_to_overwrite
-from .setup import load_data, make_network, with_architecture
+from .setup import load_critic, load_data, load_parent, make_network, mask_target, with_architecture, with_critic
 from .step import Engine, make_fabric
 from .validation import Scores, mean_scores, validate
 
@@ -81,13 +80,14 @@ class _Run:
         self._fabric, self._leads = fabric, bool(fabric.is_global_zero)
         self._report, self._should_stop, self._on_epoch = scaled(progress, 0, 1), should_stop, on_epoch
         refuse_to_overwrite(config)
-        parent = None if config.init is None else load_model(config.init, "cpu")
-        self._config = config = with_architecture(config, parent)
+        parent, critic = load_parent(config), load_critic(config)
+        self._config = config = with_critic(with_architecture(config, parent), critic)
         network = make_network(config, parent)
         normalization = Normalization() if parent is None else parent.card.normalization
         reading = scaled(self._report, 0, _DATA_SHARE)
-        self._subjects, self._validation_cases = load_data(config, normalization, reading, should_stop)
-        self._engine = Engine(config, network, fabric)
+        mask = mask_target(config, network)
+        self._subjects, self._validation_cases = load_data(config, normalization, reading, should_stop, mask)
+        self._engine = Engine(config, network, fabric, critic)
         self._folder = TrainingFolder(config, make_card(config, self._subjects, parent))
         self._state = self._folder.start(self._engine)
         self._steps = math.ceil(config.patches_per_subject * len(self._subjects) / config.optimizer.batch)
@@ -133,12 +133,12 @@ class _Run:
 
     def _stream(self) -> Any:
         config, fabric = self._config, self._fabric
+        given = self._subjects, config.simulation, config.slice_thickness
         if self._simulates_on_device():
             own = config.optimizer.batch // fabric.world_size
             seed, numbers = (config.seed, fabric.global_rank), (self._state.step * self._engine.draws, own)
-            given = self._subjects, config.simulation, config.slice_thickness
             return device_batches(*given, seed, numbers, fabric.device)
-        dataset = PatchDataset(self._subjects, config.simulation, config.slice_thickness, config.seed)
+        dataset = PatchDataset(*given, config.seed, self._engine.tells_spacing)
         workers = choose_workers(fabric.device, config.compute.workers)
         share = (fabric.global_rank, fabric.world_size)
         return batches(dataset, self._state.step * self._engine.draws, config.optimizer.batch, workers, share)
@@ -155,6 +155,8 @@ class _Run:
             return False
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
         against = objections(self._subjects, config.simulation, config.slice_thickness, free)
+        if self._engine.tells_spacing:
+            against.append("the critic is told the slice spacing of each patch")
         if against and wanted == "device":
             raise ValueError(f"Patches cannot be simulated on the device: {'; '.join(against)}.")
         reason = f"on the CPU: {'; '.join(against)}" if against else f"on {device}"

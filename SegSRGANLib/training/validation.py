@@ -10,6 +10,7 @@ import torch
 
 from ..data.classes import label_map
 from ..data.grid import Grid
+from ..inference.postprocessing import brain_mask
 from ..inference.predictor import PredictionOptions, predict_volume
 from ..metrics.image import psnr, ssim
 from ..metrics.segmentation import dice
@@ -32,7 +33,7 @@ _DICE_IN_DECIBELS = 10.0  # in the choice of the best model, 0.1 of Dice counts 
 class Scores:
     """PSNR (dB) and SSIM inside the brain, of the network and of the spline; Dice of the segmentation, if any.
 
-    dice: mean over the classes. class_dice: of each class, by its name.
+    dice: mean over the classes. class_dice: of each class, by its name. mask_dice: of the brain mask, if there is one.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Scores:
     ssim_spline: float
     dice: float | None
     class_dice: dict[str, float] = field(default_factory=dict)
+    mask_dice: float | None = None
 
     @property
     def selection_score(self) -> float:
@@ -112,7 +114,8 @@ def validate(
         overlap = float(np.mean(list(overlaps.values()))) if overlaps else None
         similarity = ssim(reference, estimate, mask), case.spline[1]
         sharpness = psnr(reference, estimate, mask), case.spline[0]
-        results.append(Scores(case.subject.name, *sharpness, *similarity, overlap, overlaps))
+        masked = _mask_overlap(case.subject, predicted)
+        results.append(Scores(case.subject.name, *sharpness, *similarity, overlap, overlaps, masked))
     return results
 
 
@@ -126,6 +129,10 @@ def _overlaps(subject: Subject, predicted: np.ndarray) -> dict[str, float]:
     if labels is None:
         return {}
     return {name: dice(truth == k, labels == k) for k, name in enumerate(subject.wanted, start=1)}
+
+
+def _mask_overlap(subject: Subject, predicted: np.ndarray) -> float | None:
+    return None if subject.mask is None else dice(subject.brain, brain_mask(predicted[1 + len(subject.wanted) :]) > 0)
 
 
 def predict_case(
@@ -149,4 +156,6 @@ def mean_scores(scores: list[Scores]) -> Scores:
 
     overlap = None if scores[0].dice is None else mean("dice")
     overlaps = {name: float(np.mean([score.class_dice[name] for score in scores])) for name in scores[0].class_dice}
-    return Scores("mean", mean("psnr"), mean("psnr_spline"), mean("ssim"), mean("ssim_spline"), overlap, overlaps)
+    masked = None if scores[0].mask_dice is None else mean("mask_dice")
+    figures = [mean(name) for name in ("psnr", "psnr_spline", "ssim", "ssim_spline")]
+    return Scores("mean", *figures, overlap, overlaps, masked)

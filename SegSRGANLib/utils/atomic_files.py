@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 from .errors import VolumeError
 
 _PARTIAL = re.compile(r"\.partial-(?:([0-9a-f]{6})-(\d+)-)?[0-9a-f]{8}.*")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share of it, or the largest file
 _OLD = 24 * 3600.0  # s: no file takes longer to write, wherever the process that began it ran
 
 
@@ -62,7 +64,7 @@ def staging_folder(parent: Path) -> Generator[Path]:
     """
     folder = parent / _partial_name()
     try:
-        with explained(folder):
+        with named_as(folder, parent), explained(parent):
             parent.mkdir(parents=True, exist_ok=True)
             sweep_partial(parent)
             folder.mkdir()
@@ -115,15 +117,52 @@ def _alive(process: int) -> bool:
 
 
 @contextmanager
+def named_as(staging: Path, folder: Path) -> Generator[None]:
+    """Have errors name `folder`, which the user asked for, and not the place where its files are made first."""
+    try:
+        yield
+    except VolumeError as error:
+        raise VolumeError(str(error).replace(str(staging), str(folder))) from error
+
+
+@contextmanager
 def explained(path: Path) -> Generator[None]:
     """Turn errors of the system into the sentence for the user."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
+        if error.errno in _FULL:
+            raise VolumeError(no_room(path, reason)) from error
         raise VolumeError(
             f"{path} cannot be written ({reason}): choose a folder that is writable and has free space."
         ) from error
+
+
+def no_room(path: Path, reason: str, needed: int | None = None) -> str:
+    """The sentence for a file that did not find room.
+
+    Args:
+        path: of the file, as the user knows it.
+        reason: the system's.
+        needed: bytes at most, where that is known.
+    """
+    space = f"{megabytes(free)} free" if (free := free_bytes(path)) is not None else "free space unknown"
+    space += "" if needed is None else f", up to {megabytes(needed)} needed"
+    return f"{path} cannot be written ({reason}; {space}): make room there, or choose a folder on another disk."
+
+
+def free_bytes(path: Path) -> int | None:
+    """What is free where a file is or will be; None where the system does not say."""
+    for folder in path.absolute().parents:
+        with suppress(OSError):
+            return shutil.disk_usage(folder).free
+    return None
+
+
+def megabytes(count: int) -> str:
+    """A number of bytes for a person."""
+    return f"{count / 1e6:.1f} MB" if count < 1e8 else f"{count / 1e9:.1f} GB"
 
 
 def flush(path: Path) -> None:

@@ -38,10 +38,39 @@ def test_files_that_cannot_grow_leave_no_result(command, tmp_path):
     done = _limited(resource.RLIMIT_FSIZE, 8000, *arguments)
     assert done.returncode == 1
     assert "cannot be written" in done.stderr and "Traceback" not in done.stderr
+    said = " ".join(done.stderr.split())
+    assert str(tmp_path / "out") in said and ".partial-" not in said and ".segsrgan" not in said
     left = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert not [path.name for path in left if not path.name.startswith(("summary", "volumes"))]
     again = _limited(resource.RLIMIT_FSIZE, resource.RLIM_INFINITY, *arguments)
     assert again.returncode == 0 and (tmp_path / "out" / "a_record.json").is_file()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 60 kB, and what unmounts it."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60k", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("only the superuser may mount a disk of memory")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a disk of memory is Linux's")
+@pytest.mark.parametrize("command", ["predict", "batch"])
+def test_a_full_disk_is_named_with_what_is_free_and_needed(command, tmp_path, small_disk):
+    model = save_tiny_model(tmp_path / "tiny.safetensors")
+    scan = write_scan(tmp_path / "in" / "a.nii.gz", size=(40, 40, 20))
+    source = scan if command == "predict" else scan.parent
+    arguments = (command, str(source), "-o", str(small_disk / "out"), "-m", str(model), *OPTIONS)
+    done = _limited(resource.RLIMIT_NOFILE, 256, *arguments)
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 1 and "Traceback" not in said
+    assert f"{small_disk}/out/a_sr.nii.gz cannot be written (no space left; 0.0 MB free, up to 0.3 MB needed)" in said
+    assert "make room there, or choose a folder on another disk" in said
+    left = [path.name for path in small_disk.rglob("*") if path.is_file()]
+    assert not [name for name in left if not name.startswith(("summary", "volumes"))]
 
 
 def _large_scan(path: Path) -> Path:

@@ -112,6 +112,15 @@ def test_outputs_that_are_wanted_later_are_made(cohort, more, files):
     assert cohort.again().status == "skipped"
 
 
+def test_a_missing_file_does_not_cost_a_persons_work(cohort):
+    path = cohort.outdir / "a_cortex.nii.gz"
+    content = bytearray(path.read_bytes())
+    content[4] ^= 1
+    path.write_bytes(bytes(content))
+    (cohort.outdir / "a_qc.png").unlink()
+    assert "a_cortex.nii.gz is not as it was written, and another file" in cohort.refusal()
+
+
 def test_outputs_that_are_wanted_later_do_not_replace_a_persons_work(cohort):
     path = cohort.outdir / "a_cortex.nii.gz"
     content = bytearray(path.read_bytes())

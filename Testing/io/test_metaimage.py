@@ -101,3 +101,15 @@ MHA_CHANGES = {
 def test_metaimage_headers_that_are_refused(tmp_path, name):
     old, new, message = MHA_CHANGES[name]
     assert message in complaint(_mha(tmp_path / "v.mha", old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Matrix = 1 0 0 0 1 0 0", "Matrix = 1 0 0 0 1 0 -1.7976931348623157e+308"),
+        ("0.5 0.75 3", "0.5 0.75 1e300"),
+    ],
+)
+def test_metaimage_numbers_that_nobody_can_compute_with(tmp_path, old, new):
+    """SimpleITK never returned from the first of them."""
+    assert "impossible" in complaint(_mha(tmp_path / "v.mha", old, new))

@@ -142,3 +142,35 @@ def test_header_and_voxels_in_two_files(tmp_path, suffix, compressed):
     assert "truncated" in complaint(tmp_path / f"v{suffix}")
     voxels.unlink()
     assert "is missing" in complaint(tmp_path / f"v{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("(0.5,0,0)", "x" * 600),
+        ("(0.5,0,0)", "(0.5,0)"),
+        ("(0.5,0,0)", "(0.5,0,abc)"),
+        ("(0.5,0,0)", "(0.5,0,1e400)"),
+        ("(0.5,0,0)", "(0.5,0,1e300)"),
+        ("(0.5,0,0)", "(0.5,0,nan)"),
+        ("(5,6,7)", "(5,6)"),
+        ("(5,6,7)", "(5,6,x)"),
+        ("little", "x" * 600),
+        ("type: short", "kinds: " + "x" * 600 + "\ntype: short"),
+    ],
+)
+def test_nrrd_words_that_are_no_numbers_or_too_long(tmp_path, old, new):
+    """SimpleITK's reader ended the process on some, and never ended on others."""
+    fields = NRRD.format(space="LPS", encoding="raw")
+    assert old in fields
+    said = complaint(_nrrd(tmp_path / "v.nrrd", fields.replace(old, new)))
+    assert "damaged" in said and len(said) < 300
+
+
+def test_nrrd_numbers_as_programs_write_them(tmp_path):
+    fields = (
+        NRRD.format(space="LPS", encoding="raw").replace("(0.5,0,0)", "(5e-1, -0.0,+0)").replace("(5,6,7)", "(5.,6,7)")
+    )
+    is_the_volume(read_volume(_nrrd(tmp_path / "v.nrrd", fields)))
+    long = fields + "\ncontent: " + "y" * 600
+    is_the_volume(read_volume(_nrrd(tmp_path / "v.nrrd", long)))

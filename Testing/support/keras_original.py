@@ -95,22 +95,48 @@ def generator(shape, filters=2, unet=False, conditional=False, residual=True, ma
     return keras.Model([image, spacing] if conditional else image, x, name=name)
 
 
+def critic(filters=2, channels=2, conditional=False, side=64) -> keras.Model:
+    """(N, channels, side, side, side), and the spacing's channel when conditional, to (N, 1)."""
+    name = "DX_cond" if conditional else "DX"
+    images, spacing = (keras.Input((count, side, side, side)) for count in (channels, 1))
+    x = layers.Concatenate(axis=1)([images, spacing]) if conditional else images
+    for number in range(1, 6):
+        x = layers.Conv3D(
+            filters * 2 ** (number - 1), 4, strides=2, padding="same", data_format="channels_first",
+            bias_initializer="random_normal", name=f"{name}_conv_dis_{number}",
+        )(x)  # fmt: skip
+        x = layers.LeakyReLU(0.01)(x)
+    x = layers.Conv3D(1, 2, use_bias=False, data_format="channels_first", name="dis_decision")(x)
+    return keras.Model([images, spacing] if conditional else images, layers.Reshape((1,))(x), name=name)
+
+
+def add_critic(model: keras.Model, path: Path) -> None:
+    """Put a critic into a file of `save_keras2`, in the place of the empty one."""
+    with h5py.File(path, "a") as file:
+        for name in ("DX", "DX_cond"):
+            file.pop(name, None)
+        _save_weights(model, file.create_group(model.name), 1)
+
+
+def _save_weights(model: keras.Model, group: h5py.Group, parts: int) -> None:
+    names = []
+    for layer in model.layers:
+        for weight in layer.weights:
+            names.append(f"{layer.name}/{weight.name}:0".encode())
+            group[names[-1].decode()] = ops.convert_to_numpy(weight)
+    if parts == 1:
+        group.attrs["weight_names"] = names
+    for number, part in enumerate(np.array_split(names, parts) if parts > 1 else []):
+        group.attrs[f"weight_names{number}"] = list(part)
+
+
 def save_keras2(model: keras.Model, path: Path, parts: int = 1) -> None:
     """Save as Keras 2 did for a model that contains the generator: one group, names ending in ":0"."""
     with h5py.File(path, "w") as file:
         critic = file.create_group("DX_cond" if "_cond" in model.name else "DX")
         critic.attrs["weight_names"] = [b"DX_conv_dis_1/kernel:0"]
         critic["DX_conv_dis_1/kernel:0"] = np.zeros((1, 1, 1, 1, 1), np.float32)
-        group = file.create_group(model.name)
-        names = []
-        for layer in model.layers:
-            for weight in layer.weights:
-                names.append(f"{layer.name}/{weight.name}:0".encode())
-                group[names[-1].decode()] = ops.convert_to_numpy(weight)
-        if parts == 1:
-            group.attrs["weight_names"] = names
-        for number, part in enumerate(np.array_split(names, parts) if parts > 1 else []):
-            group.attrs[f"weight_names{number}"] = list(part)
+        _save_weights(model, file.create_group(model.name), parts)
 
 
 def predict(model: keras.Model, image: np.ndarray, spacing: float) -> np.ndarray:

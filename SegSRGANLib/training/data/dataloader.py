@@ -13,25 +13,35 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from .patch_simulation import SimulationConfig, simulate_patch
+from .patch_simulation import SimulationConfig, simulate_slices
 from .subject import Subject
 
 
 class PatchDataset(Dataset):
-    """Patch number k: (input (1, p, p, p), target (1 + classes, p, p, p)), see `patch_simulation.simulate_patch`."""
+    """Patch number k: (input (1, p, p, p), target (C, p, p, p)), and the slice spacing in mm where it is wanted.
+
+    See `patch_simulation.simulate_slices`.
+    """
 
     def __init__(
-        self, subjects: list[Subject], config: SimulationConfig, thickness: tuple[float, float] | None, seed: int
+        self,
+        subjects: list[Subject],
+        config: SimulationConfig,
+        thickness: tuple[float, float] | None,
+        seed: int,
+        with_spacing: bool = False,
     ) -> None:
+        self._with_spacing = with_spacing
         self._subjects, self._config, self._thickness, self._seed = subjects, config, thickness, seed
         weights = np.array([subject.weight for subject in subjects])
         self._chances = weights / weights.sum()
 
-    def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, ...]:
         """Draw the patch."""
         rng = np.random.default_rng((self._seed, number))
         subject = self._subjects[rng.choice(len(self._subjects), p=self._chances)]
-        return simulate_patch(subject, self._config, rng, self._thickness)
+        *patch, spacing = simulate_slices(subject, self._config, rng, self._thickness)
+        return (*patch, torch.tensor(spacing)) if self._with_spacing else tuple(patch)
 
 
 class _Share(Sampler[list[int]]):

@@ -66,7 +66,7 @@ def device_batches(
     numbers: tuple[int, int],
     device: torch.device,
 ) -> Iterator[list[torch.Tensor]]:
-    """Batches as `dataloader.batches` gives them: input (N, 1, p, p, p) and target (N, 1 + classes, p, p, p).
+    """Batches as `dataloader.batches` gives them, input (N, 1, p, p, p) and target, see `simulate_patch`.
 
     Args:
         subjects: the volumes to learn from. config: what varies. thickness: of the slices, from and to, mm, or None.
@@ -83,7 +83,10 @@ def device_batches(
         simulator.restart(*seed, number)
         batch = simulator.batch(count)
         shown = (batch.weight[:, 1:] > 0).float()
-        yield [batch.given, torch.cat([batch.target[:, :1] * shown, batch.target[:, 1 : 1 + classes]], dim=1)]
+        target = [batch.target[:, :1] * shown, batch.target[:, 1 : 1 + classes]]
+        if subjects[0].mask is not None:
+            target += subjects[0].mask.shares(batch.target[:, 1:].sum(dim=1, keepdim=True).clamp_(0, 1))
+        yield [batch.given, torch.cat(target, dim=1)]
         number += 1
 
 

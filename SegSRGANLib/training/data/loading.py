@@ -15,7 +15,7 @@ from ...transforms.normalization import Normalization
 from ...transforms.resample import resample_labels, upsample
 from ...utils.progress import Progress, ShouldStop, stop_if
 from .splits import Case, DataError
-from .subject import Subject
+from .subject import MaskTarget, Subject
 
 _ORDER = "LPS"  # x from right to left, y from front to back, z upwards, as nearly as the axes allow
 _MARGIN = 32  # voxels kept around the brain
@@ -30,6 +30,7 @@ def load_subjects(
     normalization: Normalization,
     progress: Progress,
     should_stop: ShouldStop | None,
+    mask: MaskTarget | None = None,
 ) -> list[tuple[Case, Subject]]:
     """Read all subjects.
 
@@ -37,15 +38,17 @@ def load_subjects(
         cases: see `splits.read_cases`.
         wanted: labels of each class to segment, by its name.
         normalization: the intensity scale.
+        mask: the brain mask to learn as well, or None.
 
     Raises:
-        DataError: volumes that do not fit together, lack the tissue, or are the same in Train and Test.
+        DataError: volumes that do not fit together, lack the tissue or a brain mask to learn, or are the same in Train
+            and Test.
     """
     loaded, digests = [], {}
     for index, case in enumerate(cases):
         stop_if(should_stop)
         progress(index / len(cases), f"Reading {case.name}")
-        subject = load_subject(case, wanted, normalization)
+        subject = load_subject(case, wanted, normalization, mask)
         digest = hashlib.sha256(subject.intensity.tobytes()).hexdigest()
         other = digests.setdefault(digest, case)
         if other.base != case.base:
@@ -54,18 +57,18 @@ def load_subjects(
     return loaded
 
 
-def load_subject(case: Case, wanted: Mapping[str, tuple[int, ...]], normalization: Normalization) -> Subject:
+def load_subject(
+    case: Case,
+    wanted: Mapping[str, tuple[int, ...]],
+    normalization: Normalization,
+    learnt: MaskTarget | None = None,
+) -> Subject:
     """Read one subject; see `load_subjects`."""
     if case.labels is None:
         raise DataError(f"{case.where}: {case.name} has no label map; add one, or leave the subject out.")
     image, labels = read_volume(case.image), read_labels(case.labels)
     _check_same_grid(image, labels, case, case.labels.name)
-    values = sitk.GetArrayViewFromImage(labels)
-    for of in wanted.values():
-        if not np.isin(values, of).any():  # sources divide tissues differently: one label of a class is enough
-            present = ", ".join(str(v) for v in np.unique(values)[:20] if v != 0)
-            label = ", ".join(map(str, of))
-            raise DataError(f"{case.where}: {case.labels.name} has no voxel of label {label}; it has {present}.")
+    _check_wanted(sitk.GetArrayViewFromImage(labels), wanted, case, case.labels.name)
     mask = read_labels(case.mask) if case.mask is not None else None
     if case.mask is not None and mask is not None:
         _check_same_grid(image, mask, case, case.mask.name)
@@ -76,7 +79,10 @@ def load_subject(case: Case, wanted: Mapping[str, tuple[int, ...]], normalizatio
     image, labels, mask = _isotropic(image, labels, mask, case)
     intensity = np.maximum(sitk.GetArrayFromImage(image), 0) / np.float32(scale)
     tissues, numbers = _tissues(sitk.GetArrayFromImage(labels), wanted, case)
-    _add_unlabelled(tissues, numbers, intensity, None if mask is None else sitk.GetArrayFromImage(mask) > 0)
+    inside = None if mask is None else sitk.GetArrayFromImage(mask) > 0
+    if learnt is not None:
+        _cut_to_mask(tissues, numbers, inside, learnt, case)
+    _add_unlabelled(tissues, numbers, intensity, inside)
     box = bounding_box(tissues > 0, _MARGIN)
     return Subject(
         case.name,
@@ -85,6 +91,7 @@ def load_subject(case: Case, wanted: Mapping[str, tuple[int, ...]], normalizatio
         numbers,
         float(image.GetSpacing()[0]),
         case.weight,
+        learnt,
     )
 
 
@@ -94,6 +101,14 @@ def _check_same_grid(image: sitk.Image, other: sitk.Image, case: Case, name: str
         raise DataError(f"{case.where}: {name} has {second.size} voxels, but {case.image.name} has {grid.size}.")
     if not grid.matches(second):
         raise DataError(f"{case.where}: {name} lies elsewhere in space than {case.image.name}; resample one of them.")
+
+
+def _check_wanted(values: np.ndarray, wanted: Mapping[str, tuple[int, ...]], case: Case, name: str) -> None:
+    for of in wanted.values():
+        if not np.isin(values, of).any():  # sources divide tissues differently: one label of a class is enough
+            present = ", ".join(str(v) for v in np.unique(values)[:20] if v != 0)
+            label = ", ".join(map(str, of))
+            raise DataError(f"{case.where}: {name} has no voxel of label {label}; it has {present}.")
 
 
 def _isotropic(
@@ -124,6 +139,37 @@ def _tissues(
     return np.searchsorted(present, labels).astype(np.uint8), own
 
 
+def _cut_to_mask(
+    tissues: np.ndarray,
+    wanted: Mapping[str, tuple[int, ...]],
+    mask: np.ndarray | None,
+    learnt: MaskTarget,
+    case: Case,
+) -> None:
+    """Leave no label outside of the mask to learn (in place), save those of the surroundings.
+
+    Raises:
+        DataError: nothing says where the brain is, or a class lies outside of the mask.
+    """
+    if mask is None and not _several(tissues, wanted):
+        raise DataError(
+            f"{case.where}: {case.name} has neither a Mask_image nor a label map of several tissues, so that the "
+            "network cannot learn a brain mask from it; add a Mask_image."
+        )
+    if mask is None:
+        return
+    tissues[~mask & ~np.isin(tissues, learnt.surroundings)] = 0
+    for name, of in wanted.items():
+        if not np.isin(tissues, of).any():
+            raise DataError(f"{case.where}: {case.name} has no {name} inside its Mask_image; give the brain's mask.")
+
+
+def _several(tissues: np.ndarray, wanted: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether a label map shows more than the wanted tissue, if that is one."""
+    first = next(iter(wanted.values()))
+    return len(wanted) > 1 or bool(np.any((tissues > 0) & ~np.isin(tissues, first)))
+
+
 def _add_unlabelled(
     tissues: np.ndarray, wanted: Mapping[str, tuple[int, ...]], intensity: np.ndarray, mask: np.ndarray | None
 ) -> None:
@@ -132,9 +178,7 @@ def _add_unlabelled(
     Inside the mask where there is one. Without a mask a map of several tissues counts as complete, and one that shows
     the wanted tissue alone leaves open everything that is not dark.
     """
-    first = next(iter(wanted.values()))
-    several = len(wanted) > 1 or np.any((tissues > 0) & ~np.isin(tissues, first))
-    if mask is None and not several:
+    if mask is None and not _several(tissues, wanted):
         mask = intensity > _DARK
     if mask is not None:
         tissues[mask & (tissues == 0)] = tissues.max() + 1

@@ -81,7 +81,17 @@ def simulate_patch(
     rng: np.random.Generator,
     thickness: tuple[float, float] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw one training patch.
+    """Draw one training patch; see `simulate_slices`."""
+    return simulate_slices(subject, config, rng, thickness)[:2]
+
+
+def simulate_slices(
+    subject: Subject,
+    config: SimulationConfig,
+    rng: np.random.Generator,
+    thickness: tuple[float, float] | None = None,
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Draw one training patch, and say how far its slices are apart.
 
     Args:
         subject: where to take it from.
@@ -91,7 +101,8 @@ def simulate_patch(
 
     Returns:
         input (1, patch, patch, patch), the interpolated low resolution, and target (1 + classes, patch, patch, patch):
-        the high resolution on the same scale, and the share of each class in each voxel. float32.
+        the high resolution on the same scale, and the share of each class in each voxel; then the channels of
+        `Subject.mask`. float32. Then the slice spacing in mm.
     """
     zoom = _draw(config.zoom, config.usual_zoom, rng)
     factor = _draw(config.factor, config.usual_factor, rng)
@@ -114,8 +125,12 @@ def simulate_patch(
     if rng.random() < config.augmentation.masked:
         inside = brain > rng.uniform(*_MASK_FROM)
         low, intensity, shares = low * inside, intensity * inside, [share * inside for share in shares]
+        brain = brain * inside
     inner = (slice(margin, margin + config.patch),) * 3
-    return low[inner][None], torch.stack([intensity[inner], *(share[inner].clamp_(0, 1) for share in shares)])
+    shares = [share[inner].clamp_(0, 1) for share in shares]
+    if subject.mask is not None:
+        shares += subject.mask.shares(brain[inner].clamp_(0, 1))
+    return low[inner][None], torch.stack([intensity[inner], *shares]), factor * subject.spacing / zoom
 
 
 def _draw(bounds: tuple[float, float], usual: tuple[float, float] | None, rng: np.random.Generator) -> float:
