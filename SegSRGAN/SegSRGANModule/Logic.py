@@ -9,13 +9,15 @@ from pathlib import Path
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
-from . import Models, Packages
 from .Jobs import BatchJob
 from .Jobs.ChildProcess import ChildProcess, Outcome
 from .Jobs.EnhanceJob import EnhanceJob
+from .Models import Models
+from .Packages import Packages
 from .ParameterNode import SegSRGANParameterNode
 from .Scene import SegmentEdits
 from .Scene.ResultNodes import Nodes, ResultFiles
+from .Services import InstallsPackages, ListsModels
 from .Settings import EnhanceSettings
 
 
@@ -30,8 +32,9 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
     with it, and waits without it, while Slicer's window stays alive.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, models: ListsModels | None = None, packages: InstallsPackages | None = None) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
+        self._models, self._packages = models or Models(), packages or Packages()
 
     def getParameterNode(self):
         return SegSRGANParameterNode(super().getParameterNode())
@@ -69,7 +72,7 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
                 that was edited by hand (see `releaseEdits`).
             RuntimeError: the run failed or was cancelled, or PyTorch is missing.
         """
-        Packages.ensure()
+        self._packages.ensure()
         wanted = outputs or Nodes()
         keepProbability = outputs is None or outputs.probability is not None
         job = EnhanceJob(wanted, keepProbability, False, completed or (lambda outcome, nodes: None), progress)
@@ -106,7 +109,7 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
         """
         settings = self.resolved(settings)
         BatchJob.check(str(inputFolder), str(outputFolder))
-        Packages.ensure()
+        self._packages.ensure()
         outcomes: list[Outcome] = []
         BatchJob.start(str(inputFolder), str(outputFolder), settings, outcomes.append, progress).wait()
         if not outcomes[0].succeeded:
@@ -114,7 +117,6 @@ class SegSRGANLogic(ScriptedLoadableModuleLogic):
         done = BatchJob.cases(str(inputFolder), str(outputFolder), settings)
         return [ResultFiles.ofRecord(case.record).path("sr.nii.gz") for case in done]
 
-    @staticmethod
-    def resolved(settings: EnhanceSettings) -> EnhanceSettings:
+    def resolved(self, settings: EnhanceSettings) -> EnhanceSettings:
         """The settings with the default model by its name, so that the record says which one it was."""
-        return settings if settings.model else replace(settings, model=Models.defaultKey())
+        return settings if settings.model else replace(settings, model=self._models.defaultKey())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from slicer.i18n import tr as _
 
@@ -43,56 +45,55 @@ class ModelChoice:
         return "\n".join(filter(None, lines))
 
 
-def choices() -> list[ModelChoice]:
-    """Every model that can be picked by name, the default one first.
-
-    Before the library's packages are installed, which Apply offers, the default model stands alone in the list.
-    """
+def _registry() -> ModuleType | None:
+    """The library's list of models; None before its packages are installed, which Apply offers."""
     try:
         from SegSRGANLib.models import registry
     except ImportError:
-        return [ModelChoice("", _UNKNOWN_TITLE, _("The models are listed once the Python packages are installed."))]
-    return [_choice(entry) for entry in registry.list_models()]
+        return None
+    return registry
 
 
-def defaultKey() -> str:
-    """The name of the default model; "" while it is not known."""
-    found = choices()
-    return found[0].key if found and found[0].key in _listedNames() else ""
+class Models:
+    """registry: returns the library's list of models, or None while it cannot be read."""
 
+    def __init__(self, registry: Callable[[], ModuleType | None] = _registry) -> None:
+        self._registry = registry
 
-def canFindBrain() -> bool:
-    """Whether this installation has a brain extractor, which finds the brain where no mask is chosen."""
-    try:
-        from SegSRGANLib.models import registry
-    except ImportError:
-        return False
-    return bool(registry.listed_brain_extractors(registry.models_folder()))
+    def choices(self) -> list[ModelChoice]:
+        """Every model that can be picked by name, the default one first; that one alone while no list can be read."""
+        registry = self._registry()
+        if registry is None:
+            text = _("The models are listed once the Python packages are installed.")
+            return [ModelChoice("", _UNKNOWN_TITLE, text)]
+        return [_choice(entry) for entry in registry.list_models()]
 
+    def defaultKey(self) -> str:
+        """The name of the default model; "" while it is not known."""
+        registry, choices = self._registry(), self.choices()
+        listed = {entry.name for entry in registry.listed_models()} if registry else set()
+        return choices[0].key if choices and choices[0].key in listed else ""
 
-def freeName(name: str, path: Path) -> str:
-    """`name`, or with a number after it when another model than the file `path` is called so."""
-    taken, number, free = [choice.key for choice in choices()], 1, name
-    while free in taken and not isAdded(free, path):
-        number += 1
-        free = f"{name}-{number}"
-    return free
+    def canFindBrain(self) -> bool:
+        """Whether this installation has a brain extractor, which finds the brain where no mask is chosen."""
+        registry = self._registry()
+        return bool(registry and registry.listed_brain_extractors(registry.models_folder()))
 
+    def freeName(self, name: str, path: Path) -> str:
+        """`name`, or with a number after it when another model than the file `path` is called so."""
+        taken, number, free = [choice.key for choice in self.choices()], 1, name
+        while free in taken and not self.isAdded(free, path):
+            number += 1
+            free = f"{name}-{number}"
+        return free
 
-def isAdded(name: str | None, path: Path) -> bool:
-    """Whether the user's model `name` is the same file as `path`."""
-    from SegSRGANLib.models.registry import user_models_folder
-
-    own = user_models_folder() / f"{name}.safetensors"
-    return own.is_file() and own.read_bytes() == path.read_bytes()
-
-
-def _listedNames() -> set[str]:
-    try:
-        from SegSRGANLib.models import registry
-    except ImportError:
-        return {""}
-    return {entry.name for entry in registry.listed_models()}
+    def isAdded(self, name: str | None, path: Path) -> bool:
+        """Whether the user's model `name` is the same file as `path`."""
+        registry = self._registry()
+        if registry is None:
+            return False
+        own = registry.user_models_folder() / f"{name}.safetensors"
+        return own.is_file() and own.read_bytes() == path.read_bytes()
 
 
 def _choice(entry) -> ModelChoice:

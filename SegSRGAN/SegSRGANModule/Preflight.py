@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import qt
 from slicer.i18n import tr as _
 
-from .Models import ModelChoice, defaultKey
+from .Models import ModelChoice
 from .Scene import Brain, Inputs
 from .Scene.VolumeNodes import gridOf
 from .Settings import EnhanceSettings
@@ -65,7 +65,7 @@ class Work:
 
 
 def workOf(volumeNode, settings: EnhanceSettings, mask=None) -> Work:
-    """The work of a run; with a mask the network sees only the box around it."""
+    """The work of a run; with a mask the network sees only the box around it. `settings` names its model."""
     from SegSRGANLib.data.grid import output_grid
 
     output = output_grid(gridOf(volumeNode), settings.spacing)
@@ -75,7 +75,7 @@ def workOf(volumeNode, settings: EnhanceSettings, mask=None) -> Work:
         low, high = Brain.bounds(mask, None, volumeNode)[::2], Brain.bounds(mask, None, volumeNode)[1::2]
         box = math.prod((b - a) / settings.spacing for a, b in zip(low, high, strict=True))
         seen = min(voxels, round(box))
-    return Work(voxels, seen, settings.model or defaultKey(), settings.device)
+    return Work(voxels, seen, settings.model, settings.device)
 
 
 def remember(work: Work, record: dict, wall: float) -> None:

@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Protocol
 
 import qt
 from slicer.i18n import tr as _
 
 from .Models import ModelChoice
+from .Services import Asks
 
 
-class Asks(Protocol):
-    """Who shows a question; see `Panel.Questions`."""
+class Terms:
+    """Asks through `asks`, and keeps what was accepted in Slicer's settings."""
 
-    def choose(self, text: str, choices: list[str]) -> str | None: ...
+    def __init__(self, asks: Asks) -> None:
+        self._asks = asks
 
-    def pick(self, text: str, items: list[str]) -> list[int]: ...
-
-
-def areAccepted(choice: ModelChoice | None) -> bool:
-    return qt.QSettings().value(_setting(choice)) is not None
-
-
-def accept(choice: ModelChoice | None) -> None:
-    qt.QSettings().setValue(_setting(choice), "accepted")
-
-
-def ensure(asks: Asks, choice: ModelChoice | None) -> bool:
-    """Whether a run may start: the terms were accepted before, or are now."""
-    if areAccepted(choice):
+    def ensure(self, choice: ModelChoice | None) -> bool:
+        """Whether a run may start: the terms were accepted before, or are now."""
+        if self.areAccepted(choice):
+            return True
+        agree = _("I accept these terms")
+        if self._asks.choose(text(choice), [agree]) != agree:
+            return False
+        self.accept(choice)
         return True
-    agree = _("I accept these terms")
-    if asks.choose(text(choice), [agree]) != agree:
-        return False
-    accept(choice)
-    return True
+
+    @staticmethod
+    def areAccepted(choice: ModelChoice | None) -> bool:
+        return qt.QSettings().value(_setting(choice)) is not None
+
+    @staticmethod
+    def accept(choice: ModelChoice | None) -> None:
+        qt.QSettings().setValue(_setting(choice), "accepted")
 
 
 def text(choice: ModelChoice | None) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import qt
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-from . import Models, Packages, Preflight
+from . import Preflight
 from .Logic import SegSRGANLogic
+from .Models import ModelChoice, Models
+from .Packages import Packages
+from .Panel.Questions import Questions
+from .Panel.Widget import SegSRGANWidget
 from .Scene import ResultNodes, SegmentVolumes, Terminology
+from .Services import Services
 from .Settings import EnhanceSettings
 from .TestDay import Day
 
@@ -35,9 +41,7 @@ class SegSRGANTest(ScriptedLoadableModuleTest):
         self.assertEqual(SegSRGANLogic().getParameterNode().spacing, 0.75)
 
     def test_enhance(self):
-        models = [choice for choice in Models.choices() if choice.key and choice.isInstalled]
-        if not Packages.isTorchInstalled() or not models:
-            self.delayDisplay("Without PyTorch and a model nothing can be enhanced: skipped")
+        if not self._canEnhance():
             return
         source = _volume()
         transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
@@ -50,14 +54,22 @@ class SegSRGANTest(ScriptedLoadableModuleTest):
 
     def test_day(self):
         """Two patients, an interruption, a rerun with a mask, what is refused, save and reload: see `TestDay`."""
-        if not Packages.isTorchInstalled() or not any(c.key and c.isInstalled for c in Models.choices()):
-            self.delayDisplay("Without PyTorch and a model nothing can be enhanced: skipped")
+        if not self._canEnhance():
             return
-        if slicer.util.mainWindow() is not None:
-            slicer.util.selectModule("SegSRGAN")
-        panel = slicer.modules.SegSRGANWidget
-        panel.enter()
-        Day(self, panel).run()
+        panel = SegSRGANWidget(_parent(), Services(Models(), Packages(), _Accepted(), Questions()))
+        panel.setup()
+        try:
+            panel.enter()
+            Day(self, panel).run()
+        finally:
+            panel.cleanup()
+
+    def _canEnhance(self) -> bool:
+        installed = any(choice.key and choice.isInstalled for choice in Models().choices())
+        if Packages().isTorchInstalled() and installed:
+            return True
+        self.delayDisplay("Without PyTorch and a model nothing can be enhanced: skipped")
+        return False
 
     def _checkOutputs(self, source, nodes):
         self.assertEqual(nodes.volume.GetImageData().GetDimensions(), (40, 36, 32))
@@ -67,6 +79,21 @@ class SegSRGANTest(ScriptedLoadableModuleTest):
         segment = nodes.segmentation.GetSegmentation().GetSegment(Terminology.SEGMENT_ID)
         self.assertEqual(segment.GetName(), Terminology.titleOf(Terminology.SEGMENT_ID))
         self.assertEqual(len(SegmentVolumes.volumesOf(nodes.segmentation)), 1)
+
+
+class _Accepted:
+    """Terms that nobody is asked about, and that are not noted as accepted."""
+
+    def ensure(self, choice: ModelChoice | None) -> bool:
+        return True
+
+
+def _parent():
+    """An empty widget, as Slicer gives a module for its own."""
+    parent = slicer.qMRMLWidget()
+    parent.setLayout(qt.QVBoxLayout())
+    parent.setMRMLScene(slicer.mrmlScene)
+    return parent
 
 
 def _volume():

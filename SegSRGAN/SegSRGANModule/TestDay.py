@@ -9,11 +9,9 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
-from unittest import mock
 
 import slicer
 
-from . import Terms
 from .Scene import BrainMask, DisagreementMap, Ownership, SegmentEdits
 
 _SPACING = 1.0  # mm
@@ -30,16 +28,15 @@ class Day:
         self.parameters.isBrain = True  # balls, in which no brain would be found
 
     def run(self) -> None:
-        with mock.patch.object(Terms, "areAccepted", lambda choice: True):
-            self.smith, self.doe = self._patient("Smith_John", 1000.0), self._patient("Doe_Jane", 500.0)
-            self._readerLooksAt(self.smith)
-            first = self.firstPatient()
-            self.interrupted()
-            second = self.secondPatient(first)
-            self.rerunWithMask(first, second)
-            self.whatIsRefused()
-            self.fourDimensions()
-            self.saveCloseReload()
+        self.smith, self.doe = self._patient("Smith_John", 1000.0), self._patient("Doe_Jane", 500.0)
+        self._readerLooksAt(self.smith)
+        first = self.firstPatient()
+        self.interrupted()
+        second = self.secondPatient(first)
+        self.rerunWithMask(first, second)
+        self.whatIsRefused()
+        self.fourDimensions()
+        self.saveCloseReload()
 
     def firstPatient(self) -> dict:
         before = _views()

@@ -44,7 +44,7 @@ _SAME_RESULT = ("batch", "device")  # options of the prediction that do not chan
 class BatchOptions:
     """What holds for every volume of a batch.
 
-    outdir: folder of the results. model: name or file. enhance: see `EnhanceOptions`; see there for its spacing.
+    outdir: folder of the results. model: name or file. enhance: options, spacing among them, see `EnhanceOptions`.
     overwrite: make results again that are there. maps: write the maps of quality. report: write an HTML page each.
     dicom: write DICOM into the studies of the scans, too. mask: for volumes without a mask of their own, "auto" to find
     the brain, "none" when they are brains already. geometry: see `read_volume`.

@@ -120,6 +120,7 @@ def test_a_predicted_brain_mask_is_written_on_the_output_grid(tmp_path):
     assert paths["brain"].exists()
 
 
+@pytest.mark.slow
 def test_a_batch_makes_every_pair_with_another_interpolator_and_spacing(scan):
     from SegSRGANLib.cli.app import build
 

@@ -105,6 +105,7 @@ def test_the_spline_equals_scipy(compare):
     assert found["spline"].factor == 4.0  # the later one of both
 
 
+@pytest.mark.slow
 def test_every_row_of_a_volume(compare, model, tmp_path):
     """Methods, then each segmenter on the spline, on the model's volume, and on the true one."""
     found = compare(f"spline,tiny={model},majority,imapa")
@@ -215,6 +216,7 @@ def test_a_broken_volume_does_not_stop_the_others(compare, data, tmp_path):
 # ------------------------------------------------------------------------------------------------------- resuming
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_or_stale_is_done_again(compare, data, model, tmp_path):
     counted, out = Counted(), tmp_path / "out"
     own = tmp_path / "own.safetensors"
@@ -239,6 +241,7 @@ def test_only_what_is_missing_or_stale_is_done_again(compare, data, model, tmp_p
     assert changed == {"own.json", "imapa_on_own.json"}
 
 
+@pytest.mark.slow
 def test_a_failed_result_is_tried_again(compare):
     assert compare("imapa,drawem").problems
     repaired = Counted().tools()
@@ -281,6 +284,7 @@ def test_stopping_leaves_whole_results(compare, tmp_path):
 # ------------------------------------------------------------------------------------------------ tables, pictures
 
 
+@pytest.mark.slow
 def test_tables_hold_the_figures(compare, model, tmp_path):
     found = compare(f"spline,tiny={model},imapa", factors=(2.0, 3.0), reference="tiny")
     rows = list(csv.DictReader(found.files["values"].open()))

@@ -1,6 +1,7 @@
 """The parts of the DrawEM-style segmentation do what they are for."""
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 from support.atlas_scenes import dice
 
@@ -36,6 +37,7 @@ def test_bias_is_recovered():
     np.testing.assert_allclose(found * field[weights > 0].mean(), field, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_bias_field_costs_drawem_little(scene, figures):
     depth, height, width = Grid.of(scene["hr"]).shape
     ramp = np.broadcast_to(np.linspace(0.75, 1.25, width, dtype=np.float32), (depth, height, width))

@@ -5,6 +5,7 @@ import os
 from harness.fixtures import (  # noqa: F401
     applied,
     cleanScene,
+    makePanel,
     models,
     panel,
     slicer,
@@ -59,24 +60,14 @@ def test_a_model_that_does_not_segment_shows_no_other_segmentation_as_its_own(pa
     assert panel.ui.volumesTable.rowCount == 0
 
 
-def test_the_options_reach_the_child(panel, standIn, monkeypatch):  # noqa: F811
-    from SegSRGANModule.Jobs import EnhanceJob
-
-    seen = []
-    real = EnhanceJob.ChildProcess
-
-    def noted(arguments, *rest, **named):
-        seen.append(arguments)
-        return real(arguments, *rest, **named)
-
-    monkeypatch.setattr(EnhanceJob, "ChildProcess", noted)
+def test_the_options_reach_the_child(panel, standIn):  # noqa: F811
     phantoms.node()
     panel.enter()
     parameters = panel.logic.getParameterNode()
     parameters.spacing, parameters.device, parameters.patch, parameters.overlap = 0.75, "cpu", 96, 0.25
     parameters.threshold, parameters.biasCorrection, parameters.mixedPrecision = 0.4, True, False
     applied(panel)
-    line = " ".join(seen[0])
+    line = " ".join(standIn.asked())
     for option in (
         "--spacing 0.75",
         "--device cpu",
@@ -249,16 +240,7 @@ def test_brain_mask_reaches_the_child(panel, standIn):  # noqa: F811
     assert drawn[:, :, 21:].any() and not drawn[:, :, :19].any()
 
 
-def test_more_stacks_of_the_child_reach_the_child_process(panel, standIn, monkeypatch):  # noqa: F811
-    from SegSRGANModule.Jobs import EnhanceJob
-
-    seen, real = [], EnhanceJob.ChildProcess
-
-    def noted(arguments, *rest, **named):
-        seen.append(arguments)
-        return real(arguments, *rest, **named)
-
-    monkeypatch.setattr(EnhanceJob, "ChildProcess", noted)
+def test_more_stacks_of_the_child_reach_the_child_process(panel, standIn):  # noqa: F811
     first, second, third = phantoms.node(), phantoms.node("coronal"), phantoms.node("sagittal")
     panel.enter()
     parameters = panel.logic.getParameterNode()
@@ -269,8 +251,11 @@ def test_more_stacks_of_the_child_reach_the_child_process(panel, standIn, monkey
     assert panel.ui.preflightLabel.text.startswith("3 stacks of one child become one volume: ")
     assert panel.ui.preflightLabel.text != alone
     applied(panel)
-    names = [os.path.basename(text) for text in seen[0][1:4]]
-    assert seen[0][0] == "predict" and names == ["T2w.nrrd", "stack-2.nrrd", "stack-3.nrrd"]
+    assert "Done" in panel.ui.statusLabel.text
+    asked = standIn.asked()
+    start = asked.index("predict") + 1
+    names = [os.path.basename(text) for text in asked[start : start + 3]]
+    assert names == ["T2w.nrrd", "stack-2.nrrd", "stack-3.nrrd"]
     parameters.inputVolume = second  # its own choices: none
     assert parameters.secondStack is None and parameters.thirdStack is None
     parameters.inputVolume = first
@@ -297,17 +282,13 @@ def test_closing_the_module_ends_the_child(panel, standIn):  # noqa: F811
     waitFor(lambda: not run.isRunning)
 
 
-def test_a_panel_that_goes_away_during_a_run_leaves_nothing(models, standIn, monkeypatch):  # noqa: F811
-    from SegSRGANModule import Terms
+def test_a_panel_that_goes_away_during_a_run_leaves_nothing(makePanel, standIn, monkeypatch):  # noqa: F811
     from SegSRGANModule.Panel.RunDisplay import RunDisplay
-    from SegSRGANModule.Panel.Widget import SegSRGANWidget
 
     standIn("stubborn")
     before = set(os.listdir(slicer.app.temporaryPath))
     source = phantoms.node()
-    monkeypatch.setattr(Terms, "areAccepted", lambda choice: True)
-    widget = SegSRGANWidget()
-    widget.setup()
+    widget = makePanel()
     widget.ui.applyButton.click()
     run = widget.enhanceTab.control.run
     waitFor(lambda: run._pid is not None)

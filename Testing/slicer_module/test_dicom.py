@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.fixtures import applied, cleanScene, models, panel, slicer, standIn, waitFor  # noqa: F401
+from harness.fixtures import answers, applied, cleanScene, models, panel, slicer, standIn, waitFor  # noqa: F401
 
 pydicom = pytest.importorskip("pydicom", reason="needs the extra dicom")
 highdicom = pytest.importorskip("highdicom", reason="needs the extra dicom")
@@ -18,6 +18,7 @@ import dicom_database  # isort: skip  # noqa: E402
 import phantoms  # isort: skip  # noqa: E402
 import qt  # isort: skip  # noqa: E402
 from SegSRGANModule.Jobs import ChildProcess  # isort: skip  # noqa: E402
+from SegSRGANModule.Panel.Questions import Questions  # isort: skip  # noqa: E402
 from SegSRGANModule.Scene import Cases, DicomDatabase  # isort: skip  # noqa: E402
 
 RECORD = {
@@ -76,12 +77,12 @@ def test_a_scan_that_is_no_dicom_has_no_study(panel, standIn):  # noqa: F811
     assert "not loaded from DICOM" in panel.ui.saveDicomButton.toolTip
 
 
-def test_a_corrected_result_goes_into_the_study_and_the_database(panel, fromDicom, tmp_path, monkeypatch):  # noqa: F811
+def test_a_corrected_result_goes_into_the_study_and_the_database(panel, fromDicom, answers, tmp_path, monkeypatch):  # noqa: F811
     """There and back by the real library: what the SEG holds is what the person drew, at its place."""
     _realChild(monkeypatch)
     database = dicom_database.install(monkeypatch, tmp_path / "database")
     drawn = _correct(fromDicom)
-    monkeypatch.setattr(panel.questions, "choose", lambda text, choices: choices[0])
+    answers.choice = lambda choices: choices[0]
     panel.ui.saveDicomButton.click()
     assert "Writing DICOM" in panel.ui.recordLabel.text and not panel.ui.saveDicomButton.enabled
     _wait(panel)
@@ -139,7 +140,7 @@ def test_the_source_of_a_volume_of_the_dicom_module_is_found_by_its_instances(pa
     assert str(DicomDatabase.sourceOf(node)) == database.fileForInstance(one.SOPInstanceUID)
 
 
-def test_patients_of_the_database_become_a_batch(panel, tmp_path, monkeypatch):  # noqa: F811
+def test_patients_of_the_database_become_a_batch(panel, answers, tmp_path, monkeypatch):  # noqa: F811
     ui, parameters = panel.ui, panel.logic.getParameterNode()
     panel.batchTab.update()
     assert not ui.dicomSeriesButton.enabled and "open the module DICOM" in ui.dicomSeriesButton.toolTip
@@ -147,11 +148,10 @@ def test_patients_of_the_database_become_a_batch(panel, tmp_path, monkeypatch): 
     for name, number in (("Doe^Jane", "17"), ("Smith^John", "18")):
         database._add(_series(tmp_path / f"scan-{number}", name, number), copies=False)
     panel.batchTab.update()
-    offered = []
-    monkeypatch.setattr(panel.questions, "pick", lambda text, items: offered.extend(items) or [1])
+    answers.picked = [1]
     ui.dicomSeriesButton.click()
     assert "folder for the results first" in ui.batchStatusLabel.text
-    assert offered == [
+    assert answers.offered == [
         "Doe^Jane (P-17), 20260105, T2 axial, 10 images",
         "Smith^John (P-18), 20260105, T2 axial, 10 images",
     ]
@@ -186,7 +186,7 @@ def test_two_series_of_one_name_have_results_of_two_names(tmp_path):
 
 
 @pytest.mark.parametrize(("button", "expected"), [("Ok", [0, 2]), ("Cancel", [])])
-def test_the_list_of_series_is_a_dialog(panel, button, expected):  # noqa: F811
+def test_the_list_of_series_is_a_dialog(button, expected):
     """The real dialog: two of three are picked."""
 
     def answer() -> None:
@@ -198,4 +198,4 @@ def test_the_list_of_series_is_a_dialog(panel, button, expected):  # noqa: F811
         buttons.button(getattr(qt.QDialogButtonBox, button)).click()
 
     qt.QTimer.singleShot(50, answer)
-    assert panel.questions.pick("Pick", ["a", "b", "c"]) == expected
+    assert Questions().pick("Pick", ["a", "b", "c"]) == expected

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 MODULE = Path(__file__).resolve().parents[2] / "SegSRGAN" / "SegSRGANModule"
-LEAVES = {"ParameterNode", "Settings", "Packages", "Models", "Terms"}
+LEAVES = {"ParameterNode", "Settings", "Packages", "Models", "Services", "Terms"}
 # room -> the rooms that it may import; Preflight looks at nodes and is asked by jobs and tabs
 MAY_IMPORT = {
     "Scene": {"Scene", *LEAVES},

@@ -1,71 +1,61 @@
 """The first use: terms are accepted once, PyTorch is missing, old or broken, and every text can be translated."""
 
 import ast
-import importlib.metadata
 import re
 from pathlib import Path
 
 import pytest
-from harness.fixtures import ROOT, applied, cleanScene, models, panel, slicer, standIn, waitFor  # noqa: F401
+from harness.fixtures import ROOT, applied, cleanScene, makePanel, models, panel, slicer, standIn  # noqa: F401
 
 import phantoms  # isort: skip
-import qt  # isort: skip
-from SegSRGANModule import Models, Packages, Terms  # isort: skip
+from harness.collaborators import Answers  # isort: skip
 from SegSRGANModule.Jobs import ChildProcess  # isort: skip
+from SegSRGANModule.Models import ModelChoice  # isort: skip
+from SegSRGANModule.Packages import Packages  # isort: skip
+from SegSRGANModule.Terms import Terms  # isort: skip
 
 MODULE = ROOT / "SegSRGAN"
 
 
 @pytest.fixture
-def newcomer(panel, monkeypatch):  # noqa: F811
-    """Nobody has accepted anything yet; yields the questions, which are declined until `answers` says otherwise."""
-    monkeypatch.setattr(Terms, "areAccepted", lambda choice: qt.QSettings().value(Terms._setting(choice)) is not None)
-    asked, answers = [], []
-
-    def choose(text, choices):
-        asked.append(text)
-        return choices[0] if answers else None
-
-    monkeypatch.setattr(panel.questions, "choose", choose)
-    return asked, answers
+def newcomer(makePanel):  # noqa: F811
+    """A panel whose terms nobody has accepted yet, and who is asked: that declines at first."""
+    asked = Answers()
+    return makePanel(questions=asked, terms=Terms(asked))
 
 
-def test_terms_are_shown_once_and_a_no_is_respected(panel, standIn, newcomer):  # noqa: F811
-    asked, answers = newcomer
+def test_terms_are_shown_once_and_a_no_is_respected(standIn, newcomer):  # noqa: F811
+    answers = newcomer.services.questions
     phantoms.node()
-    panel.enter()
-    panel.ui.applyButton.click()
-    assert panel.enhanceTab.control.run is None and len(asked) == 1
-    assert "research only" in asked[0] and "CC0-1.0" in asked[0] and "Stand-in model" in asked[0]
-    answers.append(True)
-    applied(panel)
-    applied(panel)
-    assert len(asked) == 2  # once declined, once accepted, and not again
+    newcomer.enter()
+    newcomer.ui.applyButton.click()
+    assert newcomer.enhanceTab.control.run is None and len(answers.asked) == 1
+    assert all(text in answers.asked[0] for text in ("research only", "CC0-1.0", "Stand-in model"))
+    answers.choice = lambda choices: choices[0]
+    applied(newcomer)
+    applied(newcomer)
+    assert len(answers.asked) == 2  # once declined, once accepted, and not again
 
 
 def test_another_licence_is_another_question():
-    one, other = (Models.ModelChoice("m", "M", licence=text) for text in ("CC0-1.0", "Non-commercial"))
+    one, other = (ModelChoice("m", "M", licence=text) for text in ("CC0-1.0", "Non-commercial"))
     Terms.accept(one)
     assert Terms.areAccepted(one) and not Terms.areAccepted(other)
 
 
-def test_batch_and_training_ask_too(panel, newcomer, tmp_path):  # noqa: F811
-    asked, _answers = newcomer
-    panel.batchTab.setParameters(panel.logic.getParameterNode())
-    panel.batchTab._onStart()
-    panel.trainingTab._onStart()
-    assert len(asked) == 2 and panel.batchTab.control.run is None and panel.trainingTab.control.run is None
+def test_batch_and_training_ask_too(newcomer):
+    tabs = newcomer.batchTab, newcomer.trainingTab
+    newcomer.batchTab.setParameters(newcomer.logic.getParameterNode())
+    for tab in tabs:
+        tab._onStart()
+    assert len(newcomer.services.questions.asked) == 2 and all(tab.control.run is None for tab in tabs)
 
 
-def test_an_old_torch_is_told_from_a_missing_one(panel, standIn, monkeypatch):  # noqa: F811
-    real = importlib.metadata.version
-    monkeypatch.setattr(
-        Packages.importlib.metadata, "version", lambda name: "1.13.1+cu117" if name == "torch" else real(name)
-    )
+def test_an_old_torch_is_told_from_a_missing_one(makePanel, standIn):  # noqa: F811
     phantoms.node()
-    panel.enter()
-    panel.ui.applyButton.click()
-    assert "PyTorch 1.13.1+cu117 is too old, >=2.2 is needed" in panel.ui.statusLabel.text
+    old = makePanel(packages=Packages(version={"torch": "1.13.1+cu117"}.__getitem__))
+    old.ui.applyButton.click()
+    assert "PyTorch 1.13.1+cu117 is too old, >=2.2 is needed" in old.ui.statusLabel.text
 
 
 def test_a_broken_torch_is_told_from_a_missing_one():
@@ -78,13 +68,25 @@ def test_a_broken_torch_is_told_from_a_missing_one():
     assert "ended unexpectedly" in ChildProcess._sentence(["Segmentation fault"], -11)
 
 
-def test_something_is_said_before_an_install(panel, monkeypatch):  # noqa: F811
-    seen = []
-    monkeypatch.setattr(Packages, "ensure", lambda *more: seen.append(panel.ui.statusLabel.text) or 1 / 0)
+class _NoConnection(Packages):
+    """Notes what the panel says when packages are asked for, and cannot fetch them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen, self.panel = [], None
+
+    def ensure(self, more=None) -> None:
+        self.seen.append(self.panel.ui.statusLabel.text)
+        raise OSError("no connection")
+
+
+def test_something_is_said_before_an_install(makePanel):  # noqa: F811
+    packages = _NoConnection()
     phantoms.node()
-    panel.enter()
-    panel.ui.applyButton.click()
-    assert seen == ["Looking for the Python packages..."]
+    packages.panel = makePanel(packages=packages)
+    packages.panel.ui.applyButton.click()
+    assert packages.seen == ["Looking for the Python packages..."]
+    assert "no connection" in packages.panel.ui.statusLabel.text
 
 
 def _translated(path: Path) -> list[ast.Call]:

@@ -119,12 +119,12 @@ import application
 slicer = application.boot()
 module, instance, widget = application.loadModule(stage / "SegSRGAN.py")
 import SegSRGANLib
-from SegSRGANModule import Models
+from SegSRGANModule.Models import Models
 from SegSRGANLib.models import registry
 from SegSRGANModule.Jobs import ChildProcess
 assert pathlib.Path(SegSRGANLib.__file__).is_relative_to(stage), SegSRGANLib.__file__
 assert registry.models_folder() == stage / "SegSRGANLib" / "models" / "bundled", registry.models_folder()
-assert widget.ui.modelSelector.count == len(Models.choices()) > 1
+assert widget.ui.modelSelector.count == len(Models().choices()) > 1
 assert pathlib.Path(ChildProcess.command()[1]).is_relative_to(stage)
 assert not instance.parent.icon.isNull()
 print("works")

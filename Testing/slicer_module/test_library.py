@@ -1,6 +1,7 @@
 """The module with the real library in its child process: the same files as from the shell, and the self-test."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import SimpleITK as sitk
 from harness.fixtures import ROOT, cleanScene, logic, panel, slicer, waitFor  # noqa: F401
 
 import phantoms  # isort: skip
-from SegSRGANModule import Models  # isort: skip
+from SegSRGANModule.Models import Models  # isort: skip
 from SegSRGANModule.Scene import DisagreementMap, ReportNode, ResultNodes  # isort: skip
 from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
 
@@ -128,16 +129,18 @@ def test_cancel_reaches_the_library(logic, models):  # noqa: F811
 def test_the_default_model_is_the_library_s():
     from SegSRGANLib.models.registry import DEFAULT_MODEL
 
-    assert Models.choices()[0].key == Models.defaultKey() == DEFAULT_MODEL
+    assert Models().choices()[0].key == Models().defaultKey() == DEFAULT_MODEL
 
 
 def test_self_test_of_the_module(panel, models, monkeypatch):  # noqa: F811
     """What the application runs from its Self Tests, with the tiny model."""
-    tiny = [choice for choice in Models.choices() if choice.key == "tiny"]
-    monkeypatch.setattr(Models, "choices", lambda: tiny)
-    monkeypatch.setattr(Models, "defaultKey", lambda: "tiny")
+    from SegSRGANLib.models import registry
+
+    listed = {"models": [{"name": "tiny", "title": "Tiny", "file": "tiny.safetensors"}]}
+    (models / "models.json").write_text(json.dumps(listed))
+    monkeypatch.setattr(registry, "models_folder", lambda: models)  # the only model, and so the default one
     slicer.selfTests["SegSRGAN"]()
-    assert tiny and slicer.util.getNode("Smith_John_T2w enhanced")  # without a model it would have left the runs out
+    assert slicer.util.getNode("Smith_John_T2w enhanced")  # without a model it would have left the runs out
 
 
 @pytest.mark.slow

@@ -6,22 +6,29 @@ import sys
 import types
 
 import pytest
-from harness.fixtures import HARNESS, MODULE_FILE, ROOT, applied, cleanScene, models, panel, slicer, standIn  # noqa: F401
+from harness.fixtures import HARNESS, MODULE_FILE, ROOT, applied, cleanScene, makePanel, models, slicer, standIn  # noqa: F401
 
 import phantoms  # isort: skip
 import signatures  # isort: skip
-from SegSRGANModule import Packages  # isort: skip
+from SegSRGANModule.Models import Models  # isort: skip
+from SegSRGANModule.Packages import FOR_TRAINING, Packages, PackagesError  # isort: skip
 
 
 @pytest.fixture
-def missing(monkeypatch):
-    """Packages that look as if they were not installed; a test can take names out."""
-    names = set()
-    real = importlib.util.find_spec
-    monkeypatch.setattr(
-        Packages.importlib.util, "find_spec", lambda name, *rest: None if name in names else real(name, *rest)
-    )
-    return names
+def missing():
+    """Names of packages that look as if they were not installed; a test can take names out."""
+    return set()
+
+
+@pytest.fixture
+def packages(missing):
+    return Packages(find=lambda name: None if name in missing else importlib.util.find_spec(name))
+
+
+@pytest.fixture
+def panel(makePanel, packages):  # noqa: F811
+    phantoms.node()
+    return makePanel(packages=packages)
 
 
 @pytest.fixture
@@ -47,23 +54,17 @@ def torchExtension(monkeypatch, missing):
     return PyTorchUtilsLogic, calls
 
 
-def test_panel_opens_without_torch_and_says_so(panel, missing):  # noqa: F811
+def test_panel_opens_without_torch_and_says_so(panel, missing):
     missing.add("torch")
-    phantoms.node()
-    panel.enter()
+    panel.enhanceTab.update()
     assert "PyTorch is not installed yet" in panel.ui.warningLabel.text
     assert panel.ui.applyButton.enabled
 
 
-def test_panel_opens_before_any_package_is_there(panel, standIn, monkeypatch):  # noqa: F811
-    """The list of models needs safetensors, which Apply offers to install: so Apply must not wait for the list."""
-    import SegSRGANLib.models
-
-    monkeypatch.delattr(SegSRGANLib.models, "registry")
-    monkeypatch.setitem(sys.modules, "SegSRGANLib.models.registry", None)
+def test_panel_opens_before_any_package_is_there(makePanel, standIn):  # noqa: F811
+    """Apply offers to install what the list of models needs: so Apply must not wait for the list."""
     phantoms.node()
-    panel.enter()
-    panel.enhanceTab.refreshModels()
+    panel = makePanel(models=Models(registry=lambda: None))
     assert "once the Python packages are installed" in panel.ui.modelInfoLabel.text
     assert panel.ui.applyButton.enabled
 
@@ -100,11 +101,9 @@ def test_panel_opens_where_torch_and_safetensors_cannot_be_imported(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_without_the_extension_apply_explains(panel, missing, monkeypatch):  # noqa: F811
+def test_without_the_extension_apply_explains(panel, missing, monkeypatch):
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
     missing.add("torch")
-    phantoms.node()
-    panel.enter()
     panel.ui.applyButton.click()
     assert "Extensions Manager" in panel.ui.statusLabel.text
     assert "try again" in panel.ui.statusLabel.text  # the Training tab has no Apply
@@ -114,8 +113,6 @@ def test_without_the_extension_apply_explains(panel, missing, monkeypatch):  # n
 def test_torch_is_asked_for_at_apply_and_a_no_is_respected(panel, missing, torchExtension, standIn):  # noqa: F811
     logic, calls = torchExtension
     missing.add("torch")
-    phantoms.node()
-    panel.enter()
     assert not calls  # nothing before Apply
     panel.ui.applyButton.click()
     assert calls == [(True, ">=2.2")]
@@ -125,7 +122,7 @@ def test_torch_is_asked_for_at_apply_and_a_no_is_respected(panel, missing, torch
     assert "Done" in panel.ui.statusLabel.text
 
 
-def test_small_packages_go_through_pip_ensure(missing, monkeypatch):
+def test_small_packages_go_through_pip_ensure(packages, missing, monkeypatch):
     calls = []
     module = types.ModuleType("slicer.packaging")
 
@@ -136,13 +133,13 @@ def test_small_packages_go_through_pip_ensure(missing, monkeypatch):
     module.pip_ensure = signatures.stub("slicer.packaging.pip_ensure", ensure)
     monkeypatch.setitem(sys.modules, "slicer.packaging", module)
     missing.add("safetensors")
-    Packages.ensure()
+    packages.ensure()
     assert calls == [(["safetensors>=0.4"], "SegSRGAN")]
-    Packages.ensure()
+    packages.ensure()
     assert len(calls) == 1
 
 
-def test_without_slicer_packaging_the_user_is_asked(missing, monkeypatch):
+def test_without_slicer_packaging_the_user_is_asked(packages, missing, monkeypatch):
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
     asked, installed = [], []
     for name, answer in (
@@ -151,14 +148,17 @@ def test_without_slicer_packaging_the_user_is_asked(missing, monkeypatch):
     ):
         monkeypatch.setattr(slicer.util, name, signatures.stub(f"slicer.util.{name}", answer))
     missing.add("typer")
-    with pytest.raises(Packages.PackagesError, match="were not installed"):
-        Packages.ensure()
+    with pytest.raises(PackagesError, match="were not installed"):
+        packages.ensure()
     assert "typer>=0.12" in asked[0] and not installed
-    Packages.ensure()
+    packages.ensure()
     assert installed == [["typer>=0.12"]]
 
 
-def test_training_needs_more(missing):
+def test_training_needs_more(packages, missing, monkeypatch):
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
     missing.add("lightning_fabric")
-    Packages.ensure()
-    assert set(Packages.FOR_TRAINING) == {"lightning_fabric"}
+    packages.ensure()
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: False)
+    with pytest.raises(PackagesError, match="lightning-fabric>=2.2 were not installed"):
+        packages.ensure(FOR_TRAINING)

@@ -327,9 +327,9 @@ def test_one_bad_file_of_the_users_is_listed_as_unusable_and_the_others_work(pan
 
 def test_a_model_is_told_in_two_sentences_with_its_whole_licence(panel, monkeypatch):  # noqa: F811
     monkeypatch.undo()
-    from SegSRGANModule import Models
+    from SegSRGANModule.Models import Models
 
-    for choice in Models.choices():
+    for choice in Models().choices():
         text = choice.text()
         assert choice.licence.rstrip(".") in text
         assert len(choice.summary) < 160 and 1 <= choice.summary.count(". ") + 1 <= 2

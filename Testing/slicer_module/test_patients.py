@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness.fixtures import applied, cleanScene, logic, models, panel, slicer, standIn, waitFor  # noqa: F401
+from harness.fixtures import answers, applied, cleanScene, logic, models, panel, slicer, standIn, waitFor  # noqa: F401
 
 import phantoms  # isort: skip
 from SegSRGANModule.Scene import Ownership, SegmentEdits, Terminology  # isort: skip
@@ -103,28 +103,20 @@ def test_nodes_of_another_patient_are_refused_as_outputs(panel, patients):  # no
 
 
 @pytest.mark.parametrize("answer", ["keep", "replace", "cancel"])
-def test_an_edited_cortex_is_asked_about(panel, patients, monkeypatch, answer):  # noqa: F811
+def test_an_edited_cortex_is_asked_about(panel, patients, answers, answer):  # noqa: F811
     _smith, _doe, parameters = patients
     first = _outputs(parameters)
     _drawInto(first.segmentation, first.volume)
     edited = SegmentEdits.contentOf(first.segmentation)
-    asked = []
-
-    def choose(text, choices):
-        asked.append(text)
-        return {"keep": choices[0], "replace": choices[1], "cancel": None}[answer]
-
-    monkeypatch.setattr(panel.questions, "choose", choose)
+    answers.choice = lambda choices: {"keep": choices[0], "replace": choices[1], "cancel": None}[answer]
     applied(panel)
-    assert len(asked) == 1 and "Smith_John_T2w cortex was edited by hand" in asked[0]
+    assert len(answers.asked) == 1 and "Smith_John_T2w cortex was edited by hand" in answers.asked[0]
     assert (SegmentEdits.contentOf(first.segmentation) == edited) == (answer != "replace")
     assert (parameters.outputSegmentation is first.segmentation) == (answer != "keep")
     assert parameters.outputVolume is first.volume
 
 
-def test_an_untouched_cortex_is_not_asked_about_even_after_saving(panel, patients, tmp_path, monkeypatch):  # noqa: F811
-    asked = []
-    monkeypatch.setattr(panel.questions, "choose", lambda *arguments: asked.append(arguments))
+def test_an_untouched_cortex_is_not_asked_about_even_after_saving(panel, patients, answers, tmp_path):  # noqa: F811
     applied(panel)
     assert slicer.util.saveScene(str(tmp_path / "s.mrb"))
     slicer.mrmlScene.Clear(False)
@@ -135,7 +127,7 @@ def test_an_untouched_cortex_is_not_asked_about_even_after_saving(panel, patient
     assert not SegmentEdits.editedSegments(parameters.outputSegmentation)
     _drawInto(parameters.outputSegmentation, parameters.outputVolume)
     assert SegmentEdits.editedSegments(parameters.outputSegmentation) == ["Cerebral cortex"]
-    assert not asked
+    assert not answers.asked
 
 
 def test_a_correction_made_during_the_run_is_kept(panel, patients):  # noqa: F811
@@ -161,16 +153,14 @@ def test_the_console_replaces_hand_work_only_when_told_to(logic, standIn):  # no
     assert not SegmentEdits.editedSegments(nodes.segmentation)
 
 
-def test_a_drawing_of_ones_own_is_no_run_s_to_replace(panel, patients, monkeypatch):  # noqa: F811
+def test_a_drawing_of_ones_own_is_no_run_s_to_replace(panel, patients, answers):  # noqa: F811
     _smith, _doe, parameters = patients
     own = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn by hand")
     own.GetSegmentation().AddEmptySegment(Terminology.SEGMENT_ID, "My cortex")
     _drawInto(own, parameters.outputVolume)
     parameters.outputSegmentation = own
-    asked = []
-    monkeypatch.setattr(panel.questions, "choose", lambda text, choices: asked.append(text))
     panel.ui.applyButton.click()
-    assert "drawn by hand was edited" in asked[0] and panel.enhanceTab.control.run is None
+    assert "drawn by hand was edited" in answers.asked[0] and panel.enhanceTab.control.run is None
 
 
 def test_a_loaded_scene_keeps_both_patients_apart(panel, patients, tmp_path):  # noqa: F811

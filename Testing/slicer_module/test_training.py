@@ -95,7 +95,7 @@ def test_pairs_survive_saving_the_scene(panel, ready, tmp_path):  # noqa: F811
 def test_what_is_written_for_the_engine(panel, ready):  # noqa: F811
     ready.thicknessMinimum, ready.thicknessMaximum, ready.trainingDevice = 2.0, 4.0, "cpu"
     ready.baseModel = "stand-in"
-    configuration = TrainingJob.prepare(ready, TrainingPairs.read(ready.parameterNode))
+    configuration = TrainingJob.prepare(ready, TrainingPairs.read(ready.parameterNode), "stand-in")
     values = json.loads(configuration.read_text())
     expected = {"epochs": 3, "device": "cpu", "slice_thickness": [2.0, 4.0], "label": 4, "init": "stand-in"}
     assert expected.items() <= values.items()
@@ -275,11 +275,11 @@ def test_a_training_starts_from_the_bundled_model_and_no_wrong_tissue(panel, rea
     own = [pair._replace(labels=_segmentation(pair.volume, ["Left cortex"])) for pair in pairs]
     TrainingPairs.write(ready.parameterNode, own)  # a segmentation says itself which segment it is
     assert panel.ui.startTrainingButton.enabled
-    values = json.loads(TrainingJob.prepare(ready, own).read_text())
+    values = json.loads(TrainingJob.prepare(ready, own, panel.trainingTab._base()).read_text())
     assert values["init"] == "stand-in" and values["label"] == 1
     ready.baseModel = "random"
     assert panel.ui.baseModelSelector.currentText == "Random weights"
-    assert json.loads(TrainingJob.prepare(ready, own).read_text())["init"] is None
+    assert json.loads(TrainingJob.prepare(ready, own, panel.trainingTab._base()).read_text())["init"] is None
 
 
 def test_time_and_patches_are_told_before_the_start(panel, ready):  # noqa: F811
@@ -292,7 +292,7 @@ def test_time_and_patches_are_told_before_the_start(panel, ready):  # noqa: F811
     assert "about 20 min for 3 epochs" in panel.ui.trainingPlanLabel.text
     assert "first training" not in panel.ui.trainingPlanLabel.text
     assert (
-        json.loads(TrainingJob.prepare(ready, TrainingPairs.read(ready.parameterNode)).read_text())[
+        json.loads(TrainingJob.prepare(ready, TrainingPairs.read(ready.parameterNode), "stand-in").read_text())[
             "patches_per_subject"
         ]
         == 4

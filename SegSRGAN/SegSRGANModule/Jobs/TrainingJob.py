@@ -9,7 +9,6 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
-from .. import Models
 from ..ParameterNode import RANDOM
 from ..Scene.Terminology import SEGMENT_ID
 from ..Scene.VolumeNodes import writeLabels, writeVolume
@@ -61,8 +60,11 @@ def _label(parameters) -> int:
     return parameters.label or 1
 
 
-def prepare(parameters, pairs: list[Pair], resume: bool = False) -> Path:
+def prepare(parameters, pairs: list[Pair], base: str, resume: bool = False) -> Path:
     """Write everything; returns the configuration file.
+
+    Args:
+        base: name of the model to start from, or RANDOM.
 
     Raises:
         ValueError: a volume or segmentation that cannot be used, or the folder holds a training and `resume` is False.
@@ -79,17 +81,17 @@ def prepare(parameters, pairs: list[Pair], resume: bool = False) -> Path:
     if not table.is_file() or not (resume or parameters.trainingCsv):
         _writeTable(table, output / "data", pairs, _label(parameters))
     configuration = output / "panel.json"
-    values = _configuration(parameters, output, table, resume)
+    values = _configuration(parameters, output, table, base, resume)
     configuration.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return configuration
 
 
-def _configuration(parameters, output: Path, table: Path, resume: bool) -> dict:
+def _configuration(parameters, output: Path, table: Path, base: str, resume: bool) -> dict:
     """What `segsrgan train` reads."""
     return {
         "output": str(output),
         "csv": str(table),
-        "init": None if parameters.baseModel == RANDOM else parameters.baseModel or Models.defaultKey(),
+        "init": None if base == RANDOM else base,
         "epochs": parameters.epochs,
         "patches_per_subject": parameters.patchesPerVolume,
         "device": parameters.trainingDevice,

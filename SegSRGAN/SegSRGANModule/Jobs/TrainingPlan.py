@@ -1,4 +1,4 @@
-"""What a training will cost, before it starts: patches and time, learnt from earlier trainings on this machine."""
+"""What a training will cost, before it starts: patches and time, estimated from earlier trainings on this machine."""
 
 from __future__ import annotations
 

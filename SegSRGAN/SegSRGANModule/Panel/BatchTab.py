@@ -10,10 +10,10 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
-from .. import Models, Terms
 from ..Jobs import BatchJob
 from ..Jobs.ChildProcess import ChildProcess, Outcome
 from ..Scene import DicomDatabase
+from ..Services import Enhances, Services
 from ..Settings import EnhanceSettings
 from .ParameterLink import pathLink
 from .RunControl import RunControl
@@ -26,14 +26,14 @@ _REFRESH_MILLISECONDS = 5000
 class BatchTab:
     """onCase: called with the `BatchJob.Case` that a reader wants to see."""
 
-    def __init__(self, ui, logic, questions: Terms.Asks, onCase: Callable[[BatchJob.Case], None]) -> None:
-        self.ui, self.logic, self._questions, self._onCase = ui, logic, questions, onCase
+    def __init__(self, ui, logic: Enhances, services: Services, onCase: Callable[[BatchJob.Case], None]) -> None:
+        self.ui, self.logic, self._services, self._onCase = ui, logic, services, onCase
         self._parameters: Any = None
         self._cases: list[BatchJob.Case] = []
         self._problem = self._message = ""
         self._looked: tuple = ()  # the places that were looked at last, and the spacing that names results
         display = RunDisplay(ui.batchProgressBar, ui.batchStatusLabel, ui.batchDetailsButton, ui.batchDetailsText)
-        self.control = RunControl(display)
+        self.control = RunControl(display, services.packages)
         ui.batchSourceEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.batchListEdit.filters = ctk.ctkPathLineEdit.Files
         ui.batchOutputEdit.filters = ctk.ctkPathLineEdit.Dirs
@@ -107,7 +107,8 @@ class BatchTab:
 
     def _onStart(self) -> None:
         model = self._settings().model
-        if not Terms.ensure(self._questions, next((c for c in Models.choices() if c.key == model), None)):
+        choices = self._services.models.choices()
+        if not self._services.terms.ensure(next((choice for choice in choices if choice.key == model), None)):
             return
         self._message = self.control.launch(self._begin)
         self.update()
@@ -139,7 +140,7 @@ class BatchTab:
         line = _("{patient} ({patientId}), {date}, {description}, {images} images")
         lines = [line.format(**one._asdict()) for one in found]
         text = _("Pick the T2-weighted series to enhance. Results are called after the patient's ID and the series.")
-        picked = [found[index] for index in self._questions.pick(text, lines)]
+        picked = [found[index] for index in self._services.questions.pick(text, lines)]
         try:
             if picked:
                 self._parameters.batchList = str(BatchJob.writeList(picked, self._parameters.batchOutput))

@@ -13,18 +13,18 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .. import Packages
 from ..Jobs import DicomJob
 from ..Jobs.ChildProcess import ChildProcess, Outcome
+from ..Packages import FOR_DICOM
 from ..Scene import DicomDatabase
-from ..Terms import Asks
+from ..Services import Services
 
 
 class DicomExport:
     """say: called with a sentence for the status line of the tab."""
 
-    def __init__(self, ui, questions: Asks, say: Callable[[str], None]) -> None:
-        self._button, self._questions, self._say = ui.saveDicomButton, questions, say
+    def __init__(self, ui, services: Services, say: Callable[[str], None]) -> None:
+        self._button, self._services, self._say = ui.saveDicomButton, services, say
         self.run: ChildProcess | None = None
         self._result = self._segmentation = None
         self._source: Any = None
@@ -54,7 +54,7 @@ class DicomExport:
             self._say(self._ended(outcome, folder, completed))
 
         try:
-            Packages.ensure(Packages.FOR_DICOM)
+            self._services.packages.ensure(FOR_DICOM)
             self.run = DicomJob.start(self._result, self._segmentation, self._source, folder, finish)
         except Exception as error:  # whatever it is, the user reads it in the panel
             logging.exception("SegSRGAN DICOM could not start")
@@ -77,7 +77,7 @@ class DicomExport:
         answer = intoFolder
         if DicomDatabase.database():
             text = _("Where shall the DICOM files go? They name the patient, and are for research only.")
-            answer = self._questions.choose(text, [intoDatabase, intoFolder])
+            answer = self._services.questions.choose(text, [intoDatabase, intoFolder])
         if answer == intoDatabase:
             self.save(Path(tempfile.mkdtemp(prefix="SegSRGAN-", dir=slicer.app.temporaryPath)), _imported)
         elif answer == intoFolder:

@@ -10,15 +10,17 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .. import Models, Packages, Preflight, Terms
+from .. import Preflight
 from ..Jobs.ChildProcess import ChildProcess, Outcome
 from ..Jobs.EnhanceJob import EnhanceJob, checkOutputs, describeEdits
+from ..Models import ModelChoice
+from ..Packages import FOR_IMPORT
 from ..Scene import BrainMask, Inputs, Ownership, SegmentEdits
 from ..Scene.ResultNodes import Nodes, isInScene
+from ..Services import Enhances, Services
 from ..Settings import EnhanceSettings
 from .AllFrames import AllFrames
 from .ParameterLink import Link
-from .Questions import Questions
 from .RunControl import RunControl
 from .RunDisplay import RunDisplay
 
@@ -36,16 +38,17 @@ class EnhanceTab:
     """onResults: called after results were loaded. onModels: called after the list of models was read again."""
 
     def __init__(
-        self, ui, logic, questions: Questions, onResults: Callable[[], None], onModels: Callable[[], None]
+        self, ui, logic: Enhances, services: Services, onResults: Callable[[], None], onModels: Callable[[], None]
     ) -> None:
-        self.ui, self.logic, self._questions = ui, logic, questions
+        self.ui, self.logic, self._services = ui, logic, services
         self._onResults, self._onModels = onResults, onModels
         self._source = None  # the scan of the run
         self._parameters: Any = None
-        self._choices: list[Models.ModelChoice] = []
+        self._choices: list[ModelChoice] = []
         self._defaultKey = ""
         self._canFindBrain = False
-        self.control = RunControl(RunDisplay(ui.progressBar, ui.statusLabel, ui.detailsButton, ui.detailsText))
+        display = RunDisplay(ui.progressBar, ui.statusLabel, ui.detailsButton, ui.detailsText)
+        self.control = RunControl(display, services.packages)
         self._frames = AllFrames(ui, self._choose, self._apply)
         ui.maskSelector.nodeTypes = _MASK_TYPES
         self._links = self._makeLinks()
@@ -107,9 +110,9 @@ class EnhanceTab:
     def refreshModels(self, select: str | None = None) -> None:
         """Read the list of models again; `select` is the key of the one to choose."""
         selected = select if select is not None else self._parameters.model if self._parameters else ""
-        self._choices = Models.choices()
-        self._defaultKey = Models.defaultKey()
-        self._canFindBrain = Models.canFindBrain()
+        models = self._services.models
+        self._choices, self._defaultKey = models.choices(), models.defaultKey()
+        self._canFindBrain = models.canFindBrain()
         self.ui.maskSelector.noneDisplay = _("Find the brain") if self._canFindBrain else _("None: the whole volume")
         self.ui.modelSelector.blockSignals(True)
         self.ui.modelSelector.clear()
@@ -126,14 +129,14 @@ class EnhanceTab:
 
         Weight files of the original project are converted, which takes another package.
         """
-        if name and Models.isAdded(name, path):
+        if name and self._services.models.isAdded(name, path):
             self.refreshModels(select=name)
             return
         arguments = ["models", "import", str(path), *(["--name", name] if name else [])]
-        packages = None if path.suffix == ".safetensors" else Packages.FOR_IMPORT
+        packages = None if path.suffix == ".safetensors" else FOR_IMPORT
         self._launch(lambda: self._command(arguments, stopsOnRequest=False), packages)
 
-    def _choice(self) -> Models.ModelChoice | None:
+    def _choice(self) -> ModelChoice | None:
         index = self.ui.modelSelector.currentIndex
         return self._choices[index] if 0 <= index < len(self._choices) else None
 
@@ -154,7 +157,7 @@ class EnhanceTab:
         if volume:
             problem = self._problem(volume)
             try:
-                settings = EnhanceSettings.fromParameters(self._parameters)
+                settings = self._settings()
                 preflight = Preflight.describe(
                     volume, settings, self._choice(), self._parameters.brainMask, 1 + len(self._moreStacks())
                 )
@@ -163,7 +166,7 @@ class EnhanceTab:
                 problem = str(error)  # what is wrong with the volume comes first
         if volume and not (self._canFindBrain or self._parameters.brainMask or self._parameters.isBrain):
             warnings = [*warnings, _noExtractor()]
-        if not Packages.isTorchInstalled():
+        if not self._services.packages.isTorchInstalled():
             warnings = [*warnings, _("PyTorch is not installed yet; Apply offers to install it.")]
         self.ui.preflightLabel.text = line
         self.ui.warningLabel.text = "\n".join(f"\u26a0 {text}" for text in [problem, *warnings] if text)
@@ -214,7 +217,7 @@ class EnhanceTab:
         if choice is None:
             return
         arguments = ["models", "download", choice.key]
-        self._launch(lambda: self._command(arguments), Packages.FOR_IMPORT)
+        self._launch(lambda: self._command(arguments), FOR_IMPORT)
 
     def _command(self, arguments: list[str], stopsOnRequest: bool = True) -> ChildProcess:
         """Start a command that ends with a model; the model is then chosen."""
@@ -243,7 +246,7 @@ class EnhanceTab:
     def _apply(self) -> bool:
         """Enhance the selected volume; returns whether a run has begun."""
         parameters, outputs = self._parameters, self._outputs()
-        if not self.ui.applyButton.enabled or not Terms.ensure(self._questions, self._choice()):
+        if not self.ui.applyButton.enabled or not self._services.terms.ensure(self._choice()):
             return False
         if edited := SegmentEdits.editedSegments(outputs.segmentation):
             answer = self._askAboutEdits(outputs, edited)
@@ -254,7 +257,7 @@ class EnhanceTab:
         job = EnhanceJob(
             outputs, outputs.probability is not None, True, self._onCompleted, self.control.display.progress
         )
-        settings, stacks = self.logic.resolved(EnhanceSettings.fromParameters(parameters)), self._moreStacks()
+        settings, stacks = self._settings(), self._moreStacks()
         expected = Preflight.seconds(Preflight.workOf(volume, settings, parameters.brainMask), 1 + len(stacks))
         self._launch(lambda: job.start(volume, settings, parameters.brainMask, stacks), expected=expected)
         return self.control.isRunning
@@ -284,6 +287,9 @@ class EnhanceTab:
         if parameters.inputVolume is source:
             self._onResults()
 
+    def _settings(self) -> EnhanceSettings:
+        return self.logic.resolved(EnhanceSettings.fromParameters(self._parameters))
+
     def _moreStacks(self) -> list:
         """The scans of the same child that are fused with the volume."""
         return [node for node in (self._parameters.secondStack, self._parameters.thirdStack) if node]
@@ -295,5 +301,5 @@ class EnhanceTab:
     def _askAboutEdits(self, outputs: Nodes, edited: list[str]) -> Nodes | None:
         """Replace hand work only when told so; returns the nodes to fill, or None for no run."""
         keep, replace = _("Keep it, make a new one"), _("Replace it")
-        answer = self._questions.choose(describeEdits(outputs.segmentation, edited), [keep, replace])
+        answer = self._services.questions.choose(describeEdits(outputs.segmentation, edited), [keep, replace])
         return {keep: outputs._replace(segmentation=None), replace: outputs}.get(answer)

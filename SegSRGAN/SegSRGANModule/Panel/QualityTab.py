@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from ..Jobs import TrainingPairs
 from ..Scene import BrainMask, Ownership, ReportNode, ResultNodes, SegmentEdits, SliceViews
-from ..Terms import Asks
+from ..Services import Services
 from . import RecordTexts
 from .AgreementList import AgreementList
 from .CompareControls import CompareControls
@@ -22,7 +22,7 @@ from .TissueTable import TissueTable
 
 
 class QualityTab:
-    def __init__(self, ui, questions: Asks) -> None:
+    def __init__(self, ui, services: Services) -> None:
         self.ui = ui
         self._parameters: Any = None
         self._message, self._shown = "", None
@@ -30,7 +30,7 @@ class QualityTab:
         self.agreement = AgreementList(ui)
         self.compare = CompareControls(ui)
         self.overlay = OverlayControls(ui)
-        self.dicom = DicomExport(ui, questions, self._say)
+        self.dicom = DicomExport(ui, services, self._say)
         ui.editCortexButton.connect("clicked(bool)", self._onEditCortex)
         ui.usePairButton.connect("clicked(bool)", self._onUsePair)
         ui.saveReportButton.connect("clicked(bool)", self._onSaveReport)

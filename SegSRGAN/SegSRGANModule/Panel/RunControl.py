@@ -8,16 +8,16 @@ from collections.abc import Callable
 import slicer
 from slicer.i18n import tr as _
 
-from .. import Packages
 from ..Jobs.ChildProcess import ChildProcess, Outcome
+from ..Services import InstallsPackages
 from .RunDisplay import RunDisplay
 
 
 class RunControl:
     """The `run` of a tab, None between runs; `display` shows how it goes."""
 
-    def __init__(self, display: RunDisplay) -> None:
-        self.display = display
+    def __init__(self, display: RunDisplay, packages: InstallsPackages) -> None:
+        self.display, self._packages = display, packages
         self.run: ChildProcess | None = None
 
     @property
@@ -34,7 +34,7 @@ class RunControl:
         self.display.say(_("Looking for the Python packages..."))
         slicer.app.processEvents()
         try:
-            Packages.ensure(packages)
+            self._packages.ensure(packages)
             self.display.started(expected)
             self.run = start()
         except Exception as error:  # whatever it is, the user reads it in the panel

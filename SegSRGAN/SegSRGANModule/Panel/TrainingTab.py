@@ -10,12 +10,14 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
-from .. import Models, Packages, Terms
 from ..Jobs import TrainingJob, TrainingPairs, TrainingPlan
 from ..Jobs.ChildProcess import ChildProcess, Outcome
 from ..Jobs.TrainingPairs import TEST, TRAIN
+from ..Models import ModelChoice
+from ..Packages import FOR_TRAINING
 from ..ParameterNode import RANDOM
 from ..Scene import TrainingPlots
+from ..Services import Services
 from .ParameterLink import Link, pathLink
 from .RunControl import RunControl
 from .RunDisplay import RunDisplay
@@ -29,15 +31,15 @@ _LABEL_TYPES = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 class TrainingTab:
     """onNewModel: called with the file of a model that was trained and chosen for use, and a name for it."""
 
-    def __init__(self, ui, questions: Terms.Asks, onNewModel: Callable[[Path, str], None]) -> None:
-        self.ui, self._questions, self._onNewModel = ui, questions, onNewModel
+    def __init__(self, ui, services: Services, onNewModel: Callable[[Path, str], None]) -> None:
+        self.ui, self._services, self._onNewModel = ui, services, onNewModel
         self._parameters: Any = None
         self._folder: Any = None  # of the training that runs or ran last
         self._message = ""
         display = RunDisplay(
             ui.trainingProgressBar, ui.trainingStatusLabel, ui.trainingDetailsButton, ui.trainingDetailsText
         )
-        self.control = RunControl(display)
+        self.control = RunControl(display, services.packages)
         ui.trainingLabelsSelector.nodeTypes = _LABEL_TYPES
         ui.trainingFolderEdit.filters = ctk.ctkPathLineEdit.Dirs  # else its button opens a dialog for files
         ui.csvPathEdit.filters = ctk.ctkPathLineEdit.Files
@@ -104,9 +106,9 @@ class TrainingTab:
 
     def refreshModels(self) -> None:
         """Read the list of models again."""
-        usable = (choice for choice in Models.choices() if choice.key)
+        usable = (choice for choice in self._services.models.choices() if choice.key)
         self._models = [choice for choice in usable if choice.isInstalled and not choice.problem]
-        self._defaultKey = Models.defaultKey()
+        self._defaultKey = self._services.models.defaultKey()
         self.ui.baseModelSelector.blockSignals(True)
         self.ui.baseModelSelector.clear()
         self.ui.baseModelSelector.addItems([*(choice.title for choice in self._models), _("Random weights")])
@@ -126,9 +128,12 @@ class TrainingTab:
     def _baseKeys(self) -> list[str]:
         return [*(choice.key for choice in self._models), RANDOM]
 
-    def _baseChoice(self) -> Models.ModelChoice | None:
-        key = self._parameters.baseModel or self._defaultKey
-        return next((choice for choice in self._models if choice.key == key), None)
+    def _base(self) -> str:
+        """The model that training starts from, the default one by its name; RANDOM for none."""
+        return self._parameters.baseModel or self._defaultKey
+
+    def _baseChoice(self) -> ModelChoice | None:
+        return next((choice for choice in self._models if choice.key == self._base()), None)
 
     def _pairs(self) -> list[TrainingPairs.Pair]:
         return TrainingPairs.read(self._parameters.parameterNode) if self._parameters else []
@@ -140,7 +145,7 @@ class TrainingTab:
             TrainingJob.check(self._parameters, pairs)
         except ValueError as error:
             return str(error)
-        if (self._parameters.baseModel or self._defaultKey) not in self._baseKeys():
+        if self._base() not in self._baseKeys():
             text = _("The model {name} is not there any more; choose another one to start from.")
             return text.format(name=self._parameters.baseModel)
         return ""
@@ -184,14 +189,14 @@ class TrainingTab:
         self._launch(resume=True)
 
     def _launch(self, resume: bool) -> None:
-        if not Terms.ensure(self._questions, self._baseChoice()):
+        if not self._services.terms.ensure(self._baseChoice()):
             return
-        self._message = self.control.launch(lambda: self._begin(resume), Packages.FOR_TRAINING)
+        self._message = self.control.launch(lambda: self._begin(resume), FOR_TRAINING)
         self.update()
 
     def _begin(self, resume: bool) -> ChildProcess:
         self._folder = TrainingJob.outputFolder(self._parameters)
-        configuration = TrainingJob.prepare(self._parameters, self._pairs(), resume)
+        configuration = TrainingJob.prepare(self._parameters, self._pairs(), self._base(), resume)
         self._patches = TrainingPlan.patchesAnEpoch(self._parameters, self._pairs())
         self._runDevice = self._parameters.trainingDevice
         return ChildProcess(["train", str(configuration)], self._onCompleted, self._onProgress).start()
@@ -239,4 +244,4 @@ class TrainingTab:
         A model of that name stays: after Resume the new one is NAME-2.
         """
         path = self._folder / "model.safetensors"
-        self._onNewModel(path, Models.freeName(self._folder.name, path))
+        self._onNewModel(path, self._services.models.freeName(self._folder.name, path))

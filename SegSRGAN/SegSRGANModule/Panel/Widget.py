@@ -11,7 +11,11 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from ..Logic import SegSRGANLogic
+from ..Models import Models
+from ..Packages import Packages
 from ..Scene import Brain, Cases, Ownership, SliceViews
+from ..Services import Services
+from ..Terms import Terms
 from .BatchTab import BatchTab
 from .EnhanceTab import EnhanceTab
 from .QualityTab import QualityTab
@@ -20,9 +24,12 @@ from .TrainingTab import TrainingTab
 
 
 class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    def __init__(self, parent=None) -> None:
+    """services: what the tabs work with; Slicer's own by default."""
+
+    def __init__(self, parent=None, services: Services | None = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
+        self.services = services or _slicerServices()
         self.logic = self.trainingTab = self._input = None
         self.tabs = []
         self._parameterNode = None
@@ -35,13 +42,14 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic, self.questions = SegSRGANLogic(), Questions()
-        self.qualityTab = QualityTab(self.ui, self.questions)
+        services = self.services
+        self.logic = SegSRGANLogic(services.models, services.packages)
+        self.qualityTab = QualityTab(self.ui, services)
         self.enhanceTab = EnhanceTab(
-            self.ui, self.logic, self.questions, onResults=self.qualityTab.showResult, onModels=self._onModels
+            self.ui, self.logic, services, onResults=self.qualityTab.showResult, onModels=self._onModels
         )
-        self.trainingTab = TrainingTab(self.ui, self.questions, onNewModel=self.enhanceTab.importModel)
-        self.batchTab = BatchTab(self.ui, self.logic, self.questions, onCase=self._onCase)
+        self.trainingTab = TrainingTab(self.ui, services, onNewModel=self.enhanceTab.importModel)
+        self.batchTab = BatchTab(self.ui, self.logic, services, onCase=self._onCase)
         self.tabs = [self.enhanceTab, self.qualityTab, self.batchTab, self.trainingTab]
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
@@ -150,6 +158,11 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The list of models was read again; the first time, the Training tab is still to come."""
         if self.trainingTab:
             self.trainingTab.refreshModels()
+
+
+def _slicerServices() -> Services:
+    questions = Questions()
+    return Services(Models(), Packages(), Terms(questions), questions)
 
 
 def _offeredVolume():

@@ -41,7 +41,7 @@ class SimulationConfig:
     usual_factor, usual_zoom: narrower bounds for half of the patches, each on its own; None has none.
     noise: largest standard deviation of the noise of the acquisition.
     label_share: share of the patches around a voxel of a class to segment, each class equally often, so that small
-        ones are learnt, too; the others are around any tissue.
+        ones are seen in training, too; the others are around any tissue.
     mask_overlap: smallest share of the patch inside the brain.
     consistent_input: the network gets interpolated slices that were brought to agreement with the scan, see
         `card.ModelCard`; None does what the model does that the training starts from, else does not.

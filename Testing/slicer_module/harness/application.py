@@ -146,11 +146,13 @@ class ScriptedModule:
         return self.widget
 
 
-def loadModule(path: pathlib.Path):
-    """Load a scripted module as Slicer does; returns (Python module, module instance, widget instance)."""
-    slicer = boot()
-    import qt
+def loadModule(path: pathlib.Path, services=lambda: None):
+    """Load a scripted module as Slicer does; returns (Python module, module instance, widget instance).
 
+    Args:
+        services: returns what the widget is given to work with, once the module can be imported.
+    """
+    slicer = boot()
     name = path.stem
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
@@ -161,13 +163,22 @@ def loadModule(path: pathlib.Path):
     parent = ScriptedModule(name, str(path))
     instance = getattr(module, name)(parent)
     setattr(slicer.modules, name.lower(), parent)
-    parent.widget = slicer.qMRMLWidget()
-    parent.widget.setLayout(qt.QVBoxLayout())
-    parent.widget.setMRMLScene(slicer.mrmlScene)
-    widget = getattr(module, name + "Widget")(parent.widget)
+    parent.widget = emptyWidget()
+    widget = getattr(module, name + "Widget")(parent.widget, services())
     setattr(slicer.modules, name + "Widget", widget)
     widget.setup()
     return module, instance, widget
+
+
+def emptyWidget():
+    """What Slicer gives a module's widget as its parent."""
+    import qt
+
+    slicer = boot()
+    parent = slicer.qMRMLWidget()
+    parent.setLayout(qt.QVBoxLayout())
+    parent.setMRMLScene(slicer.mrmlScene)
+    return parent
 
 
 def showPage(panel, tab: int, width: int) -> None:

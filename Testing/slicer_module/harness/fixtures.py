@@ -38,7 +38,12 @@ _HARMLESS = re.compile("DataNodeCache item was missing|removing old version of f
 
 @functools.cache
 def _loaded():
-    return application.loadModule(MODULE_FILE)
+    def services():
+        from harness.collaborators import services
+
+        return services()
+
+    return application.loadModule(MODULE_FILE, services)
 
 
 def _removeOwnViews():
@@ -79,12 +84,9 @@ def cleanScene(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def panel(models, monkeypatch):
-    """The module's widget, entered, with a model list of one model."""
+def panel(models):
+    """The module's widget, entered, with a model list of one model; the terms are accepted."""
     _module, _instance, widget = _loaded()
-    from SegSRGANModule import Terms
-
-    monkeypatch.setattr(Terms, "areAccepted", lambda choice: True)  # test_first_use.py is about them
     widget.enter()
     widget.enhanceTab.refreshModels()
     widget.trainingTab.refreshModels()
@@ -94,6 +96,33 @@ def panel(models, monkeypatch):
     widget.batchTab.control.display.idle()
     widget.ui.flickerButton.checked = widget.ui.swipeButton.checked = False
     widget.ui.tabs.currentIndex = 0
+
+
+@pytest.fixture
+def answers(panel):
+    """Whoever answers the panel's questions; without `choice` nothing is chosen."""
+    panel.services.questions.reset()
+    yield panel.services.questions
+    panel.services.questions.reset()
+
+
+@pytest.fixture
+def makePanel(models):
+    """A function that makes a further panel, entered, with other collaborators: `makePanel(packages=...)`."""
+    made = []
+
+    def make(**instead):
+        from harness.collaborators import services
+        from SegSRGANModule.Panel.Widget import SegSRGANWidget
+
+        made.append(SegSRGANWidget(application.emptyWidget(), services(**instead)))
+        made[-1].setup()
+        made[-1].enter()
+        return made[-1]
+
+    yield make
+    for widget in made:
+        widget.cleanup()
 
 
 @pytest.fixture
@@ -117,15 +146,18 @@ def models(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def standIn(monkeypatch):
-    """Runs start `stand_in_child.py`; call it with a mode to make that misbehave."""
+def standIn(monkeypatch, tmp_path):
+    """Runs start `stand_in_child.py`; call it with a mode to make that misbehave, `asked()` tells its arguments."""
     from SegSRGANModule.Jobs import ChildProcess
 
+    notes = tmp_path / "stand-in.json"
     monkeypatch.setattr(ChildProcess, "command", lambda script: [sys.executable, str(HARNESS / "stand_in_child.py")])
+    monkeypatch.setenv("SEGSRGAN_STAND_IN_NOTES", str(notes))
 
     def misbehave(mode: str) -> None:
         monkeypatch.setenv("SEGSRGAN_STAND_IN", mode)
 
+    misbehave.asked = lambda: json.loads(notes.read_text())
     return misbehave
 
 

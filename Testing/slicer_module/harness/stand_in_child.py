@@ -3,7 +3,8 @@
 `predict` interpolates and calls the brightest voxels cortex. The variable SEGSRGAN_STAND_IN makes it misbehave: "slow"
 (steps that wait for the cancel file), "stubborn" (ignores that file), "fail" (one sentence, status 1), "crash" (dies).
 With "intensity" it does not segment, with "no map" it makes no map, with "finds brain" a brain mask.
-SEGSRGAN_STAND_IN_RECORD is a JSON object that is merged into the record.
+SEGSRGAN_STAND_IN_RECORD is a JSON object that is merged into the record; SEGSRGAN_STAND_IN_NOTES names the file for
+the arguments of the run.
 """
 
 import argparse
@@ -30,6 +31,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     predict_options = commands.add_parser("predict")
     predict_options.add_argument("input", type=Path)
+    predict_options.add_argument("more", type=Path, nargs="*")
     predict_options.add_argument("-o", dest="output", type=Path, required=True)
     for name, kind in (
         ("spacing", float), ("model", str), ("mask", str), ("device", str), ("patch", int), ("precision", str)
@@ -59,6 +61,8 @@ def main() -> None:
     dicom_options.add_argument("-o", dest="output", type=Path, required=True)
     dicom_options.add_argument("--edited", action="store_true")
     commands.add_parser("train").add_argument("config", type=Path)
+    if notes := os.environ.get("SEGSRGAN_STAND_IN_NOTES"):
+        Path(notes).write_text(json.dumps(sys.argv[1:]))
     # the shared options may follow the command, as in the real program
     shared, rest = [], sys.argv[1:]
     for name in filter(rest.__contains__, ("--progress", "--cancel-file")):

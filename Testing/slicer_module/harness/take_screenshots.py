@@ -26,12 +26,10 @@ def main(output: Path) -> None:
     import application
 
     slicer = application.boot()
-    _module, _instance, panel = application.loadModule(ROOT / "SegSRGAN" / "SegSRGAN.py")
+    _module, _instance, panel = application.loadModule(ROOT / "SegSRGAN" / "SegSRGAN.py", _services)
     import views
-    from SegSRGANModule import Terms
     from SegSRGANModule.Jobs import SampleData
 
-    Terms.areAccepted = lambda choice: True  # nobody is there to accept them
     output.mkdir(parents=True, exist_ok=True)
     slices = {
         name: views.SliceView(name, kind, VIEW) for name, kind in (("R", "Axial"), ("Y", "Sagittal"), ("G", "Coronal"))
@@ -55,6 +53,13 @@ def main(output: Path) -> None:
     _fourViews(slicer, panel, slices, output / "four-views.png")
     _beforeAfter(parameters, volume, slices, output / "before-after.png")
     _swipe(slicer, panel, slices, output / "swipe.png")
+
+
+def _services():
+    """Nobody is there to accept the terms."""
+    from collaborators import services
+
+    return services()
 
 
 def _grab(panel, tab: int, width: int, path: Path) -> None:

@@ -126,6 +126,7 @@ def test_the_core_needs_no_simpleitk() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_the_prepared_script_runs_on_a_cpu(tmp_path: Path) -> None:
     write_pack(tmp_path / "pack.zip", [packed(), packed(held_out=True)])
     script = [str(ROOT / "benchmarks" / "gpu_training.sh"), str(tmp_path / "pack.zip"), str(tmp_path / "out")]
