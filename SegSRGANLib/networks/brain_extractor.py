@@ -33,6 +33,9 @@ class _Normalized(nn.Module):
     brain would be darkened by that brain, and the border of the mask would move with it.
     """
 
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv3d(inputs, outputs, 3, stride, padding=1, bias=False)

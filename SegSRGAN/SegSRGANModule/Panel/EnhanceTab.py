@@ -60,22 +60,11 @@ class EnhanceTab:
         self.refreshModels()
 
     def _makeLinks(self) -> list[Link]:
-        ui = self.ui
+        mask, model = self.ui.maskSelector, self.ui.modelSelector
+        nodeChanged = "currentNodeChanged(vtkMRMLNode*)"
         return [
-            Link(
-                "brainMask",
-                ui.maskSelector,
-                "currentNodeChanged(vtkMRMLNode*)",
-                read=ui.maskSelector.currentNode,
-                write=ui.maskSelector.setCurrentNode,
-            ),
-            Link(
-                "model",
-                ui.modelSelector,
-                "currentIndexChanged(int)",
-                read=self._selectedModel,
-                write=self._selectModel,
-            ),
+            Link("brainMask", mask, nodeChanged, read=mask.currentNode, write=mask.setCurrentNode),
+            Link("model", model, "currentIndexChanged(int)", read=self._selectedModel, write=self._selectModel),
         ]
 
     def setParameters(self, parameters) -> None:
