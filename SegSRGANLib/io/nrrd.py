@@ -113,17 +113,17 @@ def _check_geometry(fields: dict[str, str], dimension: int, name: str) -> None:
         raise VolumeError(f"{name} does not say how large its voxels are ('{shown(text)}'): export it again.")
     origin = [fields["space origin"]] if "space origin" in fields else []
     for numbers in (*known, *origin):
-        if not _are_lengths(numbers):
+        if not _are_lengths(numbers, dimension):
             raise VolumeError(f"{name} has a damaged place or voxel size ('{shown(numbers)}'): export it again.")
     if fields.get("space", "").lower() not in _ANATOMICAL:
         _logger.warning("%s does not say how it lies in space (no anatomical 'space'): LPS axes assumed.", name)
 
 
-def _are_lengths(text: str) -> bool:
-    """Whether it is one number, or three as (x,y,z), as SimpleITK can compute with: it crashes on other text."""
+def _are_lengths(text: str, dimension: int) -> bool:
+    """Whether it is one number, or one for each axis of space as (x,y,z): SimpleITK crashes on other text."""
     vector = text.startswith("(") and text.endswith(")")
     words = [word.strip() for word in text[1:-1].split(",")] if vector else [text]
-    if len(words) != (3 if vector else 1) or not all(_NUMBER.fullmatch(word) for word in words):
+    if len(words) not in ((3, dimension) if vector else (1,)) or not all(_NUMBER.fullmatch(word) for word in words):
         return False
     return all(abs(float(word)) <= FARTHEST for word in words)
 

@@ -69,7 +69,7 @@ def fill(folder: Path) -> None:
         raw.mkdir(parents=True)
         shutil.copyfile(scan, raw / "sub-01_T2w.nii.gz")
         (folder / dataset / "dataset_description.json").write_text('{"Name": "tiny", "BIDSVersion": "1.10.0"}')
-    (folder / "list.csv").write_text("input\nscans/a.nii.gz\n")
+    (folder / "list.csv").write_text("input,mask\nscans/a.nii.gz,mask.nii.gz\n")
     for axis, name in enumerate(("sagittal", "coronal", "axial")):
         sitk.WriteImage(stack(child(6), Taken(axis))[0], str(folder / f"{name}.nii.gz"))
     volumes = folder / "benchmarks" / "configs"
