@@ -43,7 +43,7 @@ def test_auto_finds_the_brain_of_a_head() -> None:
     assert choice.mask is choice.found is not None
     assert Grid.of(choice.mask).matches(_GRID)
     assert choice.record["source"] == "found"
-    assert choice.record["volume_ml"] == pytest.approx(113, rel=0.05)  # 4/3 pi 30^3
+    assert choice.record["volume_ml"] == pytest.approx(124, rel=0.05)  # 4/3 pi 30.9^3
     assert choice.record["checks"]["pieces"] == 1
 
 

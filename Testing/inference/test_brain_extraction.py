@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from support.bright_brain import BrightIsBrain, ball, scan_grid
+from support.bright_brain import WIDER, BrightIsBrain, ball, scan_grid
 
 from SegSRGANLib.data.grid import Grid
 from SegSRGANLib.inference.brain import prediction as brain_prediction
@@ -30,8 +30,8 @@ def test_mask_lies_on_the_scans_grid_and_on_its_brain(spacing: tuple[float, floa
     true = ball(grid, 40)
     found = _extract(np.where(true, 1000, 100 + np.arange(grid.size[0]) % 2), grid)
     assert Grid.of(found.mask).matches(grid)
-    assert _dice(sitk.GetArrayFromImage(found.mask) > 0, true) > 0.97
-    assert found.checks.volume_ml == pytest.approx(268.1, rel=0.04)  # 4/3 pi 40^3
+    assert _dice(sitk.GetArrayFromImage(found.mask) > 0, ball(grid, 40 + WIDER)) > 0.97
+    assert found.checks.volume_ml == pytest.approx(4 / 3 * np.pi * (4 + WIDER / 10) ** 3, rel=0.03)
     assert found.checks.warnings() == []
 
 
@@ -42,7 +42,7 @@ def test_largest_piece_without_holes() -> None:
     scan[ball(grid, 10, (115, 115, 115))] = 1000
     scan += np.arange(grid.size[0]) % 2
     found = _extract(scan, grid)
-    assert _dice(sitk.GetArrayFromImage(found.mask) > 0, whole) > 0.97
+    assert _dice(sitk.GetArrayFromImage(found.mask) > 0, ball(grid, 35 + WIDER)) > 0.97
     assert found.checks.pieces == 2
     assert found.checks.other_ml == pytest.approx(4.2, abs=0.6)
 

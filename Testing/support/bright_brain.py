@@ -11,6 +11,7 @@ from torch import nn
 
 from SegSRGANLib.data.grid import Grid
 
+WIDER = 0.9  # mm: where a border that was smoothed (1.5 mm, and 3 mm voxels) falls to 0.3
 OBLIQUE = (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, -1.0)
 
 
