@@ -65,22 +65,21 @@ def _measured(folder: Path, factor: float, models: dict[str, Model]) -> Iterator
     brain = read_labels(f"{stem}_desc-brain_mask.nii.gz")
     spacing = [s * factor if k == AXIS else s for k, s in enumerate(hr.GetSpacing())]
     scan, cortex = acquire(hr, spacing), np.isin(sitk.GetArrayFromImage(labels), CLASSES["cortex"])
-    yield "spline", _intensities(hr, brain, upsample(scan, Grid.of(hr)))
+    yield "spline", _figures(hr, brain, upsample(scan, Grid.of(hr)), float("nan"))
     for name, model in models.items():
         options = EnhanceOptions(spacing=hr.GetSpacing(), consistency=False, prediction=PredictionOptions(128))
         result = enhance(scan, model, options, mask=brain)
-        figures = _intensities(hr, brain, onto(result.sr, hr))
-        figures[2] = dice(cortex, sitk.GetArrayFromImage(onto(result.labels, labels)) == 1)
-        yield name, figures
+        overlap = dice(cortex, sitk.GetArrayFromImage(onto(result.labels, labels)) == 1)
+        yield name, _figures(hr, brain, onto(result.sr, hr), overlap)
 
 
-def _intensities(hr: sitk.Image, brain: sitk.Image, image: sitk.Image) -> list[float]:
-    """PSNR, SSIM, a place for the Dice, and the ratio of energies in each band."""
+def _figures(hr: sitk.Image, brain: sitk.Image, image: sitk.Image, overlap: float) -> list[float]:
+    """PSNR, SSIM, the Dice of the cortex (NaN where there is none), and the ratio of energies in each band."""
     truth, estimate = (sitk.GetArrayFromImage(sitk.Cast(v, sitk.sitkFloat32)) for v in (hr, image))
     inside, peak = sitk.GetArrayFromImage(brain) > 0, float(truth.max())
     truth, estimate = truth / peak, estimate / peak
     ratios = energy_ratios(truth, estimate, inside, AXIS)
-    return [psnr(truth, estimate, inside), ssim(truth, estimate, inside), float("nan"), *ratios.values()]
+    return [psnr(truth, estimate, inside), ssim(truth, estimate, inside), overlap, *ratios.values()]
 
 
 if __name__ == "__main__":
