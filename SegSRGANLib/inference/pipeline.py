@@ -22,7 +22,7 @@ from ..models.checkpoint import Model
 from ..quality.assessment import Quality, assess
 from ..quality.consistency import acquisition_consistency
 from ..quality.domain import brain_region
-from ..quality.slice_motion import slice_jumps
+from ..quality.slice_motion import slice_motion
 from ..quality.uncertainty import PredictiveVariance
 from ..quality.verdict import give_verdict
 from ..utils.devices import choose_device
@@ -150,13 +150,14 @@ def _predict(
 
 
 def _slice_motion(prepared: PreparedScan) -> dict[str, Any] | None:
-    """Irregular slices of the scan inside the brain, see `slice_jumps`; None where the brain cannot be told."""
+    """Signs of motion between the slices inside the brain, see `slice_motion`; None where the brain cannot be told."""
     scan = prepared.scan
     values = sitk.GetArrayViewFromImage(scan.image)
     inside = brain_region(values, None if scan.mask is None else sitk.GetArrayViewFromImage(scan.mask))
     if inside is None:
         return None
-    return slice_jumps(values, inside, 2 - int(np.argmax(scan.image.GetSpacing())))
+    spacing = scan.image.GetSpacing()[::-1]
+    return slice_motion(values, inside, int(np.argmax(spacing)), spacing)
 
 
 def _measure(

@@ -30,6 +30,9 @@ SURE_BRAIN, UNSURE_BRAIN = 0.9, 0.7  # expected Dice of a mask that was found
 CUT_BRAIN = 0.03  # of its surface, on the faces of the field of view
 FOREIGN_MASK = 0.08  # share of both the given and the found mask outside of the other
 
-# Slices against their neighbours.
-JUMP_LIMIT = 6.0  # robust standard deviations
-MANY_JUMPS = 0.15  # of the slices
+# Slices against their neighbours. From 135 simulated scans of three sources without motion, slices 2, 3 and 5 times the
+# voxels: z reaches 9.9, displacements 0.24, brightness 0.2. A slice moved by 2.6 mm is displaced by 0.35 or more.
+JUMP_LIMIT = 10.0  # robust standard deviations
+DISPLACEMENT = 0.28  # of the distance of the slices
+BRIGHTNESS = 0.3  # of the logarithm: 35 % brighter or 26 % darker
+MANY_JUMPS = 0.3  # of the slices

@@ -6,6 +6,7 @@ is right, on left-out sources and planted failures, stands in docs/tables/verdic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,7 +21,6 @@ from .limits import (
     FOREIGN_MASK,
     GOOD_AGREEMENT,
     GOOD_DICE,
-    JUMP_LIMIT,
     LEAST_AGREEMENT,
     LEAST_LARGEST_PIECE,
     LOCAL_LIMIT,
@@ -187,11 +187,28 @@ def _motion_checks(record: Mapping[str, Any]) -> list[Check]:
         return [_missing("motion", "Motion between the slices")]
     if motion["share"] > MANY_JUMPS:
         return [Check("motion", REFUSE, f"{motion['share']:.0%} of the slices do not fit their neighbours: motion.")]
-    if motion["z"] > JUMP_LIMIT:
-        return [
-            Check("motion", LOOK, f"Slice {motion['slice'] + 1} does not fit its neighbours; the child may have moved.")
-        ]
-    return [Check("motion", USABLE)]
+    return [Check("motion", LOOK, reason) for reason in _motion_reasons(motion)] or [Check("motion", USABLE)]
+
+
+def _motion_reasons(motion: Mapping[str, Any]) -> list[str]:
+    found = []
+    if motion["displaced"] is not None:
+        found.append(
+            f"Slice {motion['displaced'] + 1} lies {motion['displacement_mm']:.1f} mm off the one before: "
+            "the child may have moved."
+        )
+    if motion["exchange"]:
+        one, other = motion["exchange"]
+        found.append(
+            f"Slices {one + 1} and {other + 1} fit better in each other's place: check the order of the slices."
+        )
+    if motion["uneven"] is not None:
+        change = 100 * (math.exp(motion["brightness"]) - 1)
+        word = "brighter" if change > 0 else "darker"
+        found.append(f"Slice {motion['uneven'] + 1} is {abs(change):.0f} % {word} than its neighbours.")
+    if motion["slices"] and not found:
+        found.append(f"Slice {motion['slice'] + 1} does not fit its neighbours; the child may have moved.")
+    return found
 
 
 def _segmentation_checks(record: Mapping[str, Any]) -> list[Check]:

@@ -6,12 +6,10 @@ import copy
 import math
 from typing import Any
 
-import numpy as np
 import pytest
 
 from SegSRGANLib.models.card import ModelCard, Reliability
 from SegSRGANLib.quality.predicted_dice import FIGURES, predict_dice
-from SegSRGANLib.quality.slice_motion import slice_jumps
 from SegSRGANLib.quality.verdict import LOOK, REFUSE, USABLE, give_verdict, verdict_line
 
 FIT = Reliability({"expected_dice": 1.0, "agreement_db": 0.0, "thickness": 0.0, "log_volume": 0.0}, 0.0, 0.4, (-5, 8))
@@ -21,6 +19,17 @@ def _item(value: float, low: float, high: float) -> dict[str, Any]:
     return {"value": value, "training": [low, high], "outside": min(value - low, 0) + max(value - high, 0)}
 
 
+STILL: dict[str, Any] = {
+    "z": 1.5,
+    "slice": 7,
+    "displacement_mm": 0.3,
+    "displaced": None,
+    "brightness": 0.05,
+    "uneven": None,
+    "slices": [],
+    "share": 0.0,
+    "exchange": None,
+}
 SOUND: dict[str, Any] = {
     "mask": {"source": "found", "volume_ml": 400.0, "checks": {"confidence": 0.97, "cut": 0.0}},
     "classes": ["cortex"],
@@ -34,7 +43,7 @@ SOUND: dict[str, Any] = {
             "contrast": _item(0.2, 0.0, 0.5),
         },
         "consistency": {"psnr": 38.0, "z_max": 2.0, "slice_z_max": 1.0, "slice": 4},
-        "slice_motion": {"z": 1.5, "slice": 7, "share": 0.0},
+        "slice_motion": STILL,
         "cortex": {"largest_component": 0.97, "components": 3, "volume_ml": 120.0, "expected_dice": 0.9},
     },
 }
@@ -109,8 +118,11 @@ def test_an_empty_record_is_never_usable() -> None:
         ("quality.consistency.psnr", 25.0, LOOK),
         ("quality.consistency.z_max", 14.0, LOOK),
         ("quality.consistency.slice_z_max", 9.0, LOOK),
-        ("quality.slice_motion", {"z": 12.0, "slice": 3, "share": 0.02}, LOOK),
-        ("quality.slice_motion", {"z": 12.0, "slice": 3, "share": 0.3}, REFUSE),
+        ("quality.slice_motion", STILL | {"z": 12.0, "slices": [7], "share": 0.02}, LOOK),
+        ("quality.slice_motion", STILL | {"displacement_mm": 4.2, "displaced": 3, "slices": [3]}, LOOK),
+        ("quality.slice_motion", STILL | {"brightness": -0.6, "uneven": 3, "slices": [3]}, LOOK),
+        ("quality.slice_motion", STILL | {"exchange": [3, 5]}, LOOK),
+        ("quality.slice_motion", STILL | {"z": 12.0, "slices": [1, 2, 3], "share": 0.4}, REFUSE),
         ("quality.cortex.largest_component", None, REFUSE),
         ("quality.cortex.largest_component", 0.3, REFUSE),
         ("quality.cortex.largest_component", 0.7, LOOK),
@@ -139,33 +151,3 @@ def test_a_card_keeps_its_reliability() -> None:
 
     card = ModelCard(reliability=FIT)
     assert ModelCard.from_values(loads(dumps(asdict(card)))).reliability == FIT
-
-
-def _stack(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    z, y, x = np.mgrid[-12:12, -20:20, -20:20]
-    inside = (z / 11) ** 2 + (y / 18) ** 2 + (x / 18) ** 2 < 1
-    texture = np.sin(x / 2.5) * np.cos(y / 3) + 0.3 * np.sin(z / 3) + 2
-    noise = np.random.default_rng(seed).normal(0, 0.05, texture.shape)
-    return np.where(inside, texture + noise, 0).astype(np.float32), inside
-
-
-def test_even_slices_do_not_jump() -> None:
-    for seed in range(5):
-        jumps = slice_jumps(*_stack(seed), 0)
-        assert jumps is not None and jumps["z"] < 6 and jumps["share"] == 0
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_shifted_slice_is_found_along_any_axis(axis: int) -> None:
-    values, inside = _stack()
-    values[13] = np.roll(values[13], 4, axis=1)
-    moved = [np.moveaxis(array, 0, axis) for array in (values, inside)]
-    jumps = slice_jumps(*moved, axis)
-    assert jumps is not None and jumps["z"] > 6 and abs(jumps["slice"] - 13) <= 1
-    assert 13 in jumps["slices"] and set(jumps["slices"]) <= {12, 13, 14}
-
-
-def test_a_few_slices_tell_nothing() -> None:
-    values, inside = _stack()
-    assert slice_jumps(values[:6], inside[:6], 0) is None
-    assert slice_jumps(values, np.zeros_like(inside), 0) is None

@@ -206,7 +206,9 @@ def _before(stacked: StackedScans, model: Model, options: EnhanceOptions) -> tup
 def _worst(motions: list[dict[str, Any] | None]) -> dict[str, Any] | None:
     """The irregular slices of the stack that has most; None where those of one stack could not be measured."""
     measured = [motion for motion in motions if motion is not None]
-    return max(measured, key=lambda motion: motion["share"]) if len(measured) == len(motions) else None
+    if len(measured) < len(motions):
+        return None
+    return max(measured, key=lambda motion: (motion["share"], motion["exchange"] is not None))
 
 
 def _judged(record: dict[str, Any]) -> dict[str, Any]:

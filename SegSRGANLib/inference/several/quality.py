@@ -11,7 +11,6 @@ import SimpleITK as sitk
 from ...data.grid import Grid, output_grid
 from ...quality.assessment import Quality, assess, quality_warnings
 from ...quality.consistency import Consistency, acquisition_consistency, intensity_range
-from ...quality.limits import JUMP_LIMIT, MANY_JUMPS
 from ...stacks.alignment import AlignedStack, resampled
 from ...stacks.scan import Scan
 from ...stacks.slice_weights import slice_axis
@@ -78,12 +77,11 @@ def irregular_slices(stacks: list[AlignedStack], motions: list[dict[str, Any] | 
     """A sentence for each stack whose slices lie beside their neighbours, which names them.
 
     Args:
-        motions: of each stack alone, see `slice_motion.slice_jumps`.
+        motions: of each stack alone, see `slice_motion.slice_motion`.
     """
     sentences = []
     for stack, motion in zip(stacks, motions, strict=True):
-        irregular = motion is not None and (motion["z"] > JUMP_LIMIT or motion["share"] > MANY_JUMPS)
-        if motion is None or not irregular or set(motion["slices"]) <= set(stack.left_out):  # these are named
+        if motion is None or set(motion["slices"]) <= set(stack.left_out):  # these are named
             continue
         listed = ", ".join(str(index + 1) for index in motion["slices"])
         slices = f"slice {listed} does" if len(motion["slices"]) == 1 else f"slices {listed} do"
