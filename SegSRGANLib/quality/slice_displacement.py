@@ -52,7 +52,9 @@ def _coarse(
     parts = [np.ascontiguousarray(part[:, places[0], places[1]], np.float32) for part in (stack, inside)]
     shape = [max(8, round(n * min(1.0, length / _PIXEL))) for n, length in zip(parts[0].shape[1:], pixel, strict=True)]
     size = tuple(n * length / m for n, length, m in zip(parts[0].shape[1:], pixel, shape, strict=True))
-    values, brain = (functional.adaptive_avg_pool2d(torch.from_numpy(part)[None], shape)[0] for part in parts)
+    values, brain = (
+        functional.adaptive_avg_pool2d(torch.from_numpy(part)[None], (shape[0], shape[1]))[0] for part in parts
+    )
     return values, (brain > 0.5).float(), (size[0], size[1])
 
 
