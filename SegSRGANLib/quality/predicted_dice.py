@@ -12,7 +12,7 @@ from typing import Any
 
 from ..models.card import Reliability
 
-FIGURES = ("expected_dice", "agreement_db", "thickness", "log_volume")
+FIGURES = ("expected_dice", "mask_confidence", "log_volume")
 _EDGE = 0.005  # a Dice nearer to 0 or 1 counts as this
 
 
@@ -20,17 +20,16 @@ def figures_of(record: Mapping[str, Any]) -> dict[str, float] | None:
     """The figures that the prediction uses, out of a result's record.
 
     Returns:
-        expected_dice: log-odds of the Dice that the probabilities expect of their own segmentation. agreement_db:
-        with the scan, in tens of dB. thickness: logarithm of the slices' thickness over the result's voxels.
+        expected_dice: log-odds of the Dice that the probabilities expect of their own segmentation. mask_confidence:
+        the same of the brain extractor, of the brain that it finds: how far the scan is like what networks know.
         log_volume: logarithm of the volume of the cortex in mL. None where one was not measured.
     """
-    quality = record.get("quality", {})
-    cortex, agreement = quality.get("cortex") or {}, quality.get("consistency") or {}
-    expected, decibels, volume = cortex.get("expected_dice"), agreement.get("psnr"), cortex.get("volume_ml")
-    thickness = record.get("thickness_ratio")
-    if expected is None or decibels is None or not volume or not thickness:
+    cortex = record.get("quality", {}).get("cortex") or {}
+    checks = (record.get("mask") or {}).get("checks") or {}
+    expected, confidence, volume = cortex.get("expected_dice"), checks.get("confidence"), cortex.get("volume_ml")
+    if expected is None or confidence is None or not volume:
         return None
-    values = (log_odds(expected), decibels / 10, math.log(thickness), math.log(volume))
+    values = (log_odds(expected), log_odds(confidence), math.log(volume))
     return dict(zip(FIGURES, values, strict=True)) if all(map(math.isfinite, values)) else None
 
 
@@ -38,10 +37,10 @@ def predict_dice(record: Mapping[str, Any], reliability: Reliability | None) -> 
     """Predicted Dice of the first class, and the interval that held nine in ten of the results it was fitted on.
 
     Returns:
-        "value", "low" and "high"; None where the model's card has no fit, or a figure was not measured.
+        "value", "low" and "high"; None where the model's card has no fit of these figures, or one was not measured.
     """
     figures = figures_of(record)
-    if reliability is None or figures is None:
+    if reliability is None or figures is None or set(reliability.weights) != set(figures):
         return None
     odds = reliability.intercept + sum(reliability.weights[name] * value for name, value in figures.items())
     bounds = {"value": 0.0, "low": -reliability.half_width, "high": reliability.half_width}

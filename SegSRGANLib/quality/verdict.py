@@ -108,6 +108,8 @@ def _mask_checks(record: Mapping[str, Any]) -> list[Check]:
             return [_missing("brain mask", "Whether the given brain mask fits this scan")]
         fits = found["disagreement"] <= FOREIGN_MASK
         return [Check("brain mask", USABLE if fits else LOOK, "" if fits else "The brain mask fits the scan poorly.")]
+    if found.get("stripped") is False:
+        return [Check("brain mask", LOOK, "No brain mask was used, but the scan shows more than a brain.")]
     return []  # the volume was declared to be a brain; its size and shape are checked as such
 
 

@@ -35,6 +35,13 @@ def _bright(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("word", ["none", None])
 def test_none_is_the_whole_volume(word: str | None) -> None:
     choice = _choose(head(_GRID), word)
+    assert choice.mask is choice.found is None and choice.warnings == []
+    assert choice.record["source"] == "none"
+    assert choice.record["checks"]["confidence"] > 0.9 and choice.record["checks"]["stripped"] is False
+
+
+def test_none_is_the_whole_volume_where_no_brain_is_found() -> None:
+    choice = _choose(np.zeros(_GRID.shape, np.float32), "none")
     assert choice == BrainChoice(None, None, {"source": "none", "volume_ml": None, "checks": {}})
 
 

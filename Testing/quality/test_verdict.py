@@ -12,7 +12,7 @@ from SegSRGANLib.models.card import ModelCard, Reliability
 from SegSRGANLib.quality.predicted_dice import FIGURES, predict_dice
 from SegSRGANLib.quality.verdict import LOOK, REFUSE, USABLE, give_verdict, verdict_line
 
-FIT = Reliability({"expected_dice": 1.0, "agreement_db": 0.0, "thickness": 0.0, "log_volume": 0.0}, 0.0, 0.4, (-5, 8))
+FIT = Reliability({"expected_dice": 1.0, "mask_confidence": 0.0, "log_volume": 0.0}, 0.0, 0.4, (-5, 8))
 
 
 def _item(value: float, low: float, high: float) -> dict[str, Any]:
@@ -134,6 +134,21 @@ def test_each_failure_is_told_with_its_reason(path: str, value: Any, word: str) 
     verdict = give_verdict(changed(path, value), FIT)
     assert verdict["word"] == word
     assert verdict["reasons"] and verdict["reasons"][0].endswith(".")
+
+
+def test_a_head_without_a_mask_is_looked_at() -> None:
+    given = {"source": "none", "checks": {"confidence": 0.95, "stripped": False}}
+    assert give_verdict(changed("mask", given), FIT)["word"] == LOOK
+    assert (
+        give_verdict(changed("mask", given | {"checks": {"confidence": 0.95, "stripped": True}}), FIT)["word"] == USABLE
+    )
+
+
+def test_a_fit_of_other_figures_predicts_nothing() -> None:
+    older = Reliability({"expected_dice": 1.0, "thickness": 0.1}, 0.0, 0.4, (-5, 8))
+    assert predict_dice(SOUND, older) is None
+    verdict = give_verdict(SOUND, older)
+    assert verdict["word"] == LOOK and any(not check["made"] for check in verdict["checks"])
 
 
 def test_the_interval_is_that_of_the_log_odds() -> None:

@@ -57,7 +57,7 @@ def choose_brain(image: sitk.Image, mask: BrainMask, options: EnhanceOptions, ru
         ValueError: no brain was found, an unknown word, or a mask that cannot be of this scan.
     """
     if mask is None or (isinstance(mask, str) and mask == NONE):
-        return BrainChoice(None, None, {"source": "none", "volume_ml": None, "checks": {}})
+        return _whole(_looked_for(image, options, run))
     if isinstance(mask, str):
         if mask != AUTO:
             raise ValueError(f"The brain mask is an image, auto or none, not {mask!r}.")
@@ -65,8 +65,17 @@ def choose_brain(image: sitk.Image, mask: BrainMask, options: EnhanceOptions, ru
             record = {"source": "none", "wanted": AUTO, "volume_ml": None, "checks": {}}
             return BrainChoice(None, None, record, [_NO_EXTRACTOR])
         return _found(_extracted(image, options, run))
-    with run.step("mask"):
-        return _given(image, mask, options, run)
+    return _given(image, mask, _looked_for(image, options, run))
+
+
+def _looked_for(image: sitk.Image, options: EnhanceOptions, run: RunContext) -> BrainExtraction | None:
+    """What the program finds beside what it was told; None where it finds no brain or cannot look for one."""
+    if not has_brain_extractor():
+        return None
+    try:
+        return _extracted(image, options, run)
+    except ValueError:
+        return None
 
 
 def _extracted(image: sitk.Image, options: EnhanceOptions, run: RunContext) -> BrainExtraction:
@@ -74,6 +83,16 @@ def _extracted(image: sitk.Image, options: EnhanceOptions, run: RunContext) -> B
         run.report(0.0, "Looking for the brain")
         device = options.prediction.device
         return extract_brain(image, device, progress=run.report, should_stop=run.should_stop)
+
+
+def _whole(extraction: BrainExtraction | None) -> BrainChoice:
+    """The whole volume, which the user calls a brain; what the program finds in it tells how far to believe that."""
+    checks = {} if extraction is None else _confidence(extraction) | {"stripped": extraction.checks.stripped}
+    return BrainChoice(None, None, {"source": "none", "volume_ml": None, "checks": checks})
+
+
+def _confidence(extraction: BrainExtraction | None) -> dict[str, Any]:
+    return {"confidence": None if extraction is None else extraction.checks.confidence}
 
 
 def _found(extraction: BrainExtraction) -> BrainChoice:
@@ -84,7 +103,7 @@ def _found(extraction: BrainExtraction) -> BrainChoice:
     return BrainChoice(mask, extraction.mask, record, extraction.checks.warnings())
 
 
-def _given(image: sitk.Image, mask: sitk.Image, options: EnhanceOptions, run: RunContext) -> BrainChoice:
+def _given(image: sitk.Image, mask: sitk.Image, extraction: BrainExtraction | None) -> BrainChoice:
     """A given mask on the scan's grid, compared with the brain that the program finds.
 
     Raises:
@@ -98,8 +117,8 @@ def _given(image: sitk.Image, mask: sitk.Image, options: EnhanceOptions, run: Ru
         raise ValueError("The mask has no voxel inside the volume; check that it belongs to this volume.")
     checks: dict[str, Any] = {"in_field": round(min(share, 1.0), 3)}
     warnings = _plausibility(volume, float(inside.mean()), share)
-    beyond = _disagreement(image, inside, options, run)
-    checks["disagreement"] = None if beyond is None else round(beyond, 3)
+    beyond = _disagreement(inside, extraction)
+    checks |= {"disagreement": None if beyond is None else round(beyond, 3)} | _confidence(extraction)
     if beyond is not None:
         if beyond > _ELSEWHERE:
             raise ValueError(
@@ -125,17 +144,13 @@ def _plausibility(volume: float, of_field: float, share: float) -> list[str]:
     return found
 
 
-def _disagreement(image: sitk.Image, given: np.ndarray, options: EnhanceOptions, run: RunContext) -> float | None:
+def _disagreement(given: np.ndarray, extraction: BrainExtraction | None) -> float | None:
     """The smaller share of the given and of the found mask that lies outside of the other.
 
     A tighter or a wider definition of the brain leaves one of both shares at 0; a mask of another scan has both. None
     where the program finds no brain of which it is certain.
     """
-    try:
-        extraction = extract_brain(image, options.prediction.device, should_stop=run.should_stop)
-    except ValueError:
-        return None
-    if extraction.checks.confidence < _CERTAIN or extraction.checks.warnings():
+    if extraction is None or extraction.checks.confidence < _CERTAIN or extraction.checks.warnings():
         return None
     found = sitk.GetArrayViewFromImage(extraction.mask) > 0
     common = np.count_nonzero(found & given)
