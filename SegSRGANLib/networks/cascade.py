@@ -23,6 +23,7 @@ from torch import nn
 
 from ..data.classes import MOST_CLASSES
 from .image_network import ImageNetwork
+from .initialization import draw_weights
 from .layers import InstanceNorm, UpsampleConv
 
 SLOPE = 0.1  # of the leaky activations
@@ -67,7 +68,7 @@ class LinearBlock(nn.Module):
         super().__init__()
         self.conv_a = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
         self.conv_b = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
-        nn.init.kaiming_normal_(self.conv_a.weight, SLOPE)
+        draw_weights(self.conv_a.weight, SLOPE)
         nn.init.zeros_(self.conv_b.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -139,7 +140,7 @@ class Cascade(ImageNetwork):
         self.minimum = 2 * self.multiple  # a single voxel at the coarsest level has no deviation to normalize by
         self.volume_maps = config.filters / _CELL  # of the super-resolving part, which sees a whole volume
         self.stem = nn.Conv3d(_CELL, config.filters, 3, padding=1, bias=False)
-        nn.init.kaiming_normal_(self.stem.weight, nonlinearity="linear")
+        draw_weights(self.stem.weight, None)
         self.blocks = nn.Sequential(*(LinearBlock(config.filters) for _ in range(config.blocks)))
         self.output = nn.Conv3d(config.filters, _CELL, 3, padding=1, bias=False)
         self.segmentation = SegmentingUNet(wide, config.levels, config.classes)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from .image_network import ImageNetwork
+from .initialization import draw_weights
 
 _NOISE = 0.1  # variance of what a filter adds to a rotation of the channels, before the training
 
@@ -71,8 +72,10 @@ def start_linear(convolution: nn.Conv3d) -> None:
     Args:
         convolution: of one channel, or of channels that such a convolution made; an odd filter more is random.
     """
+    if convolution.weight.is_meta:  # no values to begin with
+        return
     filters, inputs = convolution.weight.shape[:2]
-    nn.init.kaiming_normal_(convolution.weight, nonlinearity="linear")
+    draw_weights(convolution.weight, None)
     nn.init.zeros_(_bias(convolution))
     half, before = filters // 2, inputs // 2
     if inputs == 1:

@@ -17,15 +17,15 @@ _ANGLES = (-9.0, -4.5, 0.0, 4.5, 9.0)  # degrees
 _WINDOW = 3  # pairs to each side whose median is the drift of the anatomy
 
 
-def unexplained_displacements(stack: np.ndarray, inside: np.ndarray, pixel: tuple[float, float]) -> np.ndarray:
-    """Displacement of each slice against the one before that is motion rather than anatomy.
+def displacements(stack: np.ndarray, inside: np.ndarray, pixel: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Displacement of each slice against the one before, less the usual drift of the anatomy there.
 
     Args:
         stack: (slices, y, x) float32 intensities. inside: bool, where the brain is. pixel: size along (y, x), mm.
 
     Returns:
-        (slices - 1,) mm: the displacement less the usual drift there, times the part of the difference that it
-        explains (0 where there is no brain).
+        Two arrays (slices - 1,): the displacement in mm (of the brain's points, root mean square), and the part of the
+        slices' difference that it explains, 0 to 1. Their product tells motion from anatomy.
     """
     values, brain, size = _coarse(stack, inside, pixel)
     reach = tuple(max(1, int(_REACH / length)) for length in size)
@@ -37,7 +37,7 @@ def unexplained_displacements(stack: np.ndarray, inside: np.ndarray, pixel: tupl
     radius = np.sqrt(weight.sum(dim=(1, 2)).numpy() * size[0] * size[1] / np.pi)
     found[:, 2] *= np.radians(1.0) * radius * 0.7  # a turn moves a disc's points by 0.7 of the rim's way (RMS)
     drift = np.array([np.median(found[max(0, k - _WINDOW) : k + _WINDOW + 1, :3], axis=0) for k in range(len(found))])
-    return np.linalg.norm(found[:, :3] - drift, axis=1) * found[:, 3]
+    return np.linalg.norm(found[:, :3] - drift, axis=1), found[:, 3]
 
 
 def _coarse(

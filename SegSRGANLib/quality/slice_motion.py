@@ -9,7 +9,7 @@ import numpy as np
 
 from ..transforms.data_consistency import DEVIATIONS_PER_MAD
 from .limits import BRIGHTNESS, DISPLACEMENT, JUMP_LIMIT
-from .slice_displacement import unexplained_displacements
+from .slice_displacement import displacements
 from .slice_order import best_exchange
 
 _LEAST_SLICES = 8  # fewer tell nothing of what is usual
@@ -26,11 +26,11 @@ def slice_motion(values: np.ndarray, inside: np.ndarray, axis: int, spacing: Seq
 
     Returns:
         "z", a robust z-score of how much more the most irregular slice differs from the mean of its neighbours than
-        slices usually do (of the logarithm), and "slice", that one, counted from 0; "displacement_mm", the largest of a
-        slice against the one before that anatomy does not explain; "brightness", the largest logarithm of a slice's
-        mean over that of its neighbours. Beyond the limits (`limits.py`) "displaced" and "uneven" name these slices
-        (else None), "slices" names all that are beyond one of the three, "share" is their part, and "exchange" names
-        two slices that fit better in each other's place (else None).
+        slices usually do (of the logarithm), and "slice", that one, counted from 0; "displacement_mm", of the slice
+        that lies farthest off the one before by motion, not by anatomy; "brightness", the largest logarithm of a
+        slice's mean over that of its neighbours. Beyond the limits (`limits.py`) "displaced" and "uneven" name these
+        slices (else None), "slices" names all that are beyond one of the three, "share" is their part, and "exchange"
+        names two slices that fit better in each other's place (else None).
         None where there are too few slices of the brain to tell.
     """
     stack, brain = np.moveaxis(values, axis, 0).astype(np.float32), np.moveaxis(inside, axis, 0)
@@ -41,15 +41,15 @@ def slice_motion(values: np.ndarray, inside: np.ndarray, axis: int, spacing: Seq
         return None
     pixel = [length for along, length in enumerate(spacing) if along != axis]
     jumps, bright = _jumps(stack, brain, kept), _brightness(stack, brain, kept)
-    moved = _displacements(stack, brain, kept, (pixel[0], pixel[1]))
+    distance, motion = _displacements(stack, brain, kept, (pixel[0], pixel[1]))
     limits = JUMP_LIMIT, DISPLACEMENT * spacing[axis], BRIGHTNESS
-    beyond = [measure > limit for measure, limit in zip((jumps, moved, np.abs(bright)), limits, strict=True)]
+    beyond = [measure > limit for measure, limit in zip((jumps, motion, np.abs(bright)), limits, strict=True)]
     irregular = np.logical_or.reduce(beyond)
-    farthest, uneven = int(np.argmax(moved)), int(np.argmax(np.abs(bright)))
+    farthest, uneven = int(np.argmax(motion)), int(np.argmax(np.abs(bright)))
     return {
         "z": round(float(jumps.max()), 2),
         "slice": int(kept[np.argmax(jumps)]),
-        "displacement_mm": round(float(moved[farthest]), 2),
+        "displacement_mm": round(float(distance[farthest]), 2),
         "displaced": int(kept[farthest]) if beyond[1].any() else None,
         "brightness": round(float(bright[uneven]), 3),
         "uneven": int(kept[uneven]) if beyond[2].any() else None,
@@ -59,12 +59,13 @@ def slice_motion(values: np.ndarray, inside: np.ndarray, axis: int, spacing: Seq
     }
 
 
-def _displacements(stack: np.ndarray, brain: np.ndarray, kept: np.ndarray, pixel: tuple[float, float]) -> np.ndarray:
-    """Of each of the slices `kept` against the one before, mm; 0 for the first, which has none."""
+def _displacements(
+    stack: np.ndarray, brain: np.ndarray, kept: np.ndarray, pixel: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each of the slices `kept` against the one before: mm, and how much of it is motion; 0 for the first."""
     part = slice(int(kept[0]), int(kept[-1]) + 1)
-    moved = np.zeros(part.stop - part.start)
-    moved[1:] = unexplained_displacements(stack[part], brain[part], pixel)
-    return moved[kept - part.start]
+    distance, explained = (np.append(0.0, found) for found in displacements(stack[part], brain[part], pixel))
+    return distance[kept - part.start], (distance * explained)[kept - part.start]
 
 
 def _exchange(stack: np.ndarray, brain: np.ndarray, kept: np.ndarray) -> list[int] | None:

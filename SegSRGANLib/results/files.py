@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
+import torch
 
 from ..inference.enhancement import Enhancement
 from ..io.dicom.study import DicomSource
@@ -22,6 +24,7 @@ from .provenance import content
 from .publication import publish
 
 _LONGEST_NAME = 255  # bytes, of all common file systems
+_WRITERS = 4  # files at once; compressing them is what takes time, and it keeps no other thread waiting
 
 
 def check_writable(paths: Iterable[Path], overwrite: bool) -> None:
@@ -85,14 +88,17 @@ def save_enhancement(
     check_writable(paths.values(), overwrite)
     with staging_folder(Path(outdir)) as staging:
         staged = {role: staging / path.name for role, path in paths.items()}
-        for role, volume in (*_volumes(enhancement), *extra.items()):
-            write_volume(volume, staged[role])
-        if source is not None:
-            staged["dicom"].mkdir()
-            write_dicom(enhancement, source, staged["dicom"])
-        draw_enhancement(image, enhancement, staged["qc"], name)
-        if report:
-            write_subject_report(enhancement, image, staged["report"], name)
+        with ThreadPoolExecutor(max(1, min(_WRITERS, torch.get_num_threads()))) as pool:
+            volumes = (*_volumes(enhancement), *extra.items())
+            written = [pool.submit(write_volume, volume, staged[role]) for role, volume in volumes]
+            if source is not None:
+                staged["dicom"].mkdir()
+                write_dicom(enhancement, source, staged["dicom"])
+            draw_enhancement(image, enhancement, staged["qc"], name)
+            if report:
+                write_subject_report(enhancement, image, staged["report"], name)
+            for volume in written:
+                volume.result()
         places = {path: paths[role] for role, path in staged.items() if role != "record"}
         write_record(staged["record"], enhancement.record, places)
         publish(places, staged["record"], paths["record"])

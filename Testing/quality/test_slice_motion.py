@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from SegSRGANLib.quality.slice_displacement import unexplained_displacements
+from SegSRGANLib.quality.slice_displacement import displacements
 from SegSRGANLib.quality.slice_motion import slice_motion
 from SegSRGANLib.quality.slice_order import best_exchange
 
@@ -51,10 +51,10 @@ def test_a_displacement_is_measured_in_millimetres() -> None:
     values, inside = _stack()
     values[:], inside[:] = values[10], inside[10]  # no anatomy that changes: the displacement explains everything
     values[12:] = np.roll(values[12:], 3, axis=2)  # the child moved once and stayed there
-    fine = unexplained_displacements(values, inside, (1.0, 1.0))
-    assert int(np.argmax(fine)) == 11
-    assert fine[11] == pytest.approx(3, abs=0.3)
-    wide = unexplained_displacements(values, inside, (1.0, 1.5))
+    fine, explained = displacements(values, inside, (1.0, 1.0))
+    assert int(np.argmax(fine)) == int(np.argmax(explained)) == 11
+    assert fine[11] == pytest.approx(3, abs=0.3) and explained[11] > 0.9
+    wide, _ = displacements(values, inside, (1.0, 1.5))
     assert wide[11] == pytest.approx(4.5, abs=0.5)
 
 

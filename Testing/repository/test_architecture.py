@@ -81,6 +81,15 @@ def test_importing_does_not_load_torch(name):
     assert not loaded & {"torch", "SimpleITK", "matplotlib", "scipy", "typer"}
 
 
+def test_loading_a_model_does_not_load_the_compiler():
+    """Torch's compiler takes five seconds of each start, and drawing weights that are never used loaded it."""
+    names = ("segsrgan", "segsrgan-paper", "srrecnn")
+    loaded = _modules_loaded_by(
+        f"from SegSRGANLib.models.checkpoint import load_model; [load_model(name, 'cpu') for name in {names}]"
+    )
+    assert "torch" in loaded and not loaded & {"torch._dynamo", "sympy"}
+
+
 def test_models_are_listed_and_imported_without_torch_and_safetensors(tmp_path, monkeypatch):
     """Slicer's panel does so before either is installed."""
     monkeypatch.setenv("SEGSRGAN_HOME", str(tmp_path))
