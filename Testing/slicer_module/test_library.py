@@ -144,6 +144,14 @@ def test_self_test_of_the_module(panel, models, monkeypatch):  # noqa: F811
 
 
 @pytest.mark.slow
+def test_self_test_of_the_module_with_the_bundled_models(panel):  # noqa: F811
+    """The same as the application has it: the default model, and a brain that is found in a raw head."""
+    panel.enhanceTab.refreshModels()
+    slicer.selfTests["SegSRGAN"]()
+    assert slicer.util.getNode("Raw_head_T2w brain mask")
+
+
+@pytest.mark.slow
 def test_a_tiny_training_in_the_panel(panel, models, tmp_path):  # noqa: F811
     """The engine itself, one epoch on two phantoms, started by the button."""
     if importlib.util.find_spec("lightning_fabric") is None:

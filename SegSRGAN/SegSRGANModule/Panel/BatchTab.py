@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import ctk
@@ -37,7 +38,7 @@ class BatchTab:
         ui.batchSourceEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.batchListEdit.filters = ctk.ctkPathLineEdit.Files
         ui.batchOutputEdit.filters = ctk.ctkPathLineEdit.Dirs
-        setUpTable(ui.casesTable, (_("Volume"), _("State"), _("Verdict"), _("mL")), wide=2)
+        setUpTable(ui.casesTable, (_("Volume"), _("State"), _("Verdict"), _("Cortex (mL)")), wide=2)
         self._links = [
             pathLink("batchSource", ui.batchSourceEdit),
             pathLink("batchList", ui.batchListEdit),
@@ -103,7 +104,9 @@ class BatchTab:
         return (parameters.batchList or parameters.batchSource, parameters.batchOutput) if parameters else ("", "")
 
     def _settings(self) -> EnhanceSettings:
-        return self.logic.resolved(EnhanceSettings.fromParameters(self._parameters))
+        """Those of Enhance; whether a volume is a brain already is another matter here."""
+        settings = replace(EnhanceSettings.fromParameters(self._parameters), isBrain=self._parameters.batchIsBrain)
+        return self.logic.resolved(settings)
 
     def _onStart(self) -> None:
         model = self._settings().model

@@ -117,6 +117,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onInputModified(self, caller=None, event=None) -> None:
         if not slicer.mrmlScene.IsClosing() and not slicer.mrmlScene.IsImporting():
             self.enhanceTab.update()
+            self.qualityTab.update()
 
     def _offer(self) -> None:
         """Choose a volume where none is chosen."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import slicer
 
 from . import DicomDatabase, Ownership, ResultNodes
-from .ResultNodes import InputTraits, Nodes, ResultFiles
+from .InputTraits import InputTraits
+from .ResultNodes import Nodes, ResultFiles
 
 
 def load(source: Path, record: Path):
