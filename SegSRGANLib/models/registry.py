@@ -181,5 +181,5 @@ def _own_entry(path: Path) -> ModelEntry:
     except CheckpointError as error:
         return ModelEntry(path.stem, "Cannot be used", error=str(error))
     described = {name: getattr(card, name) for name in _OF_THE_CARD}
-    known = {"training_spacing": card.training_spacing, "classes": card.classes}
-    return ModelEntry(path.stem, size=path.stat().st_size, **known, **described)
+    entry = ModelEntry(path.stem, size=path.stat().st_size, **described)
+    return replace(entry, training_spacing=card.training_spacing, classes=card.classes)

@@ -126,6 +126,23 @@ def test_cancel_reaches_the_library(logic, models):  # noqa: F811
     assert ended[0].cancelled
 
 
+def test_a_model_that_is_removed_before_apply_is_said(panel, models):  # noqa: F811
+    """Between choosing and the button, by hand or by another program."""
+    phantoms.node()
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    for name, value in SETTINGS.items():
+        setattr(parameters, name, value)
+    panel.enhanceTab.refreshModels(select="tiny")
+    assert panel.ui.applyButton.enabled
+    (models / "tiny.safetensors").unlink()
+    panel.ui.applyButton.click()
+    waitFor(lambda: panel.enhanceTab.control.run is None)
+    assert "There is no model named 'tiny'" in panel.ui.statusLabel.text
+    assert parameters.outputVolume is None
+    assert "The model tiny is not there any more" in panel.ui.warningLabel.text and not panel.ui.applyButton.enabled
+
+
 def test_the_default_model_is_the_library_s():
     from SegSRGANLib.models.registry import DEFAULT_MODEL
 

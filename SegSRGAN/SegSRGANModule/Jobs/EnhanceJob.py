@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -146,7 +147,8 @@ def checkOutputs(volumeNode, outputs: Nodes, mask=None) -> None:
     for node in filter(None, outputs):
         if problem := Ownership.problemOf(node, volumeNode):
             raise ValueError(problem)
-    for node in filter(None, (outputs.volume, outputs.probability)):
+    volumes: tuple[Any, ...] = (outputs.volume, outputs.probability)
+    for node in filter(None, volumes):
         if node.GetImageData() is not None and not Ownership.isResult(node):
             text = _("{name} is no result of a run and would be overwritten; create a new node instead.")
             raise ValueError(text.format(name=node.GetName()))

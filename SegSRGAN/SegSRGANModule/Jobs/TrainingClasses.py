@@ -22,11 +22,11 @@ def segmentsOf(segmentationNode, classes: tuple[str, ...]) -> list[str]:
     """
     segmentation = segmentationNode.GetSegmentation()
     names = {i: segmentation.GetSegment(i).GetName().strip().lower() for i in segmentation.GetSegmentIDs()}
-    found = {}
+    found: dict[str, str] = {}
     for name in classes:
         called = (i for i, text in names.items() if i == name or text in (name.lower(), titleOf(name).lower()))
-        found[name] = next(called, None)
-    if missing := [name for name in classes if found[name] is None]:
+        found |= {name: segmentId for segmentId in (next(called, None),) if segmentId}
+    if missing := [name for name in classes if name not in found]:
         text = _("{name} lacks {tissues}.")
         raise ValueError(text.format(name=segmentationNode.GetName(), tissues=", ".join(missing)))
     return [found[name] for name in classes]

@@ -259,7 +259,7 @@ class EnhanceTab:
             return
         if nodes:
             self._keep(nodes)
-        self.update()
+        self.refreshModels()  # one may be gone, which ends a run
         self._frames.ended(outcome.succeeded)
 
     def _keep(self, nodes: Nodes) -> None:

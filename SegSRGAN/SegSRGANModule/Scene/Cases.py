@@ -34,6 +34,12 @@ def load(source: Path, record: Path):
     return scan
 
 
+def isOutdated(scan, record: Path) -> bool:
+    """Whether the result in the scene is of another run than the one on the disk."""
+    inScene = ResultNodes.recordOf(Ownership.chosen(scan, "outputVolume"))
+    return inScene is not None and inScene != ResultFiles.ofRecord(record).record
+
+
 def _name(source: Path, record: Path) -> str:
     """Of the scan: that of its file or folder; one file of a DICOM series says nothing, its result does."""
     if source.is_dir():

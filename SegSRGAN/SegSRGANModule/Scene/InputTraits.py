@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import slicer
 import vtk
@@ -20,7 +21,7 @@ class InputTraits:
     place: the matrix of the voxels, rounded. content: a fingerprint of the voxels.
     """
 
-    node: object
+    node: Any
     name: str
     transformId: str | None
     hierarchyParent: int

@@ -37,7 +37,7 @@ def main(output: Path) -> None:
     }
     for view in slices.values():
         view.node.SetOrientationMarkerType(view.node.OrientationMarkerTypeAxes)
-        view.node.SetOrientationMarkerSize(view.node.OrientationMarkerSizeSmall)
+        view.node.SetOrientationMarkerSize(view.node.OrientationMarkerSizeMedium)
     volume, truth = SampleData.loadPhantom()
     panel.enter()
     parameters = panel.logic.getParameterNode()
