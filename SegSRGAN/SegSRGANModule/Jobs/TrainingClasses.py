@@ -24,8 +24,9 @@ def segmentsOf(segmentationNode, classes: tuple[str, ...]) -> list[str]:
     names = {i: segmentation.GetSegment(i).GetName().strip().lower() for i in segmentation.GetSegmentIDs()}
     found: dict[str, str] = {}
     for name in classes:
-        called = (i for i, text in names.items() if i == name or text in (name.lower(), titleOf(name).lower()))
-        found |= {name: segmentId for segmentId in (next(called, None),) if segmentId}
+        called = [i for i, text in names.items() if i == name or text in (name.lower(), titleOf(name).lower())]
+        if called:
+            found[name] = called[0]
     if missing := [name for name in classes if name not in found]:
         text = _("{name} lacks {tissues}.")
         raise ValueError(text.format(name=segmentationNode.GetName(), tissues=", ".join(missing)))

@@ -259,7 +259,7 @@ class EnhanceTab:
             return
         if nodes:
             self._keep(nodes)
-        self.refreshModels()  # one may be gone, which ends a run
+        self.update() if outcome.succeeded else self.refreshModels()  # a model that is gone ends a run
         self._frames.ended(outcome.succeeded)
 
     def _keep(self, nodes: Nodes) -> None:

@@ -67,7 +67,7 @@ class InputTraits:
 def contentOf(volumeNode) -> str:
     """A fingerprint of the voxels; counted again only when they were changed."""
     image = volumeNode.GetImageData()
-    if image is None or image.GetPointData().GetScalars() is None:
+    if image is None or not image.GetNumberOfPoints() or image.GetPointData().GetScalars() is None:
         return ""
     known = _known.get(volumeNode.GetID())
     if known is None or known[0] != image.GetMTime():

@@ -83,7 +83,6 @@ def _fillTraining(panel, volume, truth) -> None:
 
     parameterNode = panel.logic.getParameterNode().parameterNode
     panel.logic.getParameterNode().label = 5
-    panel.logic.getParameterNode().baseModel = "segsrgan-paper"
     for name in ("preterm_01", "preterm_02"):
         copy = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, volume, f"{name}_T2w")
         labels = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, truth, f"{name}_dseg")
