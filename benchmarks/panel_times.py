@@ -43,18 +43,23 @@ def once() -> dict[str, float]:
 
     slicer = application.boot()
     start = time.perf_counter()
-    _module, _instance, panel = application.loadModule(ROOT / "SegSRGAN" / "SegSRGAN.py")
+    _module, _instance, panel = application.loadModule(ROOT / "SegSRGAN" / "SegSRGAN.py", _services)
     panel.enter()
     found = {"open": time.perf_counter() - start}
-    from SegSRGANModule import Terms
     from SegSRGANModule.Jobs import SampleData
 
-    Terms.areAccepted = lambda choice: True  # nobody is there to accept them
     parameters = panel.logic.getParameterNode()
     parameters.inputVolume, parameters.spacing = SampleData.loadPhantom()[0], 0.8
     for stage in STAGES:
         found[f"cancel_{stage}"] = _cancelled(slicer, panel, stage)
     return found | _whole(slicer, panel)
+
+
+def _services() -> Any:
+    """Nobody is there to accept the terms."""
+    from collaborators import services
+
+    return services()
 
 
 def _cancelled(slicer: Any, panel: Any, stage: float) -> float:

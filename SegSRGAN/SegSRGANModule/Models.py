@@ -19,6 +19,7 @@ class ModelChoice:
 
     key: the name that `segsrgan predict --model` is given. summary: two sentences. details: everything else that its
     card says. bytes: of the file, or of the download.
+    classes: names of the tissues that it segments; () when the file does not say.
     trainingSpacing, trainingSlices: mm, from and to; None when the file does not say.
     problem: why the file cannot be used, or "".
     """
@@ -29,6 +30,7 @@ class ModelChoice:
     details: str = ""
     licence: str = ""
     bytes: int = 0
+    classes: tuple[str, ...] = ()
     trainingSpacing: tuple[float, float] | None = None
     trainingSlices: tuple[float, float] | None = None
     isInstalled: bool = True
@@ -105,6 +107,7 @@ def _choice(entry) -> ModelChoice:
         details="\n".join(filter(None, [entry.description, entry.training_data, entry.citation])),
         licence=entry.licence,
         bytes=entry.path.stat().st_size if entry.installed else entry.size or 0,
+        classes=entry.classes,
         trainingSpacing=entry.training_spacing,
         trainingSlices=entry.training_slices,
         isInstalled=entry.installed,

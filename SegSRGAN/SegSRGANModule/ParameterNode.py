@@ -15,10 +15,11 @@ class SegSRGANParameterNode:
     """One attribute a parameter; the .ui binds widgets to them by name.
 
     Enhance: `model` is a name of the model list; "" is the default model. `brainMask` is a segmentation or a label
-    map; without one the brain is found, unless `isBrain` says that the volume shows nothing else. `spacing` in mm.
+    map; without one the brain is found, unless `isBrain` says that the volume shows nothing else; both belong to the
+    scan, see `Scene.Ownership`. `spacing` in mm.
     `secondStack` and `thirdStack` are more scans of the same child, which are fused with `inputVolume`.
     What views and overlays show is not stored here: it is in their own nodes.
-    Batch: folder or list of the volumes, and the folder of the results.
+    Batch: folder or list of the volumes, the folder of the results, and whether the volumes show nothing but brains.
     Training: `baseModel` is a name of the model list, "" the default model, `RANDOM` random weights. `label` is that of
     the cortex in label maps, 0 while it is not chosen. Thickness in mm. The pairs of volume and
     segmentation are node references, see `TrainingPairs`.
@@ -44,6 +45,7 @@ class SegSRGANParameterNode:
     batchSource: str = ""
     batchList: str = ""
     batchOutput: str = ""
+    batchIsBrain: bool = False
 
     trainingCsv: str = ""
     label: Annotated[int, WithinRange(0, 255)] = 0

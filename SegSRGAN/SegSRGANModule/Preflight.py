@@ -9,7 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from .Models import ModelChoice
-from .Scene import Brain, Inputs
+from .Scene import Brain, Inputs, OtherOverlays, Patients
 from .Scene.VolumeNodes import gridOf
 from .Settings import EnhanceSettings
 
@@ -28,11 +28,11 @@ class Preflight:
     warnings: list[str]
 
 
-def describe(volumeNode, settings: EnhanceSettings, model: ModelChoice | None, mask=None, stacks: int = 1) -> Preflight:
+def describe(volumeNode, settings: EnhanceSettings, model: ModelChoice | None, mask=None, moreStacks=()) -> Preflight:
     """Look at the volume and the settings; nothing is read but the geometry and the range of values.
 
     Args:
-        stacks: how many scans of the child are fused, `volumeNode` among them.
+        moreStacks: further scans of the child that are fused with `volumeNode`.
 
     Raises:
         ValueError: the volume cannot be enhanced at this spacing; the message says why.
@@ -41,6 +41,7 @@ def describe(volumeNode, settings: EnhanceSettings, model: ModelChoice | None, m
     from SegSRGANLib.quality import preflight
 
     Inputs.check(volumeNode, mask)
+    stacks = 1 + len(moreStacks)
     grid = gridOf(volumeNode)
     output = output_grid(grid, settings.spacing)
     voxels = output.size[0] * output.size[1] * output.size[2]
@@ -51,6 +52,8 @@ def describe(volumeNode, settings: EnhanceSettings, model: ModelChoice | None, m
     if model and model.trainingSpacing and model.trainingSlices:
         warnings += preflight.warnings_for(grid, output, model.trainingSpacing, model.trainingSlices)
     warnings += preflight.contrast_warnings(volumeNode.GetName(), *_range(volumeNode))
+    warnings += Patients.warnings(volumeNode, mask, moreStacks)
+    warnings += filter(None, [OtherOverlays.describe(volumeNode, OtherOverlays.over(volumeNode))])
     return Preflight(line, warnings + _sceneWarnings(volumeNode, voxels))
 
 
@@ -72,8 +75,8 @@ def workOf(volumeNode, settings: EnhanceSettings, mask=None) -> Work:
     voxels = math.prod(output.size)
     seen = voxels
     if mask is not None:
-        low, high = Brain.bounds(mask, None, volumeNode)[::2], Brain.bounds(mask, None, volumeNode)[1::2]
-        box = math.prod((b - a) / settings.spacing for a, b in zip(low, high, strict=True))
+        bounds = Brain.bounds(mask, None, volumeNode)
+        box = math.prod((b - a) / settings.spacing for a, b in zip(bounds[::2], bounds[1::2], strict=True))
         seen = min(voxels, round(box))
     return Work(voxels, seen, settings.model, settings.device)
 

@@ -6,7 +6,7 @@ import qt
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-from . import Preflight
+from . import Preflight, TestScans
 from .Logic import SegSRGANLogic
 from .Models import ModelChoice, Models
 from .Packages import Packages
@@ -53,14 +53,14 @@ class SegSRGANTest(ScriptedLoadableModuleTest):
             logic.enhance(None)
 
     def test_day(self):
-        """Two patients, an interruption, a rerun with a mask, what is refused, save and reload: see `TestDay`."""
+        """Two patients, an interruption, masks, a raw head, what is refused, save and reload: see `TestDay`."""
         if not self._canEnhance():
             return
         panel = SegSRGANWidget(_parent(), Services(Models(), Packages(), _Accepted(), Questions()))
         panel.setup()
         try:
             panel.enter()
-            Day(self, panel).run()
+            Day(self, panel, TestScans.rawHead if Models().canFindBrain() else None).run()
         finally:
             panel.cleanup()
 

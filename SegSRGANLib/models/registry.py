@@ -35,6 +35,7 @@ class ModelEntry:
     training_slices: slice thickness in mm, from and to, that it was trained for.
     training_spacing: voxel spacing in mm, from and to, of the results it was trained for; None while it is not
         installed.
+    classes: names of what it segments, as its file says; () while it is not installed.
     file: name beside models.json.
     url: address of a .safetensors file or of a weight file of the original project, which is converted.
     size, sha256, git_blob_sha1: of the file or of the download, see `download.Fingerprint`.
@@ -51,6 +52,7 @@ class ModelEntry:
     citation: str = ""
     training_slices: tuple[float, float] = ModelCard.training_slices
     training_spacing: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
     file: str = ""
     url: str = ""
     size: int | None = None
@@ -166,7 +168,8 @@ def _checked(entry: ModelEntry) -> ModelEntry:
     if not entry.installed:
         return entry
     try:
-        return replace(entry, training_spacing=read_card(entry.path).training_spacing)
+        card = read_card(entry.path)
+        return replace(entry, training_spacing=card.training_spacing, classes=card.classes)
     except CheckpointError as error:
         return replace(entry, error=str(error))
 
@@ -178,4 +181,5 @@ def _own_entry(path: Path) -> ModelEntry:
     except CheckpointError as error:
         return ModelEntry(path.stem, "Cannot be used", error=str(error))
     described = {name: getattr(card, name) for name in _OF_THE_CARD}
-    return ModelEntry(path.stem, training_spacing=card.training_spacing, size=path.stat().st_size, **described)
+    entry = ModelEntry(path.stem, size=path.stat().st_size, **described)
+    return replace(entry, training_spacing=card.training_spacing, classes=card.classes)

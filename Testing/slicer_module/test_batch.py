@@ -76,6 +76,8 @@ def test_a_failure_is_in_the_table_and_in_words(panel, cohort, standIn, tmp_path
     (tmp_path / "out" / "summary.tsv").write_text("name\tstatus\treason\nDoe_Jane\tfailed\tThe file is cut off.\n")
     panel.ui.refreshBatchButton.click()
     assert _rows(panel)[0][1] == "The file is cut off."
+    panel.ui.casesTable.selectRow(0)  # the column may be too narrow for the sentence
+    assert panel.ui.batchStatusLabel.text == "Doe_Jane: The file is cut off."
     standIn("fail")
     _run(panel)
     assert "made of cheese" in panel.ui.batchStatusLabel.text
@@ -99,6 +101,19 @@ def test_double_click_loads_one_case_with_its_overlay(panel, cohort):  # noqa: F
     assert cohort.outputSegmentation is segmentation and cohort.outputVolume is result
     scans = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if Ownership.isOfferable(node)]
     assert len(scans) == 2
+    assert "in the scene already" not in panel.ui.batchStatusLabel.text
+
+
+def test_a_result_in_the_scene_is_not_taken_for_that_of_a_later_batch(panel, cohort, tmp_path):  # noqa: F811
+    """It may be corrected by hand, so it stays; but the row in the table is about another one."""
+    _run(panel)
+    panel.ui.casesTable.cellDoubleClicked.emit(1, 0)
+    result = cohort.outputVolume
+    record = panel.batchTab._cases[1].record
+    record.write_text(json.dumps({**json.loads(record.read_text()), "model": {"name": "another"}}))
+    panel.ui.casesTable.cellDoubleClicked.emit(1, 0)
+    assert cohort.outputVolume is result
+    assert "Smith_John was in the scene already, with the result of another run" in panel.ui.batchStatusLabel.text
 
 
 def test_closing_the_module_ends_the_batch(panel, cohort, standIn):  # noqa: F811

@@ -1,10 +1,11 @@
 """The harness is honest: stand-ins offer no more than Slicer does, and behave as Slicer was seen to."""
 
+import ast
 import inspect
 import json
 
 import pytest
-from harness.fixtures import HARNESS, cleanScene, slicer  # noqa: F401
+from harness.fixtures import HARNESS, ROOT, cleanScene, slicer  # noqa: F401
 
 import ctk  # isort: skip
 import qmrml  # isort: skip
@@ -44,6 +45,35 @@ def test_recorded_signatures_are_those_of_the_installed_slicer():
             assert inspect.Signature(plain) in signatures.versions(name)
             compared.append(function)
     assert len(compared) >= 2
+
+
+def _callsOfUtil() -> list[tuple[str, int, str, ast.Call]]:
+    """(file, line, function, call) of every `slicer.util.function(...)` of the module."""
+    found = []
+    for path in sorted((ROOT / "SegSRGAN").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            function = node.func if isinstance(node, ast.Call) else None
+            if isinstance(function, ast.Attribute) and ast.unparse(function.value) == "slicer.util":
+                found.append((path.name, node.lineno, function.attr, node))
+    return found
+
+
+def test_the_module_calls_slicer_util_as_it_is():
+    """Every function is there, and takes the arguments that the module gives it."""
+    calls = _callsOfUtil()
+    assert len({name for _file, _line, name, _call in calls}) > 15
+    for file, line, name, call in calls:
+        arguments = [None for _argument in call.args]
+        named = {keyword.arg: None for keyword in call.keywords}
+        recorded = f"slicer.util.{name}"
+        versions = signatures.versions(recorded) if recorded in signatures.RECORDED else []
+        real = getattr(slicer.util, name, None)
+        for signature in [*versions, *([inspect.signature(real)] if real else [])]:
+            try:
+                signature.bind(*arguments, **named)
+            except TypeError as error:
+                raise AssertionError(f"{file}:{line}: slicer.util.{name}: {error}") from None
+        assert versions or real, f"{file}:{line}: slicer.util has no {name}"
 
 
 def test_a_stub_takes_no_argument_that_slicer_does_not_know():

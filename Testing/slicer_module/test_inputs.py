@@ -215,6 +215,19 @@ def test_all_frames_become_volumes_with_their_own_results(panel, standIn):  # no
     assert len([n for n in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if " frame " in n.GetName()]) == 9
 
 
+def test_a_frame_that_was_deleted_meanwhile_is_left_out(panel, standIn):  # noqa: F811
+    _browser, proxy = _fourDimensional()
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    parameters.inputVolume, parameters.spacing = proxy, 0.8
+    panel.ui.allFramesButton.click()
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode("4D scan frame 2"))
+    waitFor(lambda: panel.enhanceTab.control.run is None and not panel.enhanceTab._frames._left)
+    assert "Done" in panel.ui.statusLabel.text
+    for number in (1, 3):
+        assert Ownership.chosen(slicer.util.getNode(f"4D scan frame {number}"), "outputVolume")
+
+
 def test_cancel_ends_all_frames(panel, standIn):  # noqa: F811
     standIn("slow")
     _browser, proxy = _fourDimensional()

@@ -126,6 +126,23 @@ def test_cancel_reaches_the_library(logic, models):  # noqa: F811
     assert ended[0].cancelled
 
 
+def test_a_model_that_is_removed_before_apply_is_said(panel, models):  # noqa: F811
+    """Between choosing and the button, by hand or by another program."""
+    phantoms.node()
+    panel.enter()
+    parameters = panel.logic.getParameterNode()
+    for name, value in SETTINGS.items():
+        setattr(parameters, name, value)
+    panel.enhanceTab.refreshModels(select="tiny")
+    assert panel.ui.applyButton.enabled
+    (models / "tiny.safetensors").unlink()
+    panel.ui.applyButton.click()
+    waitFor(lambda: panel.enhanceTab.control.run is None)
+    assert "There is no model named 'tiny'" in panel.ui.statusLabel.text
+    assert parameters.outputVolume is None
+    assert "The model tiny is not there any more" in panel.ui.warningLabel.text and not panel.ui.applyButton.enabled
+
+
 def test_the_default_model_is_the_library_s():
     from SegSRGANLib.models.registry import DEFAULT_MODEL
 
@@ -141,6 +158,14 @@ def test_self_test_of_the_module(panel, models, monkeypatch):  # noqa: F811
     monkeypatch.setattr(registry, "models_folder", lambda: models)  # the only model, and so the default one
     slicer.selfTests["SegSRGAN"]()
     assert slicer.util.getNode("Smith_John_T2w enhanced")  # without a model it would have left the runs out
+
+
+@pytest.mark.slow
+def test_self_test_of_the_module_with_the_bundled_models(panel):  # noqa: F811
+    """The same as the application has it: the default model, and a brain that is found in a raw head."""
+    panel.enhanceTab.refreshModels()
+    slicer.selfTests["SegSRGAN"]()
+    assert slicer.util.getNode("Raw_head_T2w brain mask")
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ OTHER_VALUES = {
     "batchSource": "/data/scans",
     "batchList": "/data/scans.csv",
     "batchOutput": "/data/results",
+    "batchIsBrain": True,
     "trainingFolder": "/data/models",
 }
 NODES = {

@@ -54,7 +54,7 @@ def test_without_a_result_it_says_so(panel):  # noqa: F811
 def test_the_verdict_comes_first_with_its_reasons(panel, result):  # noqa: F811
     text = panel.ui.verdictLabel.text
     assert text.startswith("Verdict: LOOK CLOSELY")
-    assert "30 % less cortex" in text and "Predicted Dice 0.81 (0.74 to 0.87)" in text
+    assert "30 % less cortex" in text and "Predicted Dice of the cortex: 0.81 (0.74 to 0.87)" in text
     assert panel.ui.qualityLabel.text == "T2w enhanced, made from T2w"
 
 
@@ -148,9 +148,28 @@ def test_volumes_follow_an_edit(panel, result):  # noqa: F811
 
 def test_agreement_in_words(panel, result):  # noqa: F811
     text = panel.ui.agreementLabel.text
-    assert "PSNR 31.2 dB, in the brain mask" in text
-    assert "3 pieces, the largest holds 93% of the volume" in text
+    assert "Agreement: PSNR 31.2 dB in the brain mask. Largest difference: 11.0 standard deviations in a place" in text
+    assert "Cortex: 3 pieces, 93.0 % of it in the largest." in text
     assert "Stand-in" in panel.ui.recordLabel.text and "Only a stand-in." in panel.ui.recordLabel.text
+
+
+@pytest.mark.parametrize(
+    ("cortex", "line"),
+    [
+        ({"components": 1, "largest_component": 1.0, "surface_cm2": 726.4}, "Cortex: one piece; surface 726 cm\u00b2."),
+        ({"components": 9, "largest_component": 0.99999}, "Cortex: 9 pieces, 99.9 % of it in the largest."),
+    ],
+)
+def test_several_pieces_are_never_called_all_in_one(cortex, line):
+    assert RecordTexts.agreement({"quality": {"cortex": cortex}}) == line
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [("cpu (1 threads)", "CPU, 1 thread"), ("cpu (4 threads)", "CPU, 4 threads"), ("cuda (NVIDIA H100)",) * 2],
+)
+def test_the_device_in_words(device, words):
+    assert f"device: {words}" in RecordTexts.summary({"device": device, "model": {"title": "M"}})
 
 
 def test_worst_places_are_listed_and_jump_moves_all_views(panel, result):  # noqa: F811

@@ -10,6 +10,7 @@ import phantoms  # isort: skip
 import vtk  # isort: skip
 from SegSRGANLib.data.classes import TISSUES  # isort: skip
 from SegSRGANModule.Scene import Ownership, ResultNodes, SegmentVolumes, Terminology  # isort: skip
+from SegSRGANModule.Scene.InputTraits import InputTraits  # isort: skip
 from SegSRGANModule.Settings import EnhanceSettings  # isort: skip
 
 SPACING = 0.8  # mm; an exact divisor of the phantom's field of view along z
@@ -220,7 +221,7 @@ def _severalClasses(folder, source, classes):
         volume.CopyInformation(image)
         sitk.WriteImage(volume, str(folder / f"T2w_{ending}.nii.gz"))
     (folder / "T2w_record.json").write_text(json.dumps({"classes": classes}))
-    return ResultNodes.ResultFiles(folder, "T2w"), ResultNodes.InputTraits.of(source)
+    return ResultNodes.ResultFiles(folder, "T2w"), InputTraits.of(source)
 
 
 def test_every_class_is_a_segment_with_its_name(tmp_path):

@@ -10,17 +10,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
 
 from .. import Preflight
 from ..Scene import Inputs, Ownership, ResultNodes, SegmentEdits
-from ..Scene.ResultNodes import InputTraits, Nodes, ResultFiles
+from ..Scene.InputTraits import InputTraits
+from ..Scene.ResultNodes import Nodes, ResultFiles
 from ..Scene.VolumeNodes import writeMask, writeVolume
 from ..Settings import EnhanceSettings
 from .ChildProcess import ChildProcess, Outcome
 
+_LONGEST_NAME = 120  # bytes; endings such as _cortex-probability.nii.gz come after it, and 255 are allowed
 _GRACE = 1500  # ms between Cancel and the end of the child; its folder is thrown away as a whole
 
 
@@ -58,7 +61,7 @@ class EnhanceJob:
         node = None if isinstance(mask, str) else mask
         Inputs.check(volumeNode, node)
         Inputs.checkStacks(volumeNode, moreStacks)
-        checkOutputs(volumeNode, self._outputs)
+        checkOutputs(volumeNode, self._outputs, node)
         self._work, self._started = Preflight.workOf(volumeNode, settings, node), time.monotonic()
         self._isTypical = not moreStacks
         edited = SegmentEdits.editedSegments(self._outputs.segmentation)
@@ -67,7 +70,7 @@ class EnhanceJob:
         self._contentBefore = SegmentEdits.contentOf(self._outputs.segmentation)
         self._traits = InputTraits.of(volumeNode)
         folder = Path(tempfile.mkdtemp(prefix="SegSRGAN-", dir=slicer.app.temporaryPath))
-        self._files = ResultFiles(folder, re.sub(r"[^\w-]+", "_", self._traits.name) or "volume")
+        self._files = ResultFiles(folder, _fileName(self._traits.name))
         try:
             arguments = self._writeInputs([volumeNode, *moreStacks], mask or ("none" if settings.isBrain else "auto"))
             arguments += settings.arguments()
@@ -134,13 +137,27 @@ class EnhanceJob:
             Preflight.remember(self._work, self._files.record, time.monotonic() - self._started)
 
 
-def checkOutputs(volumeNode, outputs: Nodes) -> None:
-    """Raise ValueError when an output node cannot receive a result of this volume."""
+def checkOutputs(volumeNode, outputs: Nodes, mask=None) -> None:
+    """Raise ValueError when an output node cannot receive a result of this volume: no scan and no mask is replaced."""
     if volumeNode in (outputs.volume, outputs.probability):
         raise ValueError(_("The output must be another node than the input."))
+    if mask is not None and mask is outputs.segmentation:
+        text = _("{name} is both the mask and the output; create a new node for the segmentation.")
+        raise ValueError(text.format(name=mask.GetName()))
     for node in filter(None, outputs):
         if problem := Ownership.problemOf(node, volumeNode):
             raise ValueError(problem)
+    volumes: tuple[Any, ...] = (outputs.volume, outputs.probability)
+    for node in filter(None, volumes):
+        if node.GetImageData() is not None and not Ownership.isResult(node):
+            text = _("{name} is no result of a run and would be overwritten; create a new node instead.")
+            raise ValueError(text.format(name=node.GetName()))
+
+
+def _fileName(name: str) -> str:
+    """Of the files of a run, from the name of a node, which may hold anything and be longer than file names may be."""
+    plain = re.sub(r"[^\w-]+", "_", name)
+    return plain.encode()[:_LONGEST_NAME].decode(errors="ignore") or "volume"
 
 
 def describeEdits(segmentationNode, names: list[str]) -> str:

@@ -11,7 +11,8 @@ from slicer.i18n import tr as _
 
 from ..ParameterNode import RANDOM
 from ..Scene.Terminology import SEGMENT_ID
-from ..Scene.VolumeNodes import writeLabels, writeVolume
+from ..Scene.VolumeNodes import labelsOfSegments, writeLabels, writeVolume
+from . import TrainingClasses
 from .TrainingPairs import TEST, TRAIN, Pair
 
 _CORTEX = re.compile(r"cort(ex|ical)|grey matter|gray matter", re.IGNORECASE)
@@ -60,11 +61,12 @@ def _label(parameters) -> int:
     return parameters.label or 1
 
 
-def prepare(parameters, pairs: list[Pair], base: str, resume: bool = False) -> Path:
+def prepare(parameters, pairs: list[Pair], base: str, resume: bool = False, classes: tuple[str, ...] = ()) -> Path:
     """Write everything; returns the configuration file.
 
     Args:
         base: name of the model to start from, or RANDOM.
+        classes: the tissues of that model; more than one need a segmentation of each in every pair.
 
     Raises:
         ValueError: a volume or segmentation that cannot be used, or the folder holds a training and `resume` is False.
@@ -79,27 +81,44 @@ def prepare(parameters, pairs: list[Pair], base: str, resume: bool = False) -> P
         check(parameters, pairs)
     output.mkdir(parents=True, exist_ok=True)
     if not table.is_file() or not (resume or parameters.trainingCsv):
-        _writeTable(table, output / "data", pairs, _label(parameters))
+        _writeTable(table, output / "data", pairs, _label(parameters), classes if len(classes) > 1 else ())
     configuration = output / "panel.json"
-    values = _configuration(parameters, output, table, base, resume)
+    values = _configuration(parameters, output, table, resume)
+    values |= _begun(configuration) if resume else {}
+    if "init" not in values:
+        values |= _taught(parameters, base, classes)
     configuration.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return configuration
 
 
-def _configuration(parameters, output: Path, table: Path, base: str, resume: bool) -> dict:
-    """What `segsrgan train` reads."""
+def _configuration(parameters, output: Path, table: Path, resume: bool) -> dict:
+    """What `segsrgan train` reads, beside the model to start from and the tissues."""
     return {
         "output": str(output),
         "csv": str(table),
-        "init": None if base == RANDOM else base,
         "epochs": parameters.epochs,
         "patches_per_subject": parameters.patchesPerVolume,
         "device": parameters.trainingDevice,
         "slice_thickness": [parameters.thicknessMinimum, parameters.thicknessMaximum],
-        "label": _label(parameters),
         "title": parameters.trainingName,
         "resume": resume,
     }
+
+
+def _taught(parameters, base: str, classes: tuple[str, ...]) -> dict:
+    """The model to start from, and the labels that it learns."""
+    values: dict = {"init": None if base == RANDOM else base}
+    if len(classes) > 1:
+        return {**values, "classes": {name: [number] for number, name in enumerate(classes, start=1)}}
+    return {**values, "label": _label(parameters)}
+
+
+def _begun(configuration: Path) -> dict:
+    """What a training that goes on was begun with: the pairs in the list may be others by now."""
+    if not configuration.is_file():
+        return {}
+    values = json.loads(configuration.read_text(encoding="utf-8"))
+    return {name: values[name] for name in ("init", "label", "classes") if name in values}
 
 
 def canResume(parameters) -> bool:
@@ -150,15 +169,22 @@ def cortexSegments(segmentationNode) -> list[str]:
     return found
 
 
-def _writeTable(table: Path, folder: Path, pairs: list[Pair], label: int) -> None:
+def _writeTable(table: Path, folder: Path, pairs: list[Pair], label: int, classes: tuple[str, ...]) -> None:
+    """classes: several tissues, which get the labels 1, 2, 3 ...; () for the cortex alone."""
+    import SimpleITK as sitk
+
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for number, pair in enumerate(pairs, start=1):
         image, labels = (folder / f"sub-{number:03d}_{kind}.nrrd" for kind in ("T2w", "dseg"))
         writeVolume(pair.volume, image)
-        isSegmentation = pair.labels.IsA("vtkMRMLSegmentationNode")
-        segments = cortexSegments(pair.labels) if isSegmentation else None
-        writeLabels(pair.labels, pair.volume, labels, value=label, segmentIds=segments)
+        if classes:
+            segments = TrainingClasses.segmentsOf(pair.labels, classes)
+            sitk.WriteImage(labelsOfSegments(pair.labels, pair.volume, segments), str(labels), True)
+        else:
+            isSegmentation = pair.labels.IsA("vtkMRMLSegmentationNode")
+            segments = cortexSegments(pair.labels) if isSegmentation else None
+            writeLabels(pair.labels, pair.volume, labels, value=label, segmentIds=segments)
         rows.append({"HR_image": str(image), "Label_image": str(labels), "Base": pair.base})
     with table.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, ["HR_image", "Label_image", "Base"])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from slicer.i18n import tr as _
 
 from ..Scene import Frames
+from ..Scene.ResultNodes import isInScene
 
 
 class AllFrames:
@@ -27,6 +28,7 @@ class AllFrames:
 
     def ended(self, succeeded: bool) -> None:
         """A run has ended: the next frame's begins, unless it was cancelled or failed."""
+        self._left = [node for node in self._left if isInScene(node)]  # one may have been deleted meanwhile
         if succeeded and self._left:
             self._next()
             return

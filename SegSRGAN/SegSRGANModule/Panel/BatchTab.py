@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import ctk
@@ -24,9 +25,9 @@ _REFRESH_MILLISECONDS = 5000
 
 
 class BatchTab:
-    """onCase: called with the `BatchJob.Case` that a reader wants to see."""
+    """onCase: called with the `BatchJob.Case` that a reader wants to see; returns what to say of it, or ""."""
 
-    def __init__(self, ui, logic: Enhances, services: Services, onCase: Callable[[BatchJob.Case], None]) -> None:
+    def __init__(self, ui, logic: Enhances, services: Services, onCase: Callable[[BatchJob.Case], str]) -> None:
         self.ui, self.logic, self._services, self._onCase = ui, logic, services, onCase
         self._parameters: Any = None
         self._cases: list[BatchJob.Case] = []
@@ -37,7 +38,7 @@ class BatchTab:
         ui.batchSourceEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.batchListEdit.filters = ctk.ctkPathLineEdit.Files
         ui.batchOutputEdit.filters = ctk.ctkPathLineEdit.Dirs
-        setUpTable(ui.casesTable, (_("Volume"), _("State"), _("Verdict"), _("mL")), wide=2)
+        setUpTable(ui.casesTable, (_("Volume"), _("State"), _("Verdict"), _("Cortex (mL)")), wide=2)
         self._links = [
             pathLink("batchSource", ui.batchSourceEdit),
             pathLink("batchList", ui.batchListEdit),
@@ -52,6 +53,7 @@ class BatchTab:
         ui.openCaseButton.connect("clicked(bool)", self._onOpen)
         ui.dicomSeriesButton.connect("clicked(bool)", self._onDicom)
         ui.casesTable.connect("cellDoubleClicked(int,int)", self._onRow)
+        ui.casesTable.connect("itemSelectionChanged()", self._onSelected)
 
     def setParameters(self, parameters) -> None:
         self._parameters, self._message = parameters, ""
@@ -103,7 +105,9 @@ class BatchTab:
         return (parameters.batchList or parameters.batchSource, parameters.batchOutput) if parameters else ("", "")
 
     def _settings(self) -> EnhanceSettings:
-        return self.logic.resolved(EnhanceSettings.fromParameters(self._parameters))
+        """Those of Enhance; whether a volume is a brain already is another matter here."""
+        settings = replace(EnhanceSettings.fromParameters(self._parameters), isBrain=self._parameters.batchIsBrain)
+        return self.logic.resolved(settings)
 
     def _onStart(self) -> None:
         model = self._settings().model
@@ -150,14 +154,20 @@ class BatchTab:
             self._message = str(error)
         self.update()
 
+    def _onSelected(self) -> None:
+        """Why a volume failed is longer than its column."""
+        row = self.ui.casesTable.currentRow()
+        if 0 <= row < len(self._cases) and self._cases[row].reason and not self.control.isRunning:
+            self.ui.batchStatusLabel.text = f"{self._cases[row].name}: {self._cases[row].reason}"
+
     def _onRow(self, row: int, column: int = 0) -> None:
         if 0 <= row < len(self._cases) and self._cases[row].state == BatchJob.DONE:
             try:
-                self._onCase(self._cases[row])
+                self._message = self._onCase(self._cases[row])
             except (OSError, RuntimeError, ValueError, KeyError) as error:
                 logging.exception("SegSRGAN case")
                 self._message = _("{name} could not be loaded: {error}").format(name=self._cases[row].name, error=error)
-                self.update()
+            self.update()
 
     def _onOpen(self) -> None:
         self._onRow(max(0, self.ui.casesTable.currentRow()))

@@ -148,7 +148,7 @@ class EnhanceTab:
             try:
                 settings = self._settings()
                 preflight = Preflight.describe(
-                    volume, settings, self._choice(), self._parameters.brainMask, 1 + len(self._moreStacks())
+                    volume, settings, self._choice(), self._parameters.brainMask, self._moreStacks()
                 )
                 line, warnings = preflight.line, preflight.warnings
             except ValueError as error:
@@ -164,7 +164,7 @@ class EnhanceTab:
 
     def _problem(self, volume) -> str:
         try:
-            checkOutputs(volume, self._outputs())
+            checkOutputs(volume, self._outputs(), self._parameters.brainMask)
             Inputs.checkStacks(volume, self._moreStacks())
         except ValueError as error:
             return str(error)
@@ -235,7 +235,9 @@ class EnhanceTab:
     def _apply(self) -> bool:
         """Enhance the selected volume; returns whether a run has begun."""
         parameters, outputs = self._parameters, self._outputs()
-        if not self.ui.applyButton.enabled or not self._services.terms.ensure(self._choice()):
+        if self.control.isRunning or not self.ui.applyButton.enabled:
+            return False
+        if not self._services.terms.ensure(self._choice()):
             return False
         if edited := SegmentEdits.editedSegments(outputs.segmentation):
             answer = self._askAboutEdits(outputs, edited)
@@ -246,9 +248,10 @@ class EnhanceTab:
         job = EnhanceJob(
             outputs, outputs.probability is not None, True, self._onCompleted, self.control.display.progress
         )
-        settings, stacks = self._settings(), self._moreStacks()
-        expected = Preflight.seconds(Preflight.workOf(volume, settings, parameters.brainMask), 1 + len(stacks))
-        self._launch(lambda: job.start(volume, settings, parameters.brainMask, stacks), expected=expected)
+        # noted now: another scan may be chosen while the packages are looked for
+        settings, stacks, mask = self._settings(), self._moreStacks(), parameters.brainMask
+        expected = Preflight.seconds(Preflight.workOf(volume, settings, mask), 1 + len(stacks))
+        self._launch(lambda: job.start(volume, settings, mask, stacks), expected=expected)
         return self.control.isRunning
 
     def _onCompleted(self, outcome: Outcome, nodes: Nodes | None) -> None:
@@ -256,7 +259,7 @@ class EnhanceTab:
             return
         if nodes:
             self._keep(nodes)
-        self.update()
+        self.update() if outcome.succeeded else self.refreshModels()  # a model that is gone ends a run
         self._frames.ended(outcome.succeeded)
 
     def _keep(self, nodes: Nodes) -> None:

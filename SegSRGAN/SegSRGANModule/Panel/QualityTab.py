@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..Jobs import TrainingPairs
-from ..Scene import BrainMask, Ownership, ReportNode, ResultNodes, SegmentEdits, SliceViews
+from ..Scene import BrainMask, InputTraits, Ownership, ReportNode, ResultNodes, SegmentEdits, SliceViews
 from ..Services import Services
 from . import RecordTexts
 from .AgreementList import AgreementList
@@ -56,7 +56,7 @@ class QualityTab:
         self.tissues.show(segmentation if result else None, result, record)
         self.agreement.show(result, record)
         self.compare.show(Ownership.ownerOf(result), result, parameters.brainMask if parameters else None, segmentation)
-        self.overlay.show(segmentation if result else None)
+        self.overlay.show(segmentation if result else None, parameters.inputVolume if parameters else None)
         self.dicom.show(Ownership.ownerOf(result), result, segmentation)
         for button in (ui.editCortexButton, ui.usePairButton, ui.statisticsButton):
             button.enabled = bool(result and segmentation)
@@ -117,7 +117,11 @@ class QualityTab:
         else:
             ui.verdictLabel.text = RecordTexts.verdict(record)
             text = _("{result}, made from {scan}") if owner else "{result}"
-            ui.qualityLabel.text = text.format(result=result.GetName(), scan=owner.GetName() if owner else "")
+            lines = [text.format(result=result.GetName(), scan=owner.GetName() if owner else "")]
+            if InputTraits.hasChanged(owner, result):
+                changed = _("{scan} was changed since this run: the result shows it as it was.")
+                lines.append("\u26a0 " + changed.format(scan=owner.GetName()))
+            ui.qualityLabel.text = "\n".join(lines)
         ui.verdictLabel.visible = bool(ui.verdictLabel.text)
         ui.recordLabel.text = "\n".join(filter(None, [RecordTexts.summary(record) if result else "", self._message]))
 

@@ -32,7 +32,8 @@ class Questions:
         choices = qt.QListWidget()
         choices.setSelectionMode(qt.QAbstractItemView.ExtendedSelection)
         choices.addItems(items)
-        buttons = qt.QDialogButtonBox(qt.QDialogButtonBox.Ok | qt.QDialogButtonBox.Cancel)
+        buttons = qt.QDialogButtonBox()
+        buttons.setStandardButtons(qt.QDialogButtonBox.Ok | qt.QDialogButtonBox.Cancel)
         for widget in (label, choices, buttons):
             layout.addWidget(widget)
         buttons.connect("accepted()", dialog.accept)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from slicer.i18n import tr as _
 
 _SIDES = (("R", "L"), ("A", "P"), ("S", "I"))  # positive, negative along each axis of RAS
 _WARNING = "\u26a0"
+_MOST_OF_SEVERAL = 0.999
 
 
 def verdict(record: dict | None) -> str:
@@ -27,7 +30,7 @@ def summary(record: dict | None) -> str:
     model = record.get("model", {})
     parts = [
         _("Model: {name}").format(name=model.get("title") or model.get("name", "?")),
-        _("device: {name}").format(name=record.get("device", "?")),
+        _("device: {name}").format(name=_device(str(record.get("device", "?")))),
     ]
     seconds = record.get("seconds", {}).get("total")
     if seconds:
@@ -45,12 +48,7 @@ def agreement(record: dict | None) -> str:
     if consistency:
         lines.append(_agreementLine(consistency))
     if cortex and cortex.get("largest_component") is not None:
-        text = _("{pieces} pieces, the largest holds {share:.0%} of the volume; surface {surface:.0f} cm\u00b2.")
-        lines.append(
-            text.format(
-                pieces=cortex["components"], share=cortex["largest_component"], surface=cortex.get("surface_cm2", 0)
-            )
-        )
+        lines.append(_cortexLine(cortex))
     return "\n".join(lines) or _("This run measured no agreement.")
 
 
@@ -98,14 +96,37 @@ def _agreementLine(consistency: dict) -> str:
     psnr = consistency.get("psnr")
     level = _("exact") if psnr is None else _("PSNR {value:.1f} dB").format(value=psnr)
     region = _("in the brain mask") if consistency.get("region") == "mask" else _("everywhere but air")
-    text = _("Agreement {level}, {region}; largest local difference {largest:.1f}, of a slice {slice:.1f} deviations.")
+    text = _(
+        "Agreement: {level} {region}. Largest difference: {largest:.1f} standard deviations in a place, {slice:.1f} in "
+        "a whole slice."
+    )
     largest, ofSlice = consistency.get("z_max", 0.0), consistency.get("slice_z_max", 0.0)
     return text.format(level=level, region=region, largest=largest, slice=ofSlice)
+
+
+def _cortexLine(cortex: dict) -> str:
+    if cortex["components"] == 1:
+        parts = [_("Cortex: one piece")]
+    else:
+        text = _("Cortex: {pieces} pieces, {share:.1f} % of it in the largest")
+        share = 100 * min(cortex["largest_component"], _MOST_OF_SEVERAL)  # never all of it in one of several
+        parts = [text.format(pieces=cortex["components"], share=share)]
+    if cortex.get("surface_cm2"):
+        parts.append(_("surface {area:.0f} cm\u00b2").format(area=cortex["surface_cm2"]))
+    return "; ".join(parts) + "."
+
+
+def _device(text: str) -> str:
+    """As the record has it, "cpu (1 threads)" or "cuda (NVIDIA H100)", for a reader."""
+    if not (counted := re.fullmatch(r"cpu \((\d+) threads\)", text)):
+        return text
+    number = int(counted[1])
+    return _("CPU, 1 thread") if number == 1 else _("CPU, {number} threads").format(number=number)
 
 
 def _predictedDice(dice: dict | None) -> str:
     """As `quality.verdict.give_verdict` writes it; "" where none was predicted."""
     if not dice:
         return ""
-    text = _("Predicted Dice {value:.2f} ({low:.2f} to {high:.2f})")
+    text = _("Predicted Dice of the cortex: {value:.2f} ({low:.2f} to {high:.2f})")
     return text.format(value=dice["value"], low=dice["low"], high=dice["high"])

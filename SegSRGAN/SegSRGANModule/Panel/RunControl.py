@@ -19,10 +19,11 @@ class RunControl:
     def __init__(self, display: RunDisplay, packages: InstallsPackages) -> None:
         self.display, self._packages = display, packages
         self.run: ChildProcess | None = None
+        self._isStarting = False  # events are processed meanwhile: a second click may arrive before the run is there
 
     @property
     def isRunning(self) -> bool:
-        return self.run is not None and self.run.isRunning
+        return self._isStarting or (self.run is not None and self.run.isRunning)
 
     def launch(
         self,
@@ -30,10 +31,16 @@ class RunControl:
         packages: dict[str, str] | None = None,
         expected: float | None = None,
     ) -> str:
-        """Begin a run of `expected` seconds, once its packages are there; returns what kept it from starting, or ""."""
-        self.display.say(_("Looking for the Python packages..."))
-        slicer.app.processEvents()
+        """Begin a run of `expected` seconds, once its packages are there; returns what kept it from starting, or "".
+
+        While another one starts or goes on, nothing happens.
+        """
+        if self.isRunning:
+            return ""
+        self._isStarting = True
         try:
+            self.display.say(_("Looking for the Python packages..."))
+            slicer.app.processEvents()
             self._packages.ensure(packages)
             self.display.started(expected)
             self.run = start()
@@ -41,6 +48,8 @@ class RunControl:
             logging.exception("SegSRGAN could not start")
             self.display.failed(error)
             return str(error)
+        finally:
+            self._isStarting = False
         return ""
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
-from ..Jobs import TrainingJob, TrainingPairs, TrainingPlan
+from ..Jobs import TrainingClasses, TrainingJob, TrainingPairs, TrainingPlan
 from ..Jobs.ChildProcess import ChildProcess, Outcome
 from ..Jobs.TrainingPairs import TEST, TRAIN
 from ..Models import ModelChoice
@@ -108,7 +108,7 @@ class TrainingTab:
         """Read the list of models again."""
         usable = (choice for choice in self._services.models.choices() if choice.key)
         self._models = [choice for choice in usable if choice.isInstalled and not choice.problem]
-        self._defaultKey = self._services.models.defaultKey()
+        self._listedDefault = self._services.models.defaultKey()
         self.ui.baseModelSelector.blockSignals(True)
         self.ui.baseModelSelector.clear()
         self.ui.baseModelSelector.addItems([*(choice.title for choice in self._models), _("Random weights")])
@@ -116,13 +116,18 @@ class TrainingTab:
         self.ui.baseModelSelector.blockSignals(False)
         self.update()
 
+    def _defaultKey(self) -> str:
+        """What an empty `baseModel` stands for, with the pairs that there are."""
+        hasTable = bool(self._parameters and self._parameters.trainingCsv)
+        return TrainingClasses.defaultBase(self._models, self._listedDefault, self._pairs(), hasTable)
+
     def _selectedBase(self) -> str:
         key = self._baseKeys()[max(0, self.ui.baseModelSelector.currentIndex)]
-        return "" if key == self._defaultKey else key
+        return "" if key == self._defaultKey() else key
 
     def _selectBase(self, key: str) -> None:
         """Choose by key, "" for the default model; nothing for one that is gone, so that any other can be picked."""
-        keys, key = self._baseKeys(), key or self._defaultKey
+        keys, key = self._baseKeys(), key or self._defaultKey()
         self.ui.baseModelSelector.currentIndex = keys.index(key) if key in keys else -1
 
     def _baseKeys(self) -> list[str]:
@@ -130,7 +135,7 @@ class TrainingTab:
 
     def _base(self) -> str:
         """The model that training starts from, the default one by its name; RANDOM for none."""
-        return self._parameters.baseModel or self._defaultKey
+        return self._parameters.baseModel or self._defaultKey()
 
     def _baseChoice(self) -> ModelChoice | None:
         return next((choice for choice in self._models if choice.key == self._base()), None)
@@ -148,7 +153,7 @@ class TrainingTab:
         if self._base() not in self._baseKeys():
             text = _("The model {name} is not there any more; choose another one to start from.")
             return text.format(name=self._parameters.baseModel)
-        return ""
+        return TrainingClasses.problem(self._baseChoice(), pairs, bool(self._parameters.trainingCsv))
 
     def _showPairs(self, pairs) -> None:
         uses = {TRAIN: _("Train"), TEST: _("Test")}
@@ -196,7 +201,9 @@ class TrainingTab:
 
     def _begin(self, resume: bool) -> ChildProcess:
         self._folder = TrainingJob.outputFolder(self._parameters)
-        configuration = TrainingJob.prepare(self._parameters, self._pairs(), self._base(), resume)
+        choice = self._baseChoice()
+        classes = choice.classes if choice else ()
+        configuration = TrainingJob.prepare(self._parameters, self._pairs(), self._base(), resume, classes)
         self._patches = TrainingPlan.patchesAnEpoch(self._parameters, self._pairs())
         self._runDevice = self._parameters.trainingDevice
         return ChildProcess(["train", str(configuration)], self._onCompleted, self._onProgress).start()

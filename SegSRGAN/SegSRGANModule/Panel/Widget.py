@@ -7,6 +7,7 @@ import sys
 import qt
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
@@ -117,6 +118,7 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onInputModified(self, caller=None, event=None) -> None:
         if not slicer.mrmlScene.IsClosing() and not slicer.mrmlScene.IsImporting():
             self.enhanceTab.update()
+            self.qualityTab.update()
 
     def _offer(self) -> None:
         """Choose a volume where none is chosen."""
@@ -144,8 +146,8 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if getattr(self.parent, "isEntered", True):
             self.initializeParameterNode()
 
-    def _onCase(self, case) -> None:
-        """A reader opens a case of the batch: it becomes the input, and the views show it."""
+    def _onCase(self, case) -> str:
+        """A reader opens a case of the batch: it becomes the input, and the views show it; returns what to say."""
         scan = Cases.load(case.source, case.record)
         self._parameterNode.inputVolume = scan
         self._onParametersModified()
@@ -153,6 +155,10 @@ class SegSRGANWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         SliceViews.showPair(scan, result)
         SliceViews.fit(Brain.bounds(self._parameterNode.brainMask, self._parameterNode.outputSegmentation, scan))
         self.ui.tabs.currentIndex = self.ui.tabs.indexOf(self.ui.qualityTab)
+        if not Cases.isOutdated(scan, case.record):
+            return ""
+        text = _("{name} was in the scene already, with the result of another run; delete that to load this one.")
+        return text.format(name=scan.GetName())
 
     def _onModels(self) -> None:
         """The list of models was read again; the first time, the Training tab is still to come."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import slicer
 
 from . import DicomDatabase, Ownership, ResultNodes
-from .ResultNodes import InputTraits, Nodes, ResultFiles
+from .InputTraits import InputTraits
+from .ResultNodes import Nodes, ResultFiles
 
 
 def load(source: Path, record: Path):
@@ -31,6 +32,12 @@ def load(source: Path, record: Path):
         Ownership.choose(scan, "outputVolume", nodes.volume)
         Ownership.choose(scan, "outputSegmentation", nodes.segmentation)
     return scan
+
+
+def isOutdated(scan, record: Path) -> bool:
+    """Whether the result in the scene is of another run than the one on the disk."""
+    inScene = ResultNodes.recordOf(Ownership.chosen(scan, "outputVolume"))
+    return inScene is not None and inScene != ResultFiles.ofRecord(record).record
 
 
 def _name(source: Path, record: Path) -> str:

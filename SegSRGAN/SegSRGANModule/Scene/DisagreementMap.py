@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import slicer
 
-from .VolumeNodes import setVolumeFromImage
+from .VolumeNodes import setVolumeFromImage, toWorld
 
 ROLE = "SegSRGAN.consistency"  # result -> its map
 SHOWN_FROM, SHOWN_TO = 4.0, 12.0  # robust standard deviations; below the first the map is clear
@@ -90,17 +90,12 @@ def worstPlaces(node, count: int = 5) -> list[Place]:
 
 def _world(node, ijk):
     """World RAS (n, 3) of voxels (n, 3), through the node's transform."""
-    import numpy as np
     import vtk
 
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    points = ijk @ slicer.util.arrayFromVTKMatrix(matrix)[:3, :3].T + slicer.util.arrayFromVTKMatrix(matrix)[:3, 3]
-    if node.GetParentTransformNode() is None:
-        return points
-    toWorld = vtk.vtkGeneralTransform()
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), None, toWorld)
-    return np.array([toWorld.TransformPoint(point) for point in points])
+    toRas = slicer.util.arrayFromVTKMatrix(matrix)
+    return toWorld(node, ijk @ toRas[:3, :3].T + toRas[:3, 3])
 
 
 def _colors():

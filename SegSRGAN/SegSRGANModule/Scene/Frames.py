@@ -9,7 +9,10 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
-_FRAME_ATTRIBUTE = "SegSRGAN.Frame"
+from . import Ownership
+
+_FRAME_ATTRIBUTE = "SegSRGAN.Frame"  # of a copy: its number
+_SEQUENCE_ROLE = "SegSRGAN.sequence"  # copy -> its sequence; not its id, which changes when scenes are merged
 
 
 def sequenceOf(volumeNode):
@@ -24,24 +27,26 @@ def copies(volumeNode) -> list:
     """A volume node for each frame, "NAME frame 1" and so on; those of an earlier call are given again."""
     browser, sequence = sequenceOf(volumeNode)
     count = sequence.GetNumberOfDataNodes() if browser else 0
-    return [_copy(volumeNode, sequence, index) for index in range(count)]
+    found = [_copy(volumeNode, sequence, index) for index in range(count)]
+    for node in found:
+        Ownership.setBrain(node, Ownership.isBrain(volumeNode))
+    return found
 
 
 def _copy(volumeNode, sequence, index: int):
     import vtk
 
-    mark = f"{sequence.GetID()} {index}"
-    known = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    node = next((node for node in known if node.GetAttribute(_FRAME_ATTRIBUTE) == mark), None)
-    if node is not None:
-        return node
+    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        if node.GetNodeReference(_SEQUENCE_ROLE) is sequence and node.GetAttribute(_FRAME_ATTRIBUTE) == str(index):
+            return node
     frame, image = sequence.GetNthDataNode(index), vtk.vtkImageData()
     image.DeepCopy(frame.GetImageData())
     name = _("{name} frame {number}").format(name=volumeNode.GetName(), number=index + 1)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(name))
     node.SetAndObserveImageData(image)
     node.CopyOrientation(frame)
-    node.SetAttribute(_FRAME_ATTRIBUTE, mark)
+    node.SetNodeReferenceID(_SEQUENCE_ROLE, sequence.GetID())
+    node.SetAttribute(_FRAME_ATTRIBUTE, str(index))
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
     node.CreateDefaultDisplayNodes()
     _placeBeside(node, volumeNode)

@@ -15,6 +15,7 @@ SOURCE_ATTRIBUTE = "SegSRGAN.Source"  # of a scan: the file or DICOM folder that
 _RESULT_ATTRIBUTE = "SegSRGAN.Result"
 # Parameters of the panel that belong to one scan.
 CHOICES = ("outputVolume", "outputSegmentation", "outputProbability", "brainMask", "secondStack", "thirdStack")
+_BRAIN_ATTRIBUTE = "SegSRGAN.isBrain"  # of a scan: it shows nothing but a brain, as somebody said of it
 _OUTPUTS = CHOICES[:3]
 
 
@@ -89,12 +90,24 @@ def _remember(inputNode, parameters) -> None:
         node = getattr(parameters, name)
         if node is not chosen(inputNode, name) and not (name in _OUTPUTS and problemOf(node, inputNode)):
             choose(inputNode, name, node)
+    if inputNode and parameters.isBrain != isBrain(inputNode):
+        setBrain(inputNode, parameters.isBrain)
+
+
+def isBrain(inputNode) -> bool:
+    """Whether somebody said of a scan that it shows nothing but a brain."""
+    return bool(inputNode and inputNode.GetAttribute(_BRAIN_ATTRIBUTE))
+
+
+def setBrain(inputNode, value: bool) -> None:
+    inputNode.SetAttribute(_BRAIN_ATTRIBUTE, "1" if value else None)
 
 
 def _restore(inputNode, parameters) -> None:
     was = parameters.StartModify()
     for name in CHOICES:
         setattr(parameters, name, chosen(inputNode, name) if inputNode else None)
+    parameters.isBrain = isBrain(inputNode)
     parameters.EndModify(was)
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import slicer
 
 from . import BrainMask, DisagreementMap, Ownership, ReportNode, SegmentEdits, Terminology
+from .InputTraits import InputTraits, noteContent
 from .Ownership import RECORD_ATTRIBUTE
 from .VolumeNodes import setVolumeFromImage
 
@@ -29,32 +30,6 @@ class Nodes(NamedTuple):
     volume: object = None
     segmentation: object = None
     probability: object = None
-
-
-@dataclass(frozen=True)
-class InputTraits:
-    """What the outputs take over from the input, noted at the start: the node may be gone at the end."""
-
-    name: str
-    nodeId: str
-    transformId: str | None
-    hierarchyParent: int
-    windowLevel: tuple[float, float] | None
-    colorId: str | None
-
-    @classmethod
-    def of(cls, volumeNode) -> InputTraits:
-        display = volumeNode.GetDisplayNode()
-        hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
-        item = hierarchy.GetItemByDataNode(volumeNode) if hierarchy else 0
-        return cls(
-            name=volumeNode.GetName(),
-            nodeId=volumeNode.GetID(),
-            transformId=volumeNode.GetTransformNodeID(),
-            hierarchyParent=hierarchy.GetItemParent(item) if item else 0,
-            windowLevel=(display.GetWindow(), display.GetLevel()) if display else None,
-            colorId=display.GetColorNodeID() if display else None,
-        )
 
 
 @dataclass(frozen=True)
@@ -101,7 +76,7 @@ def load(files: ResultFiles, traits: InputTraits, nodes: Nodes, wantProbability:
     Raises:
         OSError, RuntimeError, ValueError: a file cannot be read; the scene is as it was then.
     """
-    record = files.record
+    record, traits = files.record, traits.now()
     classes = classesOf(record)
     images = _Images.read(files, classes, wantProbability)
     volume = _volume(nodes.volume, f"{traits.name} enhanced", images.volume, traits)
@@ -114,6 +89,7 @@ def load(files: ResultFiles, traits: InputTraits, nodes: Nodes, wantProbability:
     outputs = Nodes(volume, segmentation, probability)
     for node in filter(None, outputs):
         _annotate(node, record, traits)
+    noteContent(volume, traits)
     _keepWith(volume, images.map, images.page, traits)
     _keepMask(images.mask, traits)
     return outputs
@@ -163,7 +139,7 @@ class _Images:
 
 def _keepMask(image, traits: InputTraits) -> None:
     """A brain mask that the run found becomes that of its scan, unless the scan has one by now."""
-    scan = slicer.mrmlScene.GetNodeByID(traits.nodeId)
+    scan = traits.scan
     if image is None or scan is None or Ownership.chosen(scan, "brainMask"):
         return
     mask = BrainMask.fromImage(image, traits.name, scan)
@@ -179,7 +155,7 @@ def _keepWith(volume, image, page: str | None, traits: InputTraits) -> None:
         isNew = DisagreementMap.mapOf(volume) is None
         node = DisagreementMap.store(volume, image)
         _place(node, traits, isNew)
-        Ownership.setOwner(node, slicer.mrmlScene.GetNodeByID(traits.nodeId))
+        Ownership.setOwner(node, traits.scan)
     ReportNode.remove(volume) if page is None else ReportNode.store(volume, page)
 
 
@@ -239,7 +215,7 @@ def _place(node, traits: InputTraits, isNew: bool) -> None:
         return
     hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
     item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
-    if item and traits.hierarchyParent and hierarchy.GetItemName(traits.hierarchyParent) is not None:
+    if item and traits.hierarchyParent:
         hierarchy.SetItemParent(item, traits.hierarchyParent)
 
 
@@ -273,4 +249,4 @@ def _showIn3D(display, added: list[str]) -> None:
 
 def _annotate(node, record: dict, traits: InputTraits) -> None:
     node.SetAttribute(RECORD_ATTRIBUTE, json.dumps(record))
-    Ownership.setOwner(node, slicer.mrmlScene.GetNodeByID(traits.nodeId))
+    Ownership.setOwner(node, traits.scan)

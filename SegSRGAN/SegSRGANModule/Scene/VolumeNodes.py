@@ -75,6 +75,21 @@ def setVolumeFromImage(volumeNode, image) -> None:
     volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijkToRas))
 
 
+def toWorld(node, points):
+    """World RAS (n, 3) of RAS points (n, 3) of a node, through its parent transform, be it linear or not."""
+    from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+    if node.GetParentTransformNode() is None:
+        return points
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), None, transform)
+    before, after = vtk.vtkPoints(), vtk.vtkPoints()
+    after.SetDataTypeToDouble()
+    before.SetData(numpy_to_vtk(points.astype("float64"), deep=True))
+    transform.TransformPoints(before, after)  # point by point in Python it takes seconds for a mask
+    return vtk_to_numpy(after.GetData()).copy()
+
+
 def writeVolume(volumeNode, path: Path) -> None:
     """Write a volume node as float32."""
     import SimpleITK as sitk

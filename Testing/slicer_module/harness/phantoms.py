@@ -62,3 +62,21 @@ def transform(name="Shift", translation=(5.0, -3.0, 8.0)):
     result = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
     result.SetMatrixTransformToParent(matrix)
     return result
+
+
+def warp(name="Warp"):
+    """A transform node that bends space by some millimetres."""
+    import vtk
+
+    before, after = vtk.vtkPoints(), vtk.vtkPoints()
+    corners = [(-60, -60, -60), (60, -60, -60), (-60, 60, -60), (60, 60, 60), (0, 0, 0), (20, -20, 30)]
+    for number, (x, y, z) in enumerate(corners):
+        before.InsertNextPoint(x, y, z)
+        after.InsertNextPoint(x + 2 * (number % 3), y - 3 * (number % 2), z + number)
+    bend = vtk.vtkThinPlateSplineTransform()
+    bend.SetBasisToR()
+    bend.SetSourceLandmarks(before)
+    bend.SetTargetLandmarks(after)
+    result = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", name)
+    result.SetAndObserveTransformToParent(bend)
+    return result

@@ -31,9 +31,13 @@ def main(output: Path) -> None:
     from SegSRGANModule.Jobs import SampleData
 
     output.mkdir(parents=True, exist_ok=True)
+    views._SLICE_MANAGERS.append("vtkMRMLOrientationMarkerDisplayableManager")  # Slicer's own letters for R, A and S
     slices = {
         name: views.SliceView(name, kind, VIEW) for name, kind in (("R", "Axial"), ("Y", "Sagittal"), ("G", "Coronal"))
     }
+    for view in slices.values():
+        view.node.SetOrientationMarkerType(view.node.OrientationMarkerTypeAxes)
+        view.node.SetOrientationMarkerSize(view.node.OrientationMarkerSizeMedium)
     volume, truth = SampleData.loadPhantom()
     panel.enter()
     parameters = panel.logic.getParameterNode()
@@ -53,6 +57,7 @@ def main(output: Path) -> None:
     _fourViews(slicer, panel, slices, output / "four-views.png")
     _beforeAfter(parameters, volume, slices, output / "before-after.png")
     _swipe(slicer, panel, slices, output / "swipe.png")
+    _foundMask(panel, slices, output / "found-mask.png")
 
 
 def _services():
@@ -78,7 +83,6 @@ def _fillTraining(panel, volume, truth) -> None:
 
     parameterNode = panel.logic.getParameterNode().parameterNode
     panel.logic.getParameterNode().label = 5
-    panel.logic.getParameterNode().baseModel = "segsrgan-paper"
     for name in ("preterm_01", "preterm_02"):
         copy = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, volume, f"{name}_T2w")
         labels = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, truth, f"{name}_dseg")
@@ -110,13 +114,28 @@ def _swipe(slicer, panel, slices, path: Path) -> None:
     parameters = panel.logic.getParameterNode()
     display = parameters.outputSegmentation.GetDisplayNode()
     display.SetVisibility(False)
-    shown = [slices[name].show(parameters.inputVolume, parameters.outputVolume, zoom=1.1) for name in "RG"]
+    shown = [slices[name].show(parameters.inputVolume, parameters.outputVolume, zoom=1.0) for name in "RG"]
     panel.ui.swipeButton.checked = True
     for view in shown:
         view.logic.UpdatePipeline()
     _save(np.hstack([view.pixels() for view in shown]), path)
     panel.ui.swipeButton.checked = False
     display.SetVisibility(True)
+
+
+def _foundMask(panel, slices, path: Path) -> None:
+    """A raw head, and the outline of the brain that a run found in it."""
+    import numpy as np
+    from SegSRGANModule import TestScans
+    from SegSRGANModule.Scene import OtherOverlays
+
+    parameters = panel.logic.getParameterNode()
+    parameters.inputVolume = head = TestScans.rawHead()
+    OtherOverlays.hide(OtherOverlays.over(head))
+    panel.ui.applyButton.click()
+    panel.enhanceTab.control.run.wait()
+    parameters.outputSegmentation.GetDisplayNode().SetVisibility(False)
+    _save(np.hstack([slices[name].show(head).pixels() for name in "RYG"]), path)
 
 
 def _fourViews(slicer, panel, slices, path: Path) -> None:
@@ -136,9 +155,9 @@ def _beforeAfter(parameters, volume, slices, path: Path) -> None:
     view = slices["G"]
     parameters.outputSegmentation.GetDisplayNode().SetVisibility(False)
     volume.GetDisplayNode().SetInterpolate(False)  # the slices as thick as they are
-    pictures = [view.show(node, zoom=1.1).pixels() for node in (volume, parameters.outputVolume)]
+    pictures = [view.show(node, zoom=1.0).pixels() for node in (volume, parameters.outputVolume)]
     parameters.outputSegmentation.GetDisplayNode().SetVisibility(True)
-    pictures.append(view.show(parameters.outputVolume, zoom=1.1).pixels())
+    pictures.append(view.show(parameters.outputVolume, zoom=1.0).pixels())
     _save(np.hstack(pictures), path)
 
 
