@@ -283,7 +283,8 @@ def fit(arguments: argparse.Namespace) -> None:
     print(f"all, each source predicted from the others: rank correlation {ranks:.2f}")
     weights, intercept = _ridge(rows)
     bias = np.percentile([row["bias_percent"] for row in rows], (5, 95))
-    width = float(np.quantile(np.abs(held_out - truth), 0.9))
+    errors = np.abs(held_out - truth)
+    width = max(float(np.quantile(errors[sources == source], 0.9)) for source in set(sources))  # the worst of them
     names = ", ".join(f"{source} ({int((sources == source).sum())})" for source in sorted(set(sources)))
     result = Reliability(weights, intercept, round(width, 4), (round(bias[0], 1), round(bias[1], 1)), names)
     arguments.output.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")

@@ -43,8 +43,8 @@ class Reliability:
     """How a model's accuracy follows from what a run measures, fitted on sources that it was not trained on.
 
     weights: of the figures of `quality.predicted_dice`, on the log-odds of the Dice. intercept: of these.
-    half_width: of the interval, on the log-odds, that held nine in ten results. volume_bias_percent: of the first
-    class, the 5th and 95th percentile over these results. sources: which, in words.
+    half_width: of the interval, on the log-odds, that held nine in ten results of each left-out source.
+    volume_bias_percent: of the first class, the 5th and 95th percentile over these results. sources: which, in words.
     """
 
     weights: Mapping[str, float]

@@ -34,7 +34,7 @@ def figures_of(record: Mapping[str, Any]) -> dict[str, float] | None:
 
 
 def predict_dice(record: Mapping[str, Any], reliability: Reliability | None) -> dict[str, float] | None:
-    """Predicted Dice of the first class, and the interval that held nine in ten of the results it was fitted on.
+    """Predicted Dice of the first class, and the interval that held nine in ten results of each left-out source.
 
     Returns:
         "value", "low" and "high"; None where the model's card has no fit of these figures, or one was not measured.
