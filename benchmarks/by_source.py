@@ -1,11 +1,13 @@
 """Intensities and tissues of a model on each source: newborns, and fetal atlases that it was not trained on.
 
     python benchmarks/by_source.py -o docs/tables/by_source [--model segsrgan] [--factors 2,3] [--subjects NAME,...]
+        [--pictures FOLDER]
 
 HR volume -> thick slices (along the second axis for scans of newborns, the third for atlases) -> the model with the
 brain's mask -> PSNR and SSIM inside the brain beside the spline, the spline in agreement with the scan and the
 band-limited truth; of each tissue the Dice, and of the cortex the Dice that forgives one voxel, ASSD and volume bias.
-Writes a row a volume (CSV) and the means by source (Markdown). Data: the folder in SEGSRGAN_DATA.
+Writes a row a volume (CSV) and the means by source (Markdown); with --pictures three planes of each volume: the spline,
+the result and the truth, with the cortex of both. Data: the folder in SEGSRGAN_DATA.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from SegSRGANLib.data.grid import Grid
+from SegSRGANLib.inference.enhancement import Enhancement
 from SegSRGANLib.inference.options import EnhanceOptions
 from SegSRGANLib.inference.pipeline import enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
@@ -33,6 +36,7 @@ from SegSRGANLib.transforms.acquisition import acquire
 from SegSRGANLib.transforms.band_limit import band_limited
 from SegSRGANLib.transforms.data_consistency import enforce_data_consistency
 from SegSRGANLib.transforms.resample import onto, upsample
+from SegSRGANLib.visualization.comparison_picture import Column, draw_planes
 
 SOURCES = {"gousias2012": 1, "fidon2021": 2, "xu2022": 2}  # axis (x, y, z) of the thick slices
 INTENSITIES = ("spline", "agreement", "band_limited", "model")
@@ -46,6 +50,7 @@ def main() -> None:
     parser.add_argument("--factors", default="2,3")
     parser.add_argument("--subjects", default="", help="names separated by commas; default: all")
     parser.add_argument("--patch", type=int, default=128)
+    parser.add_argument("--pictures", type=Path)
     arguments = parser.parse_args()
     root = Path(os.environ.get("SEGSRGAN_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     wanted, model, rows = arguments.subjects.split(","), load_model(arguments.model, "auto"), []
@@ -55,9 +60,7 @@ def main() -> None:
             for folder in sorted((root / source).glob("sub-*")):
                 stem = folder / "anat" / folder.name
                 if (wanted == [""] or folder.name in wanted) and Path(f"{stem}_T2w.nii.gz").is_file():
-                    for row in _rows(
-                        source, stem, axis, map(float, arguments.factors.split(",")), model, arguments.patch
-                    ):
+                    for row in _rows(source, stem, axis, model, arguments):
                         rows.append(row)
                         writer = csv.DictWriter(file, list(row))
                         if len(rows) == 1:
@@ -70,20 +73,36 @@ def main() -> None:
     print(text)
 
 
-def _rows(
-    source: str, stem: Path, axis: int, factors: Iterator[float], model: Model, patch: int
-) -> Iterator[dict[str, Any]]:
+def _rows(source: str, stem: Path, axis: int, model: Model, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     hr, labels = read_volume(f"{stem}_T2w.nii.gz"), read_labels(f"{stem}_dseg.nii.gz")
     brain = read_labels(f"{stem}_desc-brain_mask.nii.gz")
-    for factor in factors:
+    for factor in map(float, arguments.factors.split(",")):
         spacing = list(hr.GetSpacing())
         spacing[axis] *= factor
         scan = acquire(hr, spacing)
-        options = EnhanceOptions(spacing=hr.GetSpacing(), prediction=PredictionOptions(patch))
+        options = EnhanceOptions(spacing=hr.GetSpacing(), prediction=PredictionOptions(arguments.patch))
         result = enhance(scan, model, options, mask=brain)
         row: dict[str, Any] = {"source": source, "subject": stem.name, "factor": factor}
         row |= _intensities(hr, scan, brain, result.sr)
-        yield row | _tissues(labels, result.labels, model)
+        row |= _tissues(labels, result.labels, model)
+        if arguments.pictures is not None:
+            _draw(hr, labels, scan, result, row, arguments.pictures)
+        yield row
+
+
+def _draw(
+    hr: sitk.Image, labels: sitk.Image, scan: sitk.Image, result: Enhancement, row: dict[str, Any], folder: Path
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    cortex = Grid.of(labels).image(np.isin(sitk.GetArrayFromImage(labels), CLASSES["cortex"]).astype(np.uint8))
+    found = f"Dice {row['dice cortex']:.3f}, {row['psnr_model']:.1f} dB"
+    columns = [
+        Column("Spline", upsample(scan, Grid.of(hr))),
+        Column(found, onto(result.sr, hr), onto(result.labels, labels) == 1),
+        Column("Truth", hr, cortex),
+    ]
+    name = f"{row['subject']}_factor-{row['factor']:g}"
+    draw_planes(columns, folder / f"{name}.png", f"{row['subject']}, slices {row['factor']:g} times as thick")
 
 
 def _intensities(hr: sitk.Image, scan: sitk.Image, brain: sitk.Image, sr: sitk.Image) -> dict[str, float]:
