@@ -32,6 +32,7 @@ _LENGTHS = {
     **dict.fromkeys(("ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset"), lambda n: 1),
 }
 _AXES = ("ElementSpacing", "ElementSize", "TransformMatrix", "Rotation", "Orientation")
+_SYNONYMS = (("Offset", "Origin", "Position"), ("TransformMatrix", "Rotation", "Orientation"))
 _UNITS = ("mm", "?", "unknown")
 
 
@@ -123,6 +124,9 @@ def _check_meaning(fields: dict[str, str], dimension: int, name: str) -> None:
     spacing = fields.get("ElementSpacing", fields.get("ElementSize"))
     if spacing is None:
         raise VolumeError(f"{name} does not say how large its voxels are ('ElementSpacing'): export it again.")
+    for words in _SYNONYMS:
+        if len({tuple(map(float, fields[word].split())) for word in words if word in fields}) > 1:
+            raise VolumeError(f"{name} says two different things by '{words[0]}' and its other names: export it again.")
     if min(map(float, spacing.split()[:3])) <= 0:
         raise VolumeError(f"{name} has an impossible voxel size of {shown(spacing)} mm: export it again.")
     for key, neutral in (("ElementToIntensityFunctionSlope", 1), ("ElementToIntensityFunctionOffset", 0)):
