@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-_LEAST_STEP = 1.8  # distances of slices over the one that the scanner says, from which slices must lack
+_STEPS = (2, 3, 4)  # times the distance that the scanner says; some scanners give the gap between slices there
+_ROUNDING = 0.05
 
 
 def missing_slices(numbers: list[int], images: int, distance: float, stated: float) -> list[str]:
@@ -22,7 +23,8 @@ def _between(numbers: list[int], distance: float, stated: float) -> list[str]:
     ordered = sorted(numbers)
     steps = {later - earlier for earlier, later in zip(ordered, ordered[1:], strict=False)}
     if stated > 0:
-        if distance < _LEAST_STEP * stated:
+        step = distance / stated
+        if round(step) not in _STEPS or abs(step - round(step)) > _ROUNDING:
             return []
         why = f"the scanner says that they are {stated:.2f} mm apart"
     elif len(steps) == 1 and min(steps) > 1:

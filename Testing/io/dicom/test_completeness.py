@@ -47,7 +47,7 @@ def test_every_second_slice_missing_is_a_warning(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("numbers", "stated"), [([1, 3, 5], 3.0), ([1, 2, 4], 0.0), ([7, 7, 7], 0.0), ([0, 0, 0], 2.9)]
+    ("numbers", "stated"), [([1, 3, 5], 3.0), ([1, 2, 4], 0.0), ([7, 7, 7], 0.0), ([0, 0, 0], 2.9), ([1, 2, 3], 0.3)]
 )
 def test_numbers_that_speak_of_no_missing_slice(numbers, stated):
     """Of two echoes that take turns, one alone has every second number; the scanner's distance decides."""
