@@ -153,6 +153,8 @@ def _from_table(path: Path) -> list[Job]:
                 f"{path.name} has the column {unknown[0]!r}; the columns are input, input2, ..., mask and output."
             )
         columns, rows = tuple(header), rows[1:]
+    elif rows and (other := re.match(r"input\d*([;\t])", rows[0][0], re.IGNORECASE)):
+        raise ValueError(f"{path.name} separates its columns by {other[1]!r}; save it with commas between them.")
     return [_table_job(dict(zip(columns, row, strict=False)), path) for row in rows]
 
 

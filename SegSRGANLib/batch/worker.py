@@ -124,7 +124,10 @@ def existing(job: Job, options: BatchOptions, model: Model) -> Outcome | None:
     elif other := _other_scans(record, job, options):
         reason = other
     elif job.mask is not None and _other_source(
-        job.mask, record["input"].get("mask_state"), record["input"].get("mask_sha256"), read_labels
+        job.mask,
+        record["input"].get("mask_state"),
+        record["input"].get("mask_sha256"),
+        partial(read_labels, geometry=options.geometry),
     ):
         reason = "the result with another mask is there"
     else:
@@ -210,7 +213,7 @@ def _enhance_into(
     warnings: list[str] = []
     image, *others = [read_volume(path, geometry=options.geometry, warnings=warnings) for path in job.sources]
     scans = [image, *others] if others else image
-    given = None if job.mask is None else read_labels(job.mask)
+    given = None if job.mask is None else read_labels(job.mask, geometry=options.geometry, warnings=warnings)
     mask = options.mask if given is None else given
     sources = describe_sources(job.source, job.mask, None if given is None else image_hash(given))
     stacks = [sources, *(describe_sources(path) for path in job.others)]

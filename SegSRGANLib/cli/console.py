@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import signal
 import sys
 import time
@@ -83,6 +84,7 @@ def run_guarded(command: Callable[[], Any], debug: bool) -> int:
 
 def _sentence(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
+    text = re.sub(r"^Exception thrown in SimpleITK .*\.[ch]xx:\d+: (ITK ERROR: )?", "", text)  # a place in its source
     if isinstance(error, MemoryError) and text.endswith("."):  # a sentence of our own
         return text
     # torch and ITK have only words for it; sentences of our own may hold these words in the name of a file

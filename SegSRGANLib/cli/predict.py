@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -97,7 +98,8 @@ def predict(
             source = read_source(volumes[0], series) if files.dicom else None
             images = [read_volume(volume, series, geometry=files.geometry, warnings=notes) for volume in volumes]
             words = (mask or [AUTO])[0 if len(volumes) > 1 else -1 :]  # of one volume the last one holds
-            masks = [word if word in (AUTO, NONE) else read_labels(Path(word)) for word in words]
+            read_mask = partial(read_labels, geometry=files.geometry, warnings=notes)
+            masks = [word if word in (AUTO, NONE) else read_mask(Path(word)) for word in words]
             sources = _describe(volumes, words[0], masks[0])
             grids = [Grid.of(image) for image in images]
             costs = {folder: estimate_stacks(grids, loaded, masks, options) for folder, options in runs.items()}

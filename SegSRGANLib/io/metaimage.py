@@ -7,15 +7,13 @@ Source of the format: https://itk.org/Wiki/ITK/MetaIO/Documentation.
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 from pathlib import Path
 
 from ..utils.errors import VolumeError
+from .nifti_affine import GeometryChoice
 from .payload import FARTHEST, Payload, check_payload, count_voxels, data_file, shown
-
-_logger = logging.getLogger(__name__)
 
 _MAX_HEADER = 2**16  # bytes
 _MAX_LINE = 480  # the reader's own buffer is 500
@@ -34,11 +32,15 @@ _LENGTHS = {
     **dict.fromkeys(("ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset"), lambda n: 1),
 }
 _AXES = ("ElementSpacing", "ElementSize", "TransformMatrix", "Rotation", "Orientation")
+_SYNONYMS = (("Offset", "Origin", "Position"), ("TransformMatrix", "Rotation", "Orientation"))
 _UNITS = ("mm", "?", "unknown")
 
 
-def check_metaimage(path: Path) -> int:
+def check_metaimage(path: Path, choice: GeometryChoice = GeometryChoice()) -> int:  # noqa: B008 (frozen)
     """Check a .mha or .mhd file: header, length and checksum; nothing of the volume's size is allocated.
+
+    Args:
+        path: the file. choice: is told when the place in space is not certain.
 
     Returns:
         The number of voxels.
@@ -60,6 +62,8 @@ def check_metaimage(path: Path) -> int:
     if dimension == 4 and size[3] > 1:
         raise VolumeError(f"{name} is a 4D series of {size[3]} frames: extract one frame and give that.")
     _check_meaning(fields, dimension, name)
+    if not fields.keys() & {"TransformMatrix", "Rotation", "Orientation"}:
+        choice.warn(f"{name} does not say how it lies in space (no 'TransformMatrix'): LPS axes assumed.")
     voxels = count_voxels(size, name)
     check_payload(_payload(path, fields, end, voxels), name)
     return voxels
@@ -120,10 +124,11 @@ def _check_meaning(fields: dict[str, str], dimension: int, name: str) -> None:
     spacing = fields.get("ElementSpacing", fields.get("ElementSize"))
     if spacing is None:
         raise VolumeError(f"{name} does not say how large its voxels are ('ElementSpacing'): export it again.")
+    for words in _SYNONYMS:
+        if len({tuple(map(float, fields[word].split())) for word in words if word in fields}) > 1:
+            raise VolumeError(f"{name} says two different things by '{words[0]}' and its other names: export it again.")
     if min(map(float, spacing.split()[:3])) <= 0:
         raise VolumeError(f"{name} has an impossible voxel size of {shown(spacing)} mm: export it again.")
-    if not fields.keys() & {"TransformMatrix", "Rotation", "Orientation"}:
-        _logger.warning("%s does not say how it lies in space (no 'TransformMatrix'): LPS axes assumed.", name)
     for key, neutral in (("ElementToIntensityFunctionSlope", 1), ("ElementToIntensityFunctionOffset", 0)):
         if key in fields and float(fields[key]) != neutral:
             raise VolumeError(f"{name} rescales its intensities ('{key}'), which is not read: export it without.")

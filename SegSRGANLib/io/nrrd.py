@@ -6,14 +6,12 @@ Source of the format: http://teem.sourceforge.net/nrrd/format.html.
 
 from __future__ import annotations
 
-import logging
 import re
 from pathlib import Path
 
 from ..utils.errors import VolumeError
+from .nifti_affine import GeometryChoice
 from .payload import FARTHEST, Payload, check_payload, count_voxels, data_file, shown
-
-_logger = logging.getLogger(__name__)
 
 _MAX_HEADER = 2**20  # bytes; long headers hold a segmentation's names and colours, never this much
 _LONGEST_WORD = 200  # characters; SimpleITK's reader puts words into buffers of a fixed size
@@ -35,8 +33,11 @@ _ANATOMICAL = ("left-posterior-superior", "right-anterior-superior", "left-anter
 _SAME_FIELD = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip"}
 
 
-def check_nrrd(path: Path) -> int:
+def check_nrrd(path: Path, choice: GeometryChoice = GeometryChoice()) -> int:  # noqa: B008 (frozen)
     """Check a .nrrd or .nhdr file: header, length and checksum; nothing of the volume's size is allocated.
+
+    Args:
+        path: the file. choice: is told when the place in space is not certain.
 
     Returns:
         The number of voxels.
@@ -52,6 +53,8 @@ def check_nrrd(path: Path) -> int:
         raise VolumeError(f"{name} has no '{missing[0]}' in its header: it is damaged, export it again.")
     size = _size(fields, name)
     _check_geometry(fields, len(size), name)
+    if fields.get("space", "").lower() not in _ANATOMICAL:
+        choice.warn(f"{name} does not say how it lies in space (no anatomical 'space'): LPS axes assumed.")
     voxels = count_voxels(size, name)
     check_payload(_payload(path, fields, end, voxels), name)
     return voxels
@@ -115,8 +118,6 @@ def _check_geometry(fields: dict[str, str], dimension: int, name: str) -> None:
     for numbers in (*known, *origin):
         if not _are_lengths(numbers, dimension):
             raise VolumeError(f"{name} has a damaged place or voxel size ('{shown(numbers)}'): export it again.")
-    if fields.get("space", "").lower() not in _ANATOMICAL:
-        _logger.warning("%s does not say how it lies in space (no anatomical 'space'): LPS axes assumed.", name)
 
 
 def _are_lengths(text: str, dimension: int) -> bool:

@@ -31,12 +31,12 @@ from .nrrd import check_nrrd
 
 __all__ = ["VolumeError", "read_labels", "read_volume", "write_volume"]
 
-_CHECKS: dict[str, Callable[[Path], Any]] = {
+_CHECKS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys((".nii", ".nii.gz"), check_nifti),
     **dict.fromkeys((".nrrd", ".nhdr"), check_nrrd),
     **dict.fromkeys((".mha", ".mhd"), check_metaimage),
 }
-_IMAGE_IO: dict[Callable[[Path], Any], str] = {check_nrrd: "NrrdImageIO", check_metaimage: "MetaImageIO"}
+_IMAGE_IO: dict[Callable[..., Any], str] = {check_nrrd: "NrrdImageIO", check_metaimage: "MetaImageIO"}
 _SPACING_LIMITS = (0.01, 100.0)  # mm: beyond, the unit is wrong or the header damaged
 _FARTHEST_ORIGIN = 1e6  # mm
 _MAX_NIFTI_AXIS = 32767  # a NIfTI-1 header counts voxels in 16 bits
@@ -74,11 +74,13 @@ def read_volume(
     return image
 
 
-def read_labels(path: str | os.PathLike[str]) -> sitk.Image:
+def read_labels(
+    path: str | os.PathLike[str], *, geometry: str | None = None, warnings: list[str] | None = None
+) -> sitk.Image:
     """Read a mask or a label map.
 
     Args:
-        path: as for `read_volume`.
+        path, geometry, warnings: as for `read_volume`.
 
     Returns:
         A 3D integer image (LPS, mm), not all zero: uint8 where the labels fit, else int16, else int32.
@@ -87,7 +89,7 @@ def read_labels(path: str | os.PathLike[str]) -> sitk.Image:
         VolumeError: as for `read_volume`; also values that are not whole numbers, and labels that are all zero.
     """
     path = Path(path).absolute()
-    image = _read(path)
+    image = _read(path, choice=GeometryChoice(geometry, warnings))
     low, high = _range(image, path.name)
     if low == high == 0:
         raise VolumeError(f"{path.name} is zero in every voxel: give a mask or label map with something in it.")
@@ -169,7 +171,7 @@ def _read_file(path: Path, choice: GeometryChoice) -> sitk.Image:
         image = read_nifti(path, choice)
         _check_shape(image.GetSize(), 1, path.name)
         return image
-    voxels = check(path)
+    voxels = check(path, choice)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_IMAGE_IO[check])
     reader.SetFileName(str(path))

@@ -101,7 +101,7 @@ def _on_common_grid(hr: sitk.Image, *others: sitk.Image | None) -> tuple[sitk.Im
                 common = common.common(grid)
             except ValueError as error:
                 raise ValueError(
-                    f"The {name} must be on the grid of the high-resolution volume: size {wanted.size}, "
+                    f"{error} The {name} must be on the grid of the high-resolution volume: size {wanted.size}, "
                     f"spacing {wanted.spacing}, origin {wanted.origin}; but it has size {grid.size}, "
                     f"spacing {grid.spacing}, origin {grid.origin}; resample it first, or run predict --like."
                 ) from error

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from safetensors.torch import load_file
 from support.batch_cohort import OPTIONS, save_tiny_model, write_scan
+from support.training_brains import table, values
 
 resource = pytest.importorskip("resource", reason="limits of a process need a POSIX system")
 TWO_GIGABYTES = 2 << 30
@@ -71,6 +73,26 @@ def test_a_full_disk_is_named_with_what_is_free_and_needed(command, tmp_path, sm
     assert "make room there, or choose a folder on another disk" in said
     left = [path.name for path in small_disk.rglob("*") if path.is_file()]
     assert not [name for name in left if not name.startswith(("summary", "volumes"))]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="a disk of memory is Linux's")
+def test_a_training_on_a_full_disk_stops_and_goes_on_when_there_is_room(tmp_path, small_disk):
+    pytest.importorskip("lightning_fabric", reason="training needs the extra 'train'")
+    table(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(values(tmp_path, output=str(small_disk / "run"))))
+    arguments = ("train", str(config), "--resume", "--progress", "none")
+    done = _limited(resource.RLIMIT_NOFILE, 256, *arguments)
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 1 and said.count("Error: ") == 1 and "Traceback" not in said
+    assert f"{small_disk}/run/" in said and "No space left on device" in said and "make room there" in said
+    assert not [path for path in small_disk.rglob("*") if path.name.startswith(".partial")]
+    for path in small_disk.rglob("*.safetensors"):
+        assert load_file(path)
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    assert _limited(resource.RLIMIT_NOFILE, 256, *arguments).returncode == 0
+    assert load_file(small_disk / "run" / "model.safetensors")
 
 
 def _large_scan(path: Path) -> Path:

@@ -31,6 +31,7 @@ _BIT_DEPTHS = (8, 16, 32)
 _FARTHEST = 1e6  # mm, of a position
 _ENHANCED = ("1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")  # enhanced MR, and converted to it
 _STORAGE = (0x0008, 0x0016)
+_PHOTOMETRIC, _BETWEEN_SLICES = (0x0028, 0x0004), (0x0018, 0x0088)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,16 @@ class ImageHeader:
     frames: int
     enhanced: bool
     problem: str | None
+
+
+def rescaling(elements: Elements) -> tuple[float, float]:
+    """Slope and intercept, from stored numbers to intensities, of an image without a problem."""
+    return (*_decimals(elements, _SLOPE), 1.0)[0], (*_decimals(elements, _INTERCEPT), 0.0)[0]
+
+
+def slice_distance(elements: Elements) -> float:
+    """The distance of slices, mm, that the scanner says; 0 where it does not."""
+    return abs((*_decimals(elements, _BETWEEN_SLICES), 0.0)[0])
 
 
 def is_image(elements: Elements) -> bool:
@@ -78,6 +89,8 @@ def _pixel_problem(elements: Elements, size: tuple[int, int, int], frames: int) 
         return f"says an impossible number of frames, {shown(elements.text(_FRAMES))!r}: export it again"
     if (elements.short(_SAMPLES) or 1) != 1:
         return "has colour pixels: give a series of grey images"
+    if elements.text(_PHOTOMETRIC) == "MONOCHROME1":  # which readers turn round, each in its own way
+        return "shows large numbers dark (MONOCHROME1), so that its intensities are not certain: export it again"
     if elements.text(_STORAGE) not in _ENHANCED and frames > 1:
         return f"is a multi-frame DICOM file of {frames} frames, which is not read: convert it to NIfTI (dcm2niix does)"
     bits = elements.short(_BITS)
@@ -133,22 +146,3 @@ def _decimals(elements: Elements, tag: tuple[int, int]) -> list[float]:
 def _whole(text: str) -> int:
     """A whole number that cannot be negative; -1 where it cannot be read."""
     return int(text) if re.fullmatch(r"\+?\d{1,9}", text) else -1
-
-
-def missing_ends(numbers: list[int], images: int) -> list[str]:
-    """A warning where the numbers of the slices leave room for one before the first or behind the last.
-
-    The positions cannot tell: a stack without its last slice is as regular as before. Several acquisitions may share
-    the numbers of one series, so this is no error.
-
-    Args:
-        numbers: of the slices. images: of the whole acquisition, 0 where no file says it.
-    """
-    first, last, count = min(numbers), max(numbers), len(numbers)
-    if not (last - first + 1 == count and first in (2, 3)) and images not in (count + 1, count + 2):
-        return []
-    whole = f", of an acquisition of {images} images" if images else ""
-    return [
-        f"The series may lack a slice at its end: it has {count} files, numbered {first} to {last}{whole}. "
-        "Compare with the scanner."
-    ]
