@@ -140,7 +140,8 @@ def _listed(values: dict[str, Any], listed: dict[str, Any]) -> ModelEntry:
     release = os.environ.get(ADDRESS_VARIABLE) or listed.get("release", "")
     low, high = values.get("training_slices", ModelCard.training_slices)
     url = f"{release.rstrip('/')}/{values['file']}" if release and values.get("file") else values.get("url", "")
-    return ModelEntry(**{**values, "url": url, "training_slices": (float(low), float(high))})
+    others = {key: value for key, value in values.items() if key not in ("url", "training_slices")}
+    return ModelEntry(**others, url=url, training_slices=(float(low), float(high)))
 
 
 def list_models() -> list[ModelEntry]:
