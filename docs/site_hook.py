@@ -44,3 +44,8 @@ def on_page_markdown(text: str, page: Any, **_: Any) -> str:
         return match[1] + _REPOSITORY + target
 
     return _OUTSIDE.sub(turned, text)
+
+
+def on_post_page(html: str, **_: Any) -> str:
+    """Leave out what would ask GitHub for its stars: nothing is fetched from elsewhere when the pages are read."""
+    return html.replace(' data-md-component="source"', "")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ..models.checkpoint import load_checkpoint, load_model
-from ..models.onnx_export import export_onnx
+from ..models.onnx_export import export_brain_extractor, export_onnx
 from ..models.registry import ModelEntry, find_model, list_models
 from ..models.store import download_model, import_model, remove_model
 from .console import emit, reported, run_guarded
@@ -98,7 +98,7 @@ def remove(name: _Name, debug: Debug = False) -> None:
 
 @app.command()
 def export(
-    name: Annotated[str, typer.Argument(help="Name of a model, or a .safetensors file.")],
+    name: Annotated[str, typer.Argument(help="Name of a model, brain-extractor, or a .safetensors file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .onnx file.")],
     overwrite: Overwrite = False,
     debug: Debug = False,
@@ -108,7 +108,8 @@ def export(
     def work() -> None:
         if output.exists() and not overwrite:
             raise ValueError(f"{output} is already there; use --overwrite to replace it.")
-        difference = export_onnx(load_model(name, "cpu"), output)
+        extractor = name == "brain-extractor"
+        difference = export_brain_extractor(output) if extractor else export_onnx(load_model(name, "cpu"), output)
         typer.echo(f"{output}  (largest difference to the model on a random patch: {difference:.1e})")
 
     raise typer.Exit(run_guarded(work, debug))

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..networks.brain_extractor import BrainExtractor, BrainExtractorConfig
 from ..utils.errors import CheckpointError
-from .registry import listed_brain_extractors, models_folder
+from .registry import listed_brain_extractors, models_folder, user_models_folder
 
 
 def has_brain_extractor() -> bool:
@@ -24,12 +24,11 @@ def _entries() -> list[dict[str, str]]:
     return listed_brain_extractors(models_folder())
 
 
-@functools.lru_cache(maxsize=2)
-def load_brain_extractor(device: torch.device) -> BrainExtractor:
-    """The bundled network, verified by its checksum.
+def bundled_brain_extractor() -> dict[str, str]:
+    """What models.json says of the bundled brain extractor: name, title, licence, training data, file, sha256.
 
     Raises:
-        CheckpointError: its file is missing, damaged or changed.
+        CheckpointError: there is none.
     """
     entries = _entries()
     if not entries:
@@ -37,9 +36,27 @@ def load_brain_extractor(device: torch.device) -> BrainExtractor:
             "This installation has no brain extractor: give a brain mask, or say that the volume shows a brain alone "
             "(--mask none)."
         )
-    path = models_folder() / entries[0]["file"]
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != entries[0]["sha256"]:
-        raise CheckpointError(f"The file {path.name} of the brain extractor is missing or damaged; install it again.")
+    return entries[0]
+
+
+@functools.lru_cache(maxsize=2)
+def load_brain_extractor(device: torch.device) -> BrainExtractor:
+    """The bundled network, verified by its checksum.
+
+    Raises:
+        CheckpointError: its file is missing, damaged or changed.
+    """
+    entry = bundled_brain_extractor()
+    path = models_folder() / entry["file"]
+    if not path.is_file():  # a package without weights
+        path = user_models_folder() / f"{entry['name']}.safetensors"
+    if not path.is_file():
+        raise CheckpointError(
+            "The brain extractor is missing: run  segsrgan models download brain-extractor  or give a brain mask "
+            "(--mask FILE, or none where the volume shows a brain alone)."
+        )
+    if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+        raise CheckpointError(f"The file {path} of the brain extractor is damaged; install it again.")
     return read_brain_extractor(path, device)
 
 

@@ -122,14 +122,7 @@ def listed_models() -> list[ModelEntry]:
     SEGSRGAN_MODELS_URL (a mirror).
     """
     listed = json.loads((models_folder() / "models.json").read_text(encoding="utf-8"))
-    release = os.environ.get(ADDRESS_VARIABLE) or listed.get("release", "")
-    entries = []
-    for values in listed["models"]:
-        low, high = values.pop("training_slices", ModelCard.training_slices)
-        if release and values.get("file"):
-            values["url"] = f"{release.rstrip('/')}/{values['file']}"
-        entries.append(ModelEntry(**values, training_slices=(float(low), float(high))))
-    return entries
+    return [_listed(values, listed) for values in listed["models"]]
 
 
 def listed_brain_extractors(folder: Path) -> list[dict[str, str]]:
@@ -138,13 +131,29 @@ def listed_brain_extractors(folder: Path) -> list[dict[str, str]]:
     return list(listed.get("brain_extractors", []))
 
 
+def brain_extractor_entry() -> ModelEntry | None:
+    """The brain extractor, bundled or to be downloaded, which is no model to pick; None where none is listed."""
+    listed = json.loads((models_folder() / "models.json").read_text(encoding="utf-8"))
+    return next((_listed(values, listed) for values in listed.get("brain_extractors", [])), None)
+
+
+def _listed(values: dict[str, Any], listed: dict[str, Any]) -> ModelEntry:
+    """An entry of models.json, with its address where a release is known."""
+    release = os.environ.get(ADDRESS_VARIABLE) or listed.get("release", "")
+    low, high = values.get("training_slices", ModelCard.training_slices)
+    url = f"{release.rstrip('/')}/{values['file']}" if release and values.get("file") else values.get("url", "")
+    others = {key: value for key, value in values.items() if key not in ("url", "training_slices")}
+    return ModelEntry(**others, url=url, training_slices=(float(low), float(high)))
+
+
 def list_models() -> list[ModelEntry]:
     """All models that can be picked by name: the default one, the other listed ones, then the user's own.
 
     A file that cannot be used, for instance a truncated one, is an entry with an `error`; it hides no other model.
     """
     entries = sorted(listed_models(), key=lambda entry: entry.name != DEFAULT_MODEL)
-    names = {entry.name for entry in entries}
+    extractor = brain_extractor_entry()
+    names = {entry.name for entry in entries} | ({extractor.name} if extractor else set())
     own = [path for path in sorted(user_models_folder().glob("*.safetensors")) if path.stem not in names]
     return [_checked(entry) for entry in entries] + [_own_entry(path) for path in own]
 

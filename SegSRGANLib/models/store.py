@@ -6,6 +6,7 @@ Needs neither torch nor safetensors, except to convert a weight file of the orig
 from __future__ import annotations
 
 import filecmp
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -18,7 +19,15 @@ from ..utils.progress import Progress, ShouldStop
 from .card import card_in
 from .download import fetch
 from .header import cannot_build, check_finite, is_keras_file, read_header
-from .registry import ADDRESS_VARIABLE, ModelEntry, find_model, list_models, listed_models, user_models_folder
+from .registry import (
+    ADDRESS_VARIABLE,
+    ModelEntry,
+    brain_extractor_entry,
+    find_model,
+    list_models,
+    listed_models,
+    user_models_folder,
+)
 
 # what ARCHITECTURES calls the networks that predict images
 GENERATORS = ("generator", "original", "cascade", "srrecnn")
@@ -29,7 +38,7 @@ def download_model(name: str, progress: Progress | None = None, should_stop: Sho
     """Download a listed model and make it ready; a weight file of the original project is converted.
 
     Args:
-        name: of a listed model.
+        name: of a listed model, or of the brain extractor.
         progress: called with the share that has arrived.
         should_stop: asked during the download; what has arrived is kept for the next time.
 
@@ -42,7 +51,8 @@ def download_model(name: str, progress: Progress | None = None, should_stop: Sho
         MissingPackage: a file of the original project needs h5py.
         Cancelled: should_stop said so.
     """
-    entry = find_model(name)
+    extractor = brain_extractor_entry()
+    entry = extractor if extractor is not None and extractor.name == name else find_model(name)
     if entry.installed and not entry.error:
         return entry
     if not entry.url or not entry.fingerprint:
@@ -54,6 +64,9 @@ def download_model(name: str, progress: Progress | None = None, should_stop: Sho
         require("h5py", extra="keras")  # say so before the download, not after
     target = user_models_folder() / f"{name}.download"
     fetch(entry.url, target, entry.fingerprint, progress, should_stop)
+    if entry is extractor:  # no model to check as one; `fetch` compared its fingerprint
+        os.replace(target, entry.path)
+        return entry
     try:
         _store(target, entry)
     finally:

@@ -13,6 +13,7 @@ from SegSRGANLib.cli.models import app
 from SegSRGANLib.models import onnx_export
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import load_checkpoint, save_checkpoint
+from SegSRGANLib.networks.brain_extractor import BrainExtractor, BrainExtractorConfig
 from SegSRGANLib.networks.cascade import Cascade, CascadeConfig
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
 from SegSRGANLib.utils.errors import CheckpointError
@@ -44,11 +45,28 @@ def test_the_export_computes_the_same_at_every_size(kind, tmp_path):
     assert described["card"]["licence"] == "CC0" and described["multiple"] == network.multiple
 
 
+@pytest.mark.slow
+def test_the_brain_extractor_is_exported(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    extractor = BrainExtractor(BrainExtractorConfig((2, 3, 4))).eval()  # the bundled one takes a minute
+    monkeypatch.setattr(onnx_export, "load_brain_extractor", lambda device: extractor)
+    done = CliRunner().invoke(app, ["export", "brain-extractor", "-o", str(tmp_path / "brain.onnx")])
+    assert done.exit_code == 0, done.output
+    session = runtime.InferenceSession(str(tmp_path / "brain.onnx"))
+    patch = np.random.default_rng(3).random((1, 1, 48, 32, 64), dtype=np.float32)
+    with torch.inference_mode():
+        expected = extractor(torch.from_numpy(patch)).numpy()
+    assert np.abs(session.run(["brain_logit"], {"volume": patch})[0] - expected).max() < 1e-3
+    described = json.loads(session.get_modelmeta().custom_metadata_map["segsrgan"])
+    assert "Imperial College" in described["card"]["training_data"]
+    assert (described["multiple"], described["spacing_mm"]) == (4, 3.0)
+
+
 def test_another_network_is_not_written(tmp_path, monkeypatch):
     save_checkpoint(tmp_path / "model.safetensors", NETWORKS["paper"](), ModelCard())
     model = load_checkpoint(tmp_path / "model.safetensors")
 
-    def other(network, channels, path):
+    def other(source, path):
         node = onnx.helper.make_node("Identity", ["volume"], ["sr"])
         values = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [None] * 5) for n in ("volume", "sr")]
         graph = onnx.helper.make_graph([node], "other", values[:1], values[1:])

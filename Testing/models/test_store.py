@@ -8,12 +8,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from SegSRGANLib.models import brain_extractor
 from SegSRGANLib.models import registry as weights
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import load_model, save_checkpoint
 from SegSRGANLib.models.registry import list_models, user_models_folder
 from SegSRGANLib.models.store import GENERATORS, download_model, free_name, import_model, remove_model
+from SegSRGANLib.networks.brain_extractor import BrainExtractor, BrainExtractorConfig
 from SegSRGANLib.networks.factory import ARCHITECTURES
 from SegSRGANLib.networks.segsrgan import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from SegSRGANLib.utils.errors import CheckpointError, DownloadError
@@ -170,7 +174,28 @@ class TestWithoutWeights:
         with pytest.raises(DownloadError, match="not the expected file"):
             download_model("segsrgan")
 
+    def test_the_brain_extractor_is_downloaded_too(self, emptied, tmp_path, monkeypatch):
+        read = brain_extractor.read_brain_extractor
+        monkeypatch.setattr(brain_extractor, "models_folder", weights.models_folder)
+        tensors = BrainExtractor(BrainExtractorConfig((2, 2))).state_dict()
+        save_file(tensors, tmp_path / "e", {"config": '{"channels": [2, 2]}'})
+        emptied.content = (tmp_path / "e").read_bytes()
+        listed = json.loads((tmp_path / "models.json").read_text())
+        sha256 = hashlib.sha256(emptied.content).hexdigest()
+        listed["brain_extractors"] = [{"name": "finder", "title": "F", "file": "finder.safetensors", "sha256": sha256}]
+        (tmp_path / "models.json").write_text(json.dumps(listed))
+        load = brain_extractor.load_brain_extractor.__wrapped__
+        with pytest.raises(CheckpointError, match="segsrgan models download brain-extractor"):
+            load(torch.device("cpu"))
+        monkeypatch.setenv("SEGSRGAN_MODELS_URL", emptied.url.removesuffix("/file"))
+        entry = download_model("finder")
+        assert load(torch.device("cpu")).config == read(entry.path, torch.device("cpu")).config
+        assert "finder" not in {listed.name for listed in weights.list_models()}
+        entry.path.write_bytes(emptied.content[:-1] + b"x")
+        with pytest.raises(CheckpointError, match="damaged"):
+            load(torch.device("cpu"))
+
 
 def test_every_bundled_model_has_a_fingerprint():
-    for entry in weights.listed_models():
+    for entry in [*weights.listed_models(), weights.brain_extractor_entry()]:
         assert entry.fingerprint and (not entry.file or (entry.sha256 and entry.size)), entry.name

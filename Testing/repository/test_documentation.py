@@ -21,8 +21,8 @@ from SegSRGANLib.cli.app import build
 from SegSRGANLib.datasets.phantom import neonatal_phantom
 from SegSRGANLib.models import registry
 
-# Commands that are only parsed, not run: they take hours, a cluster or public data, and have tests of their own.
-LONG = re.compile(r"^(train|compare)\b|--slurm|\$SEGSRGAN_DATA")
+# Commands that are only parsed, not run: they take long, a cluster or public data, and have tests of their own.
+LONG = re.compile(r"^(train|compare)\b|--slurm|\$SEGSRGAN_DATA|^models export brain-extractor")
 NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
 
 
@@ -197,8 +197,11 @@ def test_the_notebook_runs_from_top_to_bottom(place, monkeypatch):
 def test_model_cards_have_what_model_hubs_read():
     yaml = pytest.importorskip("yaml", reason="needs the extra train")
     listed = {entry.name: entry for entry in registry.listed_models() if entry.file}
+    cards = {name: ROOT / "docs" / "models" / f"{name}.md" for name in listed}
+    extractor = registry.brain_extractor_entry()
+    listed[extractor.name], cards[extractor.name] = extractor, ROOT / "docs" / "brain_extraction.md"
     for name, entry in listed.items():
-        card = (ROOT / "docs" / "models" / f"{name}.md").read_text(encoding="utf-8")
+        card = cards[name].read_text(encoding="utf-8")
         front = yaml.safe_load(card.split("---\n")[1])
         assert front["license"] == "other" and front["license_link"].endswith("Resources/Models/LICENSE.md")
         assert front["library_name"] == "segsrgan-torch" and front["model_file"] == entry.file

@@ -46,7 +46,7 @@ def test_released_weights_load_and_damaged_ones_do_not(folder: Path) -> None:
         torch.testing.assert_close(loaded.state_dict()[key], value.half().float())
     load_brain_extractor.cache_clear()
     (folder / str(entry["file"])).write_bytes(b"damaged")
-    with pytest.raises(CheckpointError, match="missing or damaged"):
+    with pytest.raises(CheckpointError, match="is damaged"):
         load_brain_extractor(torch.device("cpu"))
 
 

@@ -79,6 +79,22 @@ def test_a_scan_of_another_result_is_told(tmp_path):
     )
 
 
+def test_what_is_empty_or_damaged_is_said_and_the_rest_is_shown(tmp_path):
+    write_result(tmp_path, "a")
+    for role in ("cortex", "consistency"):
+        image = sitk.ReadImage(str(tmp_path / f"a_{role}.nii.gz"))
+        sitk.WriteImage(image * 0, str(tmp_path / f"a_{role}.nii.gz"))
+    study = find_studies(tmp_path)[0]
+    layers, notes = layers_of(study)
+    assert [layer.role for layer in layers] == ["scan", "sr"]
+    assert any("a_cortex.nii.gz is zero" in note for note in notes)
+    assert any("a_consistency.nii.gz holds the same value" in note for note in notes)
+    assert volumes_of(study) == [] and not places_of(study)
+    (tmp_path / "a_cortex.nii.gz").write_bytes(b"no volume")
+    assert "a_cortex.nii.gz" in " ".join(layers_of(study)[1]) and volumes_of(study) == []
+    assert "a_cortex.nii.gz" in render_study(study, *layers_of(study), embedded=True)
+
+
 def test_payloads_keep_values_and_places(tmp_path):
     write_result(tmp_path, "a")
     source = sitk.ReadImage(str(tmp_path / "a_sr.nii.gz"))

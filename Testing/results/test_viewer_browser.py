@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 from support.chromium import chromium  # noqa: F401 (a fixture)
 from support.results_on_disk import write_result
 
+from SegSRGANLib.data.classes import TISSUES
 from SegSRGANLib.results.viewer.page import write_view
 from SegSRGANLib.results.viewer.server import ResultServer
 from SegSRGANLib.results.viewer.study import find_studies
@@ -120,6 +123,32 @@ def test_every_view_draws_something(page):
         page.run(f"document.querySelector('[data-slices=\"{slices}\"]').click()")
         assert page.run(LIT) > 0.02, slices
     assert not page.problems()
+
+
+def test_seven_tissues_and_the_brain_mask_have_their_colours_and_names(chromium, tmp_path):  # noqa: F811
+    files = [f"a_{role}.nii.gz" for role in ("sr", "segmentation", "brain-mask")]
+    write_result(tmp_path, "a", maps=False, classes=list(TISSUES), files=files)
+    block = sitk.ReadImage(str(tmp_path / "a_cortex.nii.gz"))
+    bands = np.broadcast_to(np.arange(24, dtype=np.uint8) // 3 + 1, (24, 24, 24)) % 8  # 1 to 7 from the right, then 0
+    for name, array in zip(files[1:], (bands, np.ones_like(bands)), strict=True):
+        image = sitk.GetImageFromArray(array)
+        image.CopyInformation(block)
+        sitk.WriteImage(image, str(tmp_path / name))
+    write_view(find_studies(tmp_path)[0], tmp_path / "page.html")
+    chromium.open((tmp_path / "page.html").as_uri())
+    chromium.run("document.querySelector('[data-slices=\"0\"]').click()")
+    chromium.run("views.forEach(view => view.setInterpolation(true))")
+    chromium.run(slide("labels", 100))
+    for number, tissue in enumerate(TISSUES.values(), start=1):
+        seen = chromium.run(COLOUR.format(view=1, mm=(13.5 - 3 * number, 5.0, 5.0)))[:3]
+        assert seen == pytest.approx(tissue.colour, abs=3), tissue.name
+        swatch = f"getComputedStyle(document.querySelector('#volumes .class-{number}')).backgroundColor"
+        assert chromium.run(swatch) == f"rgb{tissue.colour}".replace("'", ""), tissue.name
+    assert chromium.run("document.getElementById('volumes').innerText").split("\n")[0].startswith("cortex")
+    chromium.run(slide("labels", 0))
+    chromium.run(slide("brain", 100))
+    assert chromium.run(COLOUR.format(view=0, mm=INSIDE))[:3] == pytest.approx((59, 200, 255), abs=3)
+    assert not chromium.problems()
 
 
 def test_the_server_s_pages(chromium, tmp_path):  # noqa: F811

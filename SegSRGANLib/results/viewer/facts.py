@@ -10,7 +10,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...data.grid import place_in_words
-from ...io.volume import read_volume
+from ...io.volume import read_labels, read_volume
+from ...utils.errors import VolumeError
 from .study import Study
 
 _APART = 10.0  # mm between two places of one map
@@ -59,7 +60,10 @@ def volumes_of(study: Study) -> list[tuple[str, float]]:
     names = study.record.get("classes") or ["cortex"]
     for role in ("labels", "brain"):
         if role in study.files:
-            image = read_volume(study.files[role])
+            try:
+                image = read_labels(study.files[role])
+            except VolumeError:  # empty or damaged: `page.layers_of` says so
+                continue
             voxel = math.prod(image.GetSpacing()) / 1000
             counts = np.bincount(sitk.GetArrayViewFromImage(image).astype(np.int64).ravel())
             titles = ["", *map(str, names)] if role == "labels" else ["", "brain mask"]
@@ -89,8 +93,14 @@ def _place(title: str, lps: list[float]) -> dict[str, Any]:
 
 
 def _peaks(path: Path) -> list[list[float]]:
-    """The physical points (LPS, mm) of a map's largest absolute values, at least `_APART` from each other."""
-    image = read_volume(path)
+    """The physical points (LPS, mm) of a map's largest absolute values, at least `_APART` from each other.
+
+    None of a map that is the same everywhere, or damaged: `page.layers_of` says so.
+    """
+    try:
+        image = read_volume(path)
+    except VolumeError:
+        return []
     values = np.abs(sitk.GetArrayFromImage(image).astype(np.float32))
     spacing = np.array(image.GetSpacing())[::-1]
     points = []

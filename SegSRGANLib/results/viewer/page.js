@@ -15,10 +15,10 @@ async function content(role) {
 }
 
 /** Colours of a segmentation: label 0 transparent, then one for each class. */
-function colours() {
-  const channel = index => [0, ...facts.colours.map(colour => colour[index])]
-  const opaque = [0, ...facts.colours.map(() => 255)]
-  return { R: channel(0), G: channel(1), B: channel(2), A: opaque, I: opaque.map((_, label) => label), labels: ["", ...facts.classes] }
+function colours(layer) {
+  const channel = index => [0, ...layer.colours.map(colour => colour[index])]
+  const opaque = [0, ...layer.colours.map(() => 255)]
+  return { R: channel(0), G: channel(1), B: channel(2), A: opaque, I: opaque.map((_, label) => label), labels: ["", ...layer.names] }
 }
 
 /** One volume as NiiVue has it. Maps are transparent below the value from which they matter. */
@@ -30,7 +30,7 @@ async function image(layer, buffer) {
   if (layer.role === "consistency") Object.assign(options, { colormap: "warm", colormapNegative: "winter", cal_min: 3, cal_max: 8 })
   else if (layer.kind === "map") Object.assign(options, { colormap: "viridis", cal_min: layer.high / 10, cal_max: layer.high })
   const volume = await niivue.NVImage.loadFromUrl(options)
-  if (layer.kind === "labels") volume.setColormapLabel(colours())
+  if (layer.kind === "labels") volume.setColormapLabel(colours(layer))
   return volume
 }
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...data.classes import Colour, display_colours
 from ...utils.atomic_files import atomic_path
 from ...utils.errors import VolumeError
 from ...utils.optional import require
+from ...visualization.palette import BRAIN_MASK
 from ..page_facts import numbers_of, origin_of
 from .facts import places_of, verdict_of, volumes_of
 from .study import Study
 from .volumes import Payload, compressed, intensity_payload, label_payload, scan_payload
 
 LARGEST_PAGE = 96_000_000  # bytes of a page in one file; browsers open larger ones slowly or not at all
-# Colours of the classes, label 1 first: that of Slicer's segments, then Okabe and Ito's.
-PALETTE = [(240, 140, 51), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)]
 _FOLDER = Path(__file__).parent
 _MAP_TITLES = {
     "consistency": "map: disagreement with the scan",
@@ -33,12 +33,17 @@ class TooLarge(VolumeError):
 
 @dataclass(frozen=True)
 class Layer:
-    """One volume of the page. role: as in `Study.files`, or "scan". kind: "grey", "labels" or "map"."""
+    """One volume of the page.
+
+    role: as in `Study.files`, or "scan". kind: "grey", "labels" or "map". names, colours: of label 1, 2 ...
+    """
 
     role: str
     title: str
     kind: str
     payload: Payload
+    names: tuple[str, ...] = ()
+    colours: tuple[Colour, ...] = ()
 
 
 def layers_of(study: Study) -> tuple[list[Layer], list[str]]:
@@ -62,21 +67,42 @@ def layers_of(study: Study) -> tuple[list[Layer], list[str]]:
                 notes.append(f"{study.scan.name} is not the scan that this result was made of, or was changed since.")
         except VolumeError as error:
             notes.append(f"The scan cannot be shown: {error}")
-    if "labels" in study.files:
-        names = study.record.get("classes") or ["cortex"]
-        layers.append(Layer("labels", ", ".join(map(str, names)), "labels", label_payload(study.files["labels"])))
-    for role, title in _MAP_TITLES.items():
-        if role in study.files:
-            layers.append(Layer(role, title, "map", intensity_payload(study.files[role])))
+    overlays, more = _overlays_of(study)
+    layers, notes = layers + overlays, notes + more
     factor = max(layer.payload.shrunk for layer in layers)
     if factor > 1:
         notes.append(f"The volume is too large for a browser: 1 of {factor} voxels along each side is shown.")
     return layers, notes
 
 
+def _overlays_of(study: Study) -> tuple[list[Layer], list[str]]:
+    """Segmentation and brain mask in the colours of all pictures; maps; a sentence for each that cannot be shown."""
+    layers, notes = [], []
+    for role in [role for role in ("labels", "brain", *_MAP_TITLES) if role in study.files]:
+        try:
+            layers.append(_overlay(study, role))
+        except VolumeError as error:
+            notes.append(str(error))
+    return layers, notes
+
+
+def _overlay(study: Study, role: str) -> Layer:
+    path, names = study.files[role], _classes(study)
+    if role == "labels":
+        title = names[0] if len(names) == 1 else "segmentation"
+        return Layer(role, title, "labels", label_payload(path), names, display_colours(names))
+    if role == "brain":
+        red, green, blue = bytes.fromhex(BRAIN_MASK[1:])
+        return Layer(role, "brain mask", "labels", label_payload(path), ("brain mask",), ((red, green, blue),))
+    return Layer(role, _MAP_TITLES[role], "map", intensity_payload(path))
+
+
+def _classes(study: Study) -> tuple[str, ...]:
+    return tuple(str(name) for name in study.record.get("classes") or ["cortex"])
+
+
 def describe(study: Study, layers: list[Layer]) -> dict[str, Any]:
     """What the page's script needs beside the volumes, as JSON values."""
-    names = [str(name) for name in study.record.get("classes") or ["cortex"]]
     return {
         "layers": [
             {
@@ -85,11 +111,11 @@ def describe(study: Study, layers: list[Layer]) -> dict[str, Any]:
                 "kind": layer.kind,
                 "low": layer.payload.low,
                 "high": layer.payload.high,
+                "names": layer.names,
+                "colours": layer.colours,
             }
             for layer in layers
         ],
-        "colours": [PALETTE[k % len(PALETTE)] for k in range(len(names))],
-        "classes": names,
         "places": places_of(study),
     }
 
@@ -113,7 +139,7 @@ def render_study(
         notes=notes,
         places=described["places"],
         overlays=[layer for layer in layers if layer.kind != "grey"],
-        legend=list(zip(described["classes"], described["colours"], strict=True)),
+        legend=[pair for layer in layers for pair in zip(layer.names, layer.colours, strict=True)],
         volumes_ml=volumes_of(study),
         numbers=numbers_of(study.record),
         origin=origin_of(study.record),
