@@ -22,7 +22,11 @@ _USUAL = "does not hold a whole brain"  # a warning about the small volumes of t
 
 def _row(outcome: Any, root: str) -> str:
     """A row of the table, without what differs from run to run, and with the beginning of a long sentence."""
-    said = " ".join(line for line in outcome.said.splitlines() if _USUAL not in line).replace(root, "")
+    said = (
+        " ".join(line for line in outcome.said.splitlines() if _USUAL not in line)
+        .replace(root, "")
+        .replace(root.rstrip("/"), "FOLDER")
+    )
     said = shorten(said.removeprefix("Error: ").replace("|", "\\|"), _LONGEST, placeholder=" ...")
     what = " ".join(["refused:" if outcome.fault.status else "read;" if said else "read right", said]).strip()
     wrong = f" **WRONG: {'; '.join(outcome.wrong)}**" if outcome.wrong else ""

@@ -14,8 +14,14 @@ from ...utils.optional import require
 _REGULAR = 0.05  # mm a slice may lie off its place in the stack
 
 
-def read_multi_frame(file: Path) -> sitk.Image:
+def read_multi_frame(file: Path, padding: tuple[int, int] | None = None) -> tuple[sitk.Image, int]:
     """Read an enhanced multi-frame MR file as a 3D float32 image (LPS, mm), each frame with its own rescaling.
+
+    Args:
+        file: the file. padding: stored numbers, from and to, that are no measurement; they become 0.
+
+    Returns:
+        The image, and the number of pixels that were padding.
 
     Raises:
         VolumeError: highdicom is not installed, or the frames do not make one regular stack.
@@ -25,18 +31,20 @@ def read_multi_frame(file: Path) -> sitk.Image:
     except MissingPackage as error:
         raise VolumeError(f"{file.name} is an enhanced multi-frame DICOM file. {error}") from error
     try:
-        volume = highdicom.imread(file).get_volume(
-            dtype=np.float64,
-            apply_real_world_transform=False,
-            apply_presentation_lut=False,
-            atol=_REGULAR,
-        )
+        image = highdicom.imread(file)
+        options = {"apply_real_world_transform": False, "apply_presentation_lut": False, "atol": _REGULAR}
+        volume = image.get_volume(dtype=np.float64, **options)
+        values, padded = volume.array, np.zeros(1, bool)
+        if padding is not None:
+            stored = image.get_volume(dtype=np.float64, apply_modality_transform=False, **options).array
+            padded = (stored >= padding[0]) & (stored <= padding[1]) & (values != 0)
+            values = np.where(padded, 0.0, values)
     except Exception as error:  # noqa: BLE001 (whatever a damaged file provokes in pydicom and highdicom)
         raise VolumeError(
             f"{file.name} is a multi-frame DICOM file whose frames do not make one regular volume "
             f"({' '.join(str(error).split())[:200]}): convert it to NIfTI (dcm2niix does)."
         ) from error
-    return _image(volume.array, volume.affine)
+    return _image(values, volume.affine), int(np.count_nonzero(padded))
 
 
 def _image(values: np.ndarray, affine: np.ndarray) -> sitk.Image:

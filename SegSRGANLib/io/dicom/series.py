@@ -52,22 +52,28 @@ def read_dicom_series(path: Path, series: str | None = None, warnings: list[str]
         OSError: the folder cannot be read.
     """
     slices = _series(path, series)
+    name = _folder(path).name
     if slices[0].enhanced:
-        return read_multi_frame(slices[0].file)
-    grid, slices = stack(slices, _folder(path).name)
+        image, padded = read_multi_frame(slices[0].file, slices[0].padding)
+        _warn_of_padding(padded, name, warnings)
+        return image
+    grid, slices = stack(slices, name)
     values = np.empty(grid.shape, np.float32)
     padded = 0
     with np.errstate(over="ignore"):  # what becomes infinite is reported with the other values
         for plane, one in zip(values, slices, strict=True):
             plane[:] = _pixels(one)
             padded += _without_padding(plane, one)
+    _warn_of_padding(padded, name, warnings)
     if warnings is not None:
         numbers, images = [one.number for one in slices], max(one.images for one in slices)
         warnings += missing_slices(numbers, images, grid.spacing[2], max(one.distance for one in slices))
-        if padded:
-            name = _folder(path).name
-            warnings.append(f"{name} holds {padded} pixels that the scanner marked as padding; they became 0.")
     return grid.image(values)
+
+
+def _warn_of_padding(count: int, name: str, warnings: list[str] | None) -> None:
+    if count and warnings is not None:
+        warnings.append(f"{name} holds {count} pixels that the scanner marked as padding; they became 0.")
 
 
 def series_files(path: Path, series: str | None = None) -> list[Path]:

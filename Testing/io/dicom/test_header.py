@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pydicom import config
+from pydicom import config, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
@@ -175,6 +175,22 @@ def test_enhanced_multi_frame_makes_the_volume_of_the_single_slices(tmp_path):
         np.testing.assert_allclose(affine_lps(image), affine_lps(single), atol=1e-4)
         np.testing.assert_allclose(image.GetOrigin(), START, atol=1e-4)
         assert image.GetMetaDataKeys() == ()
+
+
+def test_padding_in_an_enhanced_multi_frame_becomes_0(tmp_path):
+    pytest.importorskip("highdicom")
+    folder = _enhanced(tmp_path / "padded", [0, 1, 2, 3, 4, 5])
+    before, file = sitk.GetArrayFromImage(read_volume(folder)), next(folder.iterdir())
+    data = dcmread(file)
+    stored = np.frombuffer(data.PixelData, "<u2").reshape(before.shape).copy()
+    stored[:, :2] = 65535
+    data.PixelData = stored.tobytes()
+    data.add_new(0x00280120, "US", 65535)
+    data.save_as(file)
+    notes: list[str] = []
+    values = sitk.GetArrayFromImage(read_volume(folder, warnings=notes))
+    np.testing.assert_array_equal(values[:, 2:], before[:, 2:])
+    assert not values[:, :2].any() and "84 pixels that the scanner marked as padding" in notes[0]
 
 
 def test_enhanced_multi_frame_that_lacks_a_frame_or_the_reader(tmp_path, monkeypatch):
