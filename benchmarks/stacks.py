@@ -171,7 +171,7 @@ class Experiment:
         return {"rows": {f"stack {index + 1} alone": there.scores(single.sr, single.labels)}}
 
     def together(self, count: int) -> dict[str, Any]:
-        """Scores of the first stacks together, and of the mean of their splines; registration errors, slices left out."""
+        """Scores of the first stacks together, and of the mean of their splines; errors in mm, slices left out."""
         start, truth = time.process_time(), self.truth
         images, masks = ([stack[k] for stack in self.stacks[:count]] for k in (0, 1))
         fused = enhance(images, self.model, self.options, mask=masks)
