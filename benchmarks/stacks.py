@@ -5,8 +5,8 @@
 
 A case is a volume whose stacks are simulated along three axes, the second and third after a rigid motion: SUBJECT,
 -f factor of the slices, -n noise in % of the 99.5th percentile, -m for a first stack with 10 % of moved slices. The
-first two stacks have their slices along the second and the first axis. Each case is a JSON file in OUTDIR; one that is
-there is not computed again. Prints the tables of docs/stacks.md.
+first two stacks have their slices along the second and the first axis. Each case is a JSON file in OUTDIR; what it
+holds is not computed again, so a run that was stopped goes on. Prints the tables of docs/stacks.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,41 +136,88 @@ class Case:
         return scan, sitk.Resample(truth.mask, scan, back, sitk.sitkNearestNeighbor)
 
 
-def run(case: Case, model: Model) -> dict[str, Any]:
-    """Scores of every method, registration errors, and what was left out."""
-    truth = Truth.read(case.subject)
-    moves = [motion(truth, *size, seed) for seed, size in enumerate(MOTIONS, start=40)]
-    stacks = [case.stack(truth, index, move) for index, move in enumerate(moves)]
-    images, masks = ([stack[k] for stack in stacks] for k in (0, 1))
-    options = EnhanceOptions(spacing=min(truth.image.GetSpacing()))
-    rows: dict[str, dict[str, float]] = {}
-    for index, move in enumerate(moves):
-        scan = images[index] / SCALES[index]
-        single = enhance(scan, model, options, mask=masks[index])
-        # judged at its own place: a single stack needs no registration
+@dataclass(frozen=True)
+class Experiment:
+    """A case with its simulated stacks, and the steps that measure it."""
+
+    case: Case
+    model: Model
+    truth: Truth
+    moves: list[sitk.Euler3DTransform]
+    stacks: list[tuple[sitk.Image, sitk.Image, list[int]]]
+
+    @classmethod
+    def of(cls, case: Case, model: Model) -> Experiment:
+        """Simulate the stacks of a case."""
+        truth = Truth.read(case.subject)
+        moves = [motion(truth, *size, seed) for seed, size in enumerate(MOTIONS, start=40)]
+        return cls(case, model, truth, moves, [case.stack(truth, index, move) for index, move in enumerate(moves)])
+
+    @property
+    def options(self) -> EnhanceOptions:
+        """The result has the voxels of the truth."""
+        return EnhanceOptions(spacing=min(self.truth.image.GetSpacing()))
+
+    def alone(self, index: int) -> dict[str, Any]:
+        """Scores of one stack, judged at its own place: it needs no registration."""
+        scan, mask, _ = self.stacks[index]
+        single = enhance(scan / SCALES[index], self.model, self.options, mask=mask)
+        back, truth = self.moves[index].GetInverse(), self.truth
         there = Truth(
-            sitk.Resample(truth.image, truth.image, move.GetInverse(), sitk.sitkBSpline),
-            sitk.Resample(truth.mask, truth.mask, move.GetInverse(), sitk.sitkNearestNeighbor),
-            sitk.Resample(truth.labels, truth.labels, move.GetInverse(), sitk.sitkNearestNeighbor),
+            sitk.Resample(truth.image, truth.image, back, sitk.sitkBSpline),
+            sitk.Resample(truth.mask, truth.mask, back, sitk.sitkNearestNeighbor),
+            sitk.Resample(truth.labels, truth.labels, back, sitk.sitkNearestNeighbor),
         )
-        rows[f"stack {index + 1} alone"] = there.scores(single.sr, single.labels)
-    result: dict[str, Any] = {"rows": rows, "moved": stacks[0][2]}
-    for count in (2, 3):
-        start = time.process_time()
-        fused = enhance(images[:count], model, options, mask=masks[:count])
-        result[f"cpu_seconds_{count}"] = round(time.process_time() - start, 1)
-        rows[f"{count} stacks"] = truth.scores(fused.sr, fused.labels)
+        return {"rows": {f"stack {index + 1} alone": there.scores(single.sr, single.labels)}}
+
+    def together(self, count: int) -> dict[str, Any]:
+        """Scores of the first stacks together, and of the mean of their splines; errors in mm, slices left out."""
+        start, truth = time.process_time(), self.truth
+        images, masks = ([stack[k] for stack in self.stacks[:count]] for k in (0, 1))
+        fused = enhance(images, self.model, self.options, mask=masks)
+        seconds = round(time.process_time() - start, 1)
         entries = fused.record["stacks"]
-        result[f"left_out_{count}"] = [entry["slices_left_out"] for entry in entries]
         matrices = [np.eye(4), *(np.array(entry["registration"]["matrix_lps"]) for entry in entries[1:])]
-        result[f"errors_mm_{count}"] = [error_mm(truth, m, move) for m, move in zip(matrices, moves, strict=False)]
         splines = [
             resampled(image / scale, Grid.of(truth.image), matrix, sitk.sitkBSpline)
             for image, scale, matrix in zip(images, SCALES, matrices, strict=False)
         ]
-        rows[f"mean of {count} splines"] = truth.scores(Grid.of(truth.image).image(np.mean(splines, axis=0)))
-    whole = enhance(truth.image, segmentation_model(model), options, mask=truth.mask)
-    rows["segmentation of the truth"] = {"dice": truth.scores(truth.image, whole.labels)["dice"]}
+        mean = Grid.of(truth.image).image(np.mean(splines, axis=0))
+        rows = {f"{count} stacks": truth.scores(fused.sr, fused.labels), f"mean of {count} splines": truth.scores(mean)}
+        return {
+            "rows": rows,
+            f"cpu_seconds_{count}": seconds,
+            f"left_out_{count}": [entry["slices_left_out"] for entry in entries],
+            f"errors_mm_{count}": [error_mm(truth, m, move) for m, move in zip(matrices, self.moves, strict=False)],
+        }
+
+    def of_truth(self) -> dict[str, Any]:
+        """The Dice of the segmented truth, which no reconstruction exceeds much."""
+        truth = self.truth
+        whole = enhance(truth.image, segmentation_model(self.model), self.options, mask=truth.mask)
+        dice_of_truth = truth.scores(truth.image, whole.labels)["dice"]
+        return {"rows": {"segmentation of the truth": {"dice": dice_of_truth}}, "moved": self.stacks[0][2]}
+
+
+def run(case: Case, model: Model, path: Path) -> dict[str, Any]:
+    """Go through the steps of a case that its file does not have yet, and add each to the file.
+
+    Returns:
+        Scores of every method, registration errors, and what was left out.
+    """
+    steps: dict[str, Callable[[Experiment], dict[str, Any]]]
+    steps = {f"{count} stacks": partial(Experiment.together, count=count) for count in (3, 2)}
+    for index in range(len(AXES)):
+        steps[f"stack {index + 1} alone"] = partial(Experiment.alone, index=index)
+    steps["segmentation of the truth"] = Experiment.of_truth
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"rows": {}}
+    experiment = None
+    for name, step in steps.items():
+        if name not in result["rows"]:
+            experiment = experiment or Experiment.of(case, model)
+            found = step(experiment)
+            result |= found | {"rows": result["rows"] | found["rows"]}
+            path.write_text(json.dumps(result, indent=1), encoding="utf-8")
     return result
 
 
@@ -209,10 +258,7 @@ def main() -> None:
     arguments.outdir.mkdir(parents=True, exist_ok=True)
     model, results = load_model(arguments.model), {}
     for name in arguments.cases:
-        path = arguments.outdir / f"{name}.json"
-        if not path.is_file():
-            path.write_text(json.dumps(run(Case.parse(name), model), indent=1), encoding="utf-8")
-        results[name] = json.loads(path.read_text(encoding="utf-8"))
+        results[name] = run(Case.parse(name), model, arguments.outdir / f"{name}.json")
     print(table(results))
 
 

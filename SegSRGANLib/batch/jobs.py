@@ -25,7 +25,8 @@ class Job:
 
     source: file, or folder of DICOM slices; of several stacks the first one. name: of the result. folder: of the
     result, below the output folder, with "/". mask: brain mask, or None. dataset: root of the BIDS dataset that the
-    source belongs to, or None. others: the child's further stacks.
+    source belongs to, or None. others: the child's further stacks. other_masks: of these; where there are none, that of
+    the first stack serves all.
     """
 
     source: Path
@@ -34,11 +35,17 @@ class Job:
     mask: Path | None = None
     dataset: Path | None = None
     others: tuple[Path, ...] = ()
+    other_masks: tuple[Path, ...] = ()
 
     @property
     def sources(self) -> tuple[Path, ...]:
         """All stacks, the first one first."""
         return self.source, *self.others
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """Brain masks: none, one for all stacks, or one of each."""
+        return () if self.mask is None else (self.mask, *self.other_masks)
 
     @property
     def key(self) -> str:
@@ -110,9 +117,7 @@ def with_masks(jobs: list[Job], outdir: Path, derivative: Path | None = None) ->
         ValueError: a derivative that holds a mask of none of the volumes.
     """
     found = [
-        job
-        if job.mask is not None or job.dataset is None
-        else replace(job, mask=find_brain_mask(job.source, job.dataset, derivative, outdir))
+        job if job.mask is not None or job.dataset is None else _masked(job, job.dataset, derivative, outdir)
         for job in jobs
     ]
     if derivative is not None and all(job.mask is None for job in found):
@@ -120,6 +125,13 @@ def with_masks(jobs: list[Job], outdir: Path, derivative: Path | None = None) ->
             f"{derivative} holds no brain mask (*_desc-brain_mask.nii.gz) of any of these volumes; check --masks."
         )
     return found
+
+
+def _masked(job: Job, root: Path, derivative: Path | None, outdir: Path) -> Job:
+    """A job with the masks that the dataset has; those of further stacks only where it has one of each."""
+    mask, *others = [find_brain_mask(path, root, derivative, outdir) for path in job.sources]
+    known = tuple(path for path in others if path is not None)
+    return replace(job, mask=mask, other_masks=known if mask is not None and len(known) == len(others) else ())
 
 
 def shard(jobs: list[Job], part: str | None) -> list[Job]:

@@ -13,11 +13,11 @@ from typing import Any
 import SimpleITK as sitk
 
 from ..data.grid import Grid
-from ..inference.brain.choice import AUTO, NONE
-from ..inference.estimate import estimate
+from ..inference.brain.choice import AUTO, NONE, BrainMask
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
 from ..inference.record import image_hash, name_stacks
+from ..inference.several.estimate import estimate_stacks
 from ..inference.several.quality import map_names
 from ..io.dicom.study import read_source
 from ..io.volume import read_labels, read_volume
@@ -130,6 +130,8 @@ def existing(job: Job, options: BatchOptions, model: Model) -> Outcome | None:
         partial(read_labels, geometry=options.geometry),
     ):
         reason = "the result with another mask is there"
+    elif _other_masks(record, job, options):
+        reason = "the result with another mask of a further stack is there"
     else:
         return None if lacks_output else Outcome(job, SKIPPED, "its result was there", record=record)
     return Outcome(job, FAILED, f"{reason}: use --overwrite or another output folder")
@@ -146,6 +148,15 @@ def _other_scans(record: dict[str, Any], job: Job, options: BatchOptions) -> str
     if any(_other_source(scan, entry.get("state"), entry.get("sha256"), read) for scan, entry in pairs):
         return "the result of another scan is there"
     return None
+
+
+def _other_masks(record: dict[str, Any], job: Job, options: BatchOptions) -> bool:
+    """Whether a result was made with other masks of the further stacks."""
+    entries = [entry for entry in (record.get("stacks") or [])[1:] if entry.get("mask_file") is not None]
+    if [entry["mask_file"] for entry in entries] != [path.name for path in job.other_masks]:
+        return True
+    pairs, read = zip(job.other_masks, entries, strict=True), partial(read_labels, geometry=options.geometry)
+    return any(_other_source(path, e.get("mask_state"), e.get("mask_sha256"), read) for path, e in pairs)
 
 
 def _wanted_files(job: Job, options: BatchOptions, record: dict[str, Any]) -> set[str]:
@@ -211,23 +222,30 @@ def _enhance_into(
 ) -> dict[str, Any]:
     source = read_source(job.source) if options.dicom else None
     warnings: list[str] = []
-    image, *others = [read_volume(path, geometry=options.geometry, warnings=warnings) for path in job.sources]
-    scans = [image, *others] if others else image
-    given = None if job.mask is None else read_labels(job.mask, geometry=options.geometry, warnings=warnings)
-    mask = options.mask if given is None else given
-    sources = describe_sources(job.source, job.mask, None if given is None else image_hash(given))
-    stacks = [sources, *(describe_sources(path) for path in job.others)]
-    share = estimate(Grid.of(image), model, mask, options.enhance).share(options.report)
+    scans = [read_volume(path, geometry=options.geometry, warnings=warnings) for path in job.sources]
+    read_mask = partial(read_labels, geometry=options.geometry, warnings=warnings)
+    masks: list[BrainMask] = [read_mask(path) for path in job.masks] or [options.mask]
+    stacks = _described_scans(job, masks)
+    share = estimate_stacks([Grid.of(scan) for scan in scans], model, masks, options.enhance).share(options.report)
     report = scaled(progress, 0, share)
-    result = enhance(scans, model, options.enhance, mask=mask, progress=report, should_stop=should_stop)
+    result = enhance(scans, model, options.enhance, mask=masks, progress=report, should_stop=should_stop)
     name_stacks(result.record, stacks)
-    result.record["input"] |= sources
+    result.record["input"] |= stacks[0]
     result.record["warnings"] += warnings + contrast_warnings(job.name, 0, 1)
     title = job.name
-    files = save_enhancement(result, image, staging, title, maps=options.maps, source=source, report=options.report)
+    files = save_enhancement(result, scans[0], staging, title, maps=options.maps, source=source, report=options.report)
     stop_if(should_stop)
     _publish(files, job, options, result.record)
     return result.record
+
+
+def _described_scans(job: Job, masks: list[BrainMask]) -> list[dict[str, Any]]:
+    """What the record says of the files of each stack, see `describe_sources`."""
+    hashes = [image_hash(mask) for mask in masks if isinstance(mask, sitk.Image)]
+    missing = [None] * (len(job.sources) - len(hashes))
+    return [
+        describe_sources(*files) for files in zip(job.sources, [*job.masks, *missing], [*hashes, *missing], strict=True)
+    ]
 
 
 def _publish(files: dict[str, Path], job: Job, options: BatchOptions, record: dict[str, Any]) -> None:

@@ -100,7 +100,7 @@ def predict(
             words = (mask or [AUTO])[0 if len(volumes) > 1 else -1 :]  # of one volume the last one holds
             read_mask = partial(read_labels, geometry=files.geometry, warnings=notes)
             masks = [word if word in (AUTO, NONE) else read_mask(Path(word)) for word in words]
-            sources = _describe(volumes, words[0], masks[0])
+            sources = _describe(volumes, words, masks)
             grids = [Grid.of(image) for image in images]
             costs = {folder: estimate_stacks(grids, loaded, masks, options) for folder, options in runs.items()}
             for folder, options in runs.items() if console.progress != "json" else ():  # the panel has shown it
@@ -138,10 +138,13 @@ def _tell(progress: str, files: dict[str, str], record: dict[str, Any]) -> None:
     emit(progress, done=True, files=files)
 
 
-def _describe(volumes: list[Path], word: str, mask: sitk.Image | str) -> list[dict[str, Any]]:
-    """What the record says of the files of each scan, with the first one's mask where one was given."""
-    given = () if isinstance(mask, str) else (Path(word), image_hash(mask))
-    return [describe_sources(volumes[0], *given), *map(describe_sources, volumes[1:])]
+def _describe(volumes: list[Path], words: list[str], masks: list[sitk.Image | str]) -> list[dict[str, Any]]:
+    """What the record says of the files of each scan, with the masks that were given."""
+    given = [
+        () if isinstance(mask, str) else (Path(word), image_hash(mask)) for word, mask in zip(words, masks, strict=True)
+    ]
+    given += [()] * (len(volumes) - len(given))
+    return [describe_sources(volume, *mask) for volume, mask in zip(volumes, given, strict=False)]
 
 
 def _note(record: dict[str, Any], sources: list[dict[str, Any]], warnings: list[str]) -> None:

@@ -58,10 +58,10 @@ def name_stacks(record: dict[str, Any], sources: Sequence[dict[str, Any]]) -> No
     """Note the files of several stacks in their record; nothing to do in the record of a single scan.
 
     Args:
-        record: of the run. sources: "file" and "state" of each stack, see `provenance.describe_sources`.
+        record: of the run. sources: of each stack, see `provenance.describe_sources`; of its mask what is known.
     """
     for entry, source in zip(record.get("stacks", ()), sources, strict=False):
-        entry |= {key: source[key] for key in ("file", "state")}
+        entry |= {key: value for key, value in source.items() if value is not None}
 
 
 def image_hash(image: sitk.Image) -> str:

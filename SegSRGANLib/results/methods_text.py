@@ -64,19 +64,29 @@ def methods_of(record: Mapping[str, Any]) -> Methods:
 
 
 def _network(methods: Methods, record: Mapping[str, Any]) -> None:
-    model, spacing = record["model"], record["input"]["grid"]["spacing"]
+    model = record["model"]
     made = record.get("output", {}).get("spacing")
     onto = f" to voxels of {_times(made)} mm" if made else ""
     classes = record.get("classes") or []
     segmented = f" and segmented ({', '.join(classes)})" if classes else ""
     cited = methods.cite(_REFERENCES["pham"], _REFERENCES["delannoy"])
     methods.sentences.append(
-        f"A T2-weighted volume with voxels of {_times(spacing)} mm was super-resolved{onto}{segmented} with SegSRGAN "
+        f"{_scanned(record)} super-resolved{onto}{segmented} with SegSRGAN "
         f"{record['software']['segsrgan']} {cited}, model “{model['title']}” (SHA-256 {model['sha256'][:12]})."
     )
     if model.get("training_data"):
         of = f" {methods.cite(*_of_training(model['citation']))}" if _of_training(model.get("citation") or "") else ""
         methods.sentences.append(f"The model was trained on {model['training_data'].rstrip('.')}{of}.")
+
+
+def _scanned(record: Mapping[str, Any]) -> str:
+    """The scan, or the stacks of one child, as the subject of a sentence."""
+    stacks = record.get("stacks") or []
+    if not stacks:
+        return f"A T2-weighted volume with voxels of {_times(record['input']['grid']['spacing'])} mm was"
+    *before, last = dict.fromkeys(_times(stack["grid"]["spacing"]) for stack in stacks)
+    sizes = f"{', '.join(before)} and {last}" if before else last
+    return f"{len(stacks)} T2-weighted stacks of one child, with voxels of {sizes} mm, were combined into one volume,"
 
 
 def _of_training(citation: str) -> list[str]:
@@ -92,7 +102,16 @@ def _preparation(methods: Methods, record: Mapping[str, Any]) -> None:
     if options.get("bias_correction"):
         methods.sentences.append(f"The bias field was corrected by N4 {methods.cite(_REFERENCES['n4'])}.")
     kind = {"bspline": "cubic B-splines"}.get(options["interpolator"], f"{options['interpolator']} interpolation")
-    methods.sentences.append(f"The scan was brought onto the grid of the result by {kind}, in its own field of view.")
+    stacks = record.get("stacks") or []
+    if stacks:
+        left_out = sum(len(stack["slices_left_out"]) for stack in stacks)
+        methods.sentences.append(
+            "The stacks were registered rigidly to the first one by mutual information and correlation. Slices that do "
+            f"not agree with the other stacks hardly counted ({left_out or 'none'})."
+        )
+    scan = "Each stack" if stacks else "The scan"
+    place = "" if stacks else ", in its own field of view"
+    methods.sentences.append(f"{scan} was brought onto the grid of the result by {kind}{place}.")
 
 
 def _prediction(methods: Methods, record: Mapping[str, Any]) -> None:
@@ -100,10 +119,12 @@ def _prediction(methods: Methods, record: Mapping[str, Any]) -> None:
     side = (options.get("prediction") or {}).get("patch")
     patches = f" in overlapping patches of up to {side} x {side} x {side} voxels" if side else ""
     methods.sentences.append(f"The network predicted the brain{patches}.")
+    several = bool(record.get("stacks"))
     if options.get("consistency"):
         methods.sentences.append(
-            "The intensities were brought to agreement with the scan through a model of its acquisition (Gaussian "
-            "slice profile, full width at half maximum equal to the slice thickness)."
+            f"The intensities were brought to agreement with {'all stacks at once' if several else 'the scan'} through "
+            f"a model of {'their' if several else 'its'} acquisition (Gaussian slice profile, full width at half "
+            "maximum equal to the slice thickness)."
         )
     if record.get("classes"):
         methods.sentences.append(f"A voxel was labelled from a probability of {options['threshold']:g} on.")

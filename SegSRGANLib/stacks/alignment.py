@@ -17,11 +17,11 @@ from .intensity import IntensityMatch
 from .operator import StackOperator
 from .registration import Registration, refine, register
 from .rigid import transform_of
-from .scan import Scan
+from .scan import Scan, dilated
 from .slice_weights import LEFT_OUT, as_volume, slice_axis, slice_weights
 
 _WORKING_SPACING = 1.2  # mm, of the volumes that predict slices
-_ROUNDS = 2  # of slice weights: the first finds the worst slices, the second judges without them
+_NEARBY = 8.0  # mm around the brain in which a slice that moved is replaced before the registration goes on
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,13 @@ def align(
         matched = replace(scan, image=match.applied(scan.image, registration.matrix))
         stack = _aligned(matched, registration.matrix)
         stacks.append(replace(stack, registration=registration, detail=detail, slope=match.slope))
-    for _ in range(_ROUNDS):
+    for last in (False, True):
         stop_if(should_stop)
         report(0.85, "Looking for slices that moved")
-        weights = [_weights(stacks, index) for index in range(len(stacks))]
-        stacks = [replace(stack, weights=w) for stack, w in zip(stacks, weights, strict=True)]
+        stacks = _weighed(stacks)
+        if not last and any(stack.left_out for stack in stacks):
+            report(0.9, "Registering again without the slices that moved")
+            stacks = _weighed(_registered_again(stacks, should_stop))
     return stacks
 
 
@@ -110,23 +112,61 @@ def _aligned(scan: Scan, matrix: np.ndarray) -> AlignedStack:
     return AlignedStack(scan, matrix, noise_level(scan.image), np.ones(grid.size[slice_axis(grid)]))
 
 
+def _weighed(stacks: list[AlignedStack]) -> list[AlignedStack]:
+    """The stacks with new weights of their slices, judged by those of the others that had weight before."""
+    weights = [_weights(stacks, index) for index in range(len(stacks))]
+    return [replace(stack, weights=w) for stack, w in zip(stacks, weights, strict=True)]
+
+
+def _registered_again(stacks: list[AlignedStack], should_stop: ShouldStop | None) -> list[AlignedStack]:
+    """The stacks in the places that they have when slices that moved do not pull at them."""
+    repaired = [_repaired(stacks, index) for index in range(len(stacks))]
+    result = stacks[:1]
+    for stack, scan in zip(stacks[1:], repaired[1:], strict=True):
+        if stack.registration is not None and (stacks[0].left_out or stack.left_out):
+            registration = refine(repaired[0], scan, stack.registration, should_stop)
+            stack = replace(stack, registration=registration, matrix=registration.matrix)
+        result.append(stack)
+    return result
+
+
+def _repaired(stacks: list[AlignedStack], index: int) -> Scan:
+    """A stack whose doubtful slices are, around the brain, what the other stacks predict for them."""
+    stack = stacks[index]
+    if not stack.left_out:
+        return stack.scan
+    nearby = sitk.GetArrayFromImage(stack.carried(dilated(stacks[0].scan.mask, _NEARBY))) > 0
+    predicted, known = _predicted(stacks, index, nearby)
+    measured, grid = sitk.GetArrayFromImage(stack.scan.image), Grid.of(stack.scan.image)
+    weights = np.where(known & nearby, as_volume(stack.weights, grid), np.float32(1))
+    return replace(stack.scan, image=grid.image(weights * measured + (1 - weights) * predicted))
+
+
 def _weights(stacks: list[AlignedStack], index: int) -> np.ndarray:
     """The weights of one stack's slices, compared with what all the others predict for them."""
-    stack, reference = stacks[index], stacks[0].scan
-    working = output_grid(Grid.of(reference.image), _WORKING_SPACING)
+    stack = stacks[index]
+    brain = sitk.GetArrayFromImage(stack.carried(stacks[0].scan.mask)) > 0
+    predicted, known = _predicted(stacks, index, brain)
+    measured = sitk.GetArrayFromImage(stack.scan.image)
+    thick = max(other.scan.thickness for other in stacks)
+    return slice_weights(measured - predicted, known & brain, Grid.of(stack.scan.image), thick)
+
+
+def _predicted(stacks: list[AlignedStack], index: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the other stacks predict for one, (z, y, x), and where they know it.
+
+    Args:
+        wanted: (z, y, x) bool, the voxels of the stack that count; the others are left open.
+    """
+    working = output_grid(Grid.of(stacks[0].scan.image), _WORKING_SPACING)
     total, trust = np.zeros(working.shape, np.float32), np.full(working.shape, 1e-6, np.float32)
     for other in stacks[:index] + stacks[index + 1 :]:
         weight = resampled(other.trust(), working, other.matrix, sitk.sitkLinear)
         total += weight * resampled(other.scan.image, working, other.matrix, sitk.sitkLinear)
         trust += weight
-    brain = sitk.GetArrayFromImage(stack.carried(reference.mask)) > 0
-    operator = StackOperator(Grid.of(stack.scan.image), working, stack.matrix, brain)
+    operator = StackOperator(Grid.of(stacks[index].scan.image), working, stacks[index].matrix, wanted)
     predicted = operator.apply(torch.from_numpy(total / trust)).numpy()
-    known = operator.apply(torch.from_numpy((trust > 0.3).astype(np.float32))).numpy() > 0.9
-    inside = known & brain
-    measured = sitk.GetArrayFromImage(stack.scan.image)
-    thick = max(other.scan.thickness for other in stacks)
-    return slice_weights(measured - predicted, inside, Grid.of(stack.scan.image), thick)
+    return predicted, operator.apply(torch.from_numpy((trust > 0.3).astype(np.float32))).numpy() > 0.9
 
 
 def resampled(image: sitk.Image, grid: Grid, matrix: np.ndarray, interpolator: int) -> np.ndarray:

@@ -1,13 +1,14 @@
 """Several stacks of one child on the command line: `predict A B`, and what a batch combines."""
 
 import json
+import shutil
 
 import pytest
 import SimpleITK as sitk
 from support.command_line import run
 from support.stacked_children import Taken, child, rigid, stack
 
-from SegSRGANLib.batch.jobs import find_jobs
+from SegSRGANLib.batch.jobs import find_jobs, with_masks
 from SegSRGANLib.batch.worker import BatchOptions, existing, process
 from SegSRGANLib.inference.options import EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
@@ -86,6 +87,31 @@ def test_batch_combines_the_runs_of_a_session(scans, tmp_path, model):
     assert existing(job, options, network).status == "skipped"
     (alone, _) = find_jobs(dataset, tmp_path)
     assert existing(alone, options, network) is None  # has a name of its own
+
+
+def test_batch_gives_each_stack_the_mask_of_its_dataset(scans, tmp_path, model):
+    anat = tmp_path / "raw" / "sub-01" / "anat"
+    shutil.copytree(scans, anat)
+    masks = [
+        path.rename(path.with_name(path.name.replace("_mask", "_desc-brain_mask"))) for path in _files(anat, "mask")
+    ]
+    outdir = tmp_path / "out"
+    (job,) = with_masks(find_jobs(tmp_path / "raw", outdir, combine=True), outdir)
+    assert list(job.masks) == masks
+    options = BatchOptions(outdir, str(model), EnhanceOptions(1.5, prediction=PredictionOptions(32, device="cpu")))
+    network = load_checkpoint(model)
+    outcome = process(job, options, network)
+    assert outcome.status == "done", outcome.reason
+    assert [entry["mask"]["source"] for entry in outcome.record["stacks"]] == ["given", "given"]
+    assert outcome.record["stacks"][1]["mask_file"] == masks[1].name
+    assert existing(job, options, network).status == "skipped"
+    sitk.WriteImage(sitk.BinaryErode(sitk.ReadImage(str(masks[1])), [1, 1, 1]), str(masks[1]))
+    assert "another mask of a further stack" in existing(job, options, network).reason
+    masks[1].unlink()
+    (job,) = with_masks([job], outdir)
+    assert job.masks == (masks[0], masks[1])  # those of a job stay
+    (job,) = with_masks(find_jobs(tmp_path / "raw", outdir, combine=True), outdir)
+    assert job.masks == (masks[0],)
 
 
 def test_a_list_names_the_stacks_of_a_child(tmp_path):

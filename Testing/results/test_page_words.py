@@ -140,3 +140,14 @@ def test_methods_of_an_older_record():
         del record[key]
     record["model"] = {"name": "m", "title": "Model", "sha256": "f" * 64}
     assert "voxels of 1 x 1 x 2.6 mm was super-resolved with SegSRGAN 1.2.3 [1, 2]" in methods_of(record).text
+
+
+def test_methods_of_several_stacks_name_them_all():
+    grids = [{"spacing": [1.0, 1.0, 2.6]}, {"spacing": [0.9, 3.0, 0.9]}, {"spacing": [1.0, 1.0, 2.6]}]
+    stacks = [
+        {"grid": grid, "slices_left_out": left_out} for grid, left_out in zip(grids, ([], [4, 7], []), strict=True)
+    ]
+    text = methods_of(_record(stacks=stacks)).text
+    assert text.startswith("3 T2-weighted stacks of one child, with voxels of 1 x 1 x 2.6 and 0.9 x 3 x 0.9 mm, were")
+    assert "hardly counted (2)" in text and "agreement with all stacks at once" in text
+    assert "A T2-weighted volume" not in text and "The scan" not in text
