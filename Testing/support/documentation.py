@@ -54,7 +54,6 @@ def fill(folder: Path) -> None:
         "head.nii.gz",
         "scan.nii.gz",
         "stripped.nii.gz",
-        "sub-01_run-1_T2w.nii.gz",
         "scans/a.nii.gz",
         "scans/b.nii.gz",
     ):
@@ -62,7 +61,7 @@ def fill(folder: Path) -> None:
         shutil.copyfile(scan, folder / name)
     image = sitk.ReadImage(str(scan))
     inside = sitk.Cast(image > 0, sitk.sitkUInt8)
-    for name in ("brain.nii.gz", "mask.nii.gz", "sub-01_run-1_desc-brain_mask.nii.gz"):
+    for name in ("brain.nii.gz", "mask.nii.gz"):
         sitk.WriteImage(inside, str(folder / name))
     for dataset in ("BIDS_DATASET", "bids-dataset"):
         raw = folder / dataset / "sub-01" / "anat"
@@ -72,6 +71,9 @@ def fill(folder: Path) -> None:
     (folder / "list.csv").write_text("input,mask\nscans/a.nii.gz,mask.nii.gz\n")
     for axis, name in enumerate(("sagittal", "coronal", "axial")):
         sitk.WriteImage(stack(child(6), Taken(axis))[0], str(folder / f"{name}.nii.gz"))
+    for axis, run in ((1, "sub-01_run-1"), (2, "sub-01_run-3")):
+        for image, kind in zip(stack(child(6), Taken(axis)), ("T2w", "desc-brain_mask"), strict=True):
+            sitk.WriteImage(image, str(folder / f"{run}_{kind}.nii.gz"))
     volumes = folder / "benchmarks" / "configs"
     table(volumes)
     rows = [f"sub-{i:02}_T2w.nii,sub-{i:02}_dseg.nii,{i},1.0,0" for i in range(3)]
