@@ -13,6 +13,7 @@ import SimpleITK as sitk
 import torch
 
 from ..data.grid import Grid
+from ..models.brain_extractor import has_brain_extractor
 from ..models.checkpoint import Model
 from ..networks.image_network import ImageNetwork
 from ..quality import preflight
@@ -78,7 +79,7 @@ def estimate(grid: Grid, model: Model, mask: sitk.Image | str | None, options: E
     rate = seconds_per_megavoxel(network, voxels)
     millions, runs = prod(output.size) / 1e6, max(1, options.uncertainty)
     seconds = {
-        "mask": 0.01 if mask is None or mask == "none" else _SEARCH,
+        "mask": _SEARCH if has_brain_extractor() else 0.01,
         "bias correction": _BIAS * millions if options.bias_correction else 0.0,
         "interpolation": _RATES["interpolation"] * millions,
         "prediction": runs * voxels / 1e6 * rate,

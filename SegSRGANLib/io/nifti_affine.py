@@ -157,8 +157,8 @@ def _check_agreement(sform: np.ndarray, qform: np.ndarray, header: NiftiGeometry
         raise VolumeError(
             f"{name} has a qform (code {header.qform_code}) and an sform (code {header.sform_code}) that place it "
             f"up to {distance:.3g} mm apart: find out which one is right, copy it over the other "
-            "(fslorient -copyqform2sform or -copysform2qform), or, for predict and batch, choose it with --geometry qform "
-            "or --geometry sform."
+            "(fslorient -copyqform2sform or -copysform2qform), or choose it with --geometry qform or --geometry sform, "
+            "which predict and batch have."
         )
 
 

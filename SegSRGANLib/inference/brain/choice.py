@@ -64,25 +64,23 @@ def choose_brain(image: sitk.Image, mask: BrainMask, options: EnhanceOptions, ru
         if not has_brain_extractor():
             record = {"source": "none", "wanted": AUTO, "volume_ml": None, "checks": {}}
             return BrainChoice(None, None, record, [_NO_EXTRACTOR])
-        return _found(_extracted(image, options, run))
+        with run.step("mask"):
+            return _found(_extracted(image, options, run))
     return _given(image, mask, _looked_for(image, options, run))
 
 
 def _looked_for(image: sitk.Image, options: EnhanceOptions, run: RunContext) -> BrainExtraction | None:
     """What the program finds beside what it was told; None where it finds no brain or cannot look for one."""
-    if not has_brain_extractor():
-        return None
-    try:
-        return _extracted(image, options, run)
-    except ValueError:
-        return None
+    with run.step("mask"):
+        try:
+            return _extracted(image, options, run) if has_brain_extractor() else None
+        except ValueError:
+            return None
 
 
 def _extracted(image: sitk.Image, options: EnhanceOptions, run: RunContext) -> BrainExtraction:
-    with run.step("mask"):
-        run.report(0.0, "Looking for the brain")
-        device = options.prediction.device
-        return extract_brain(image, device, progress=run.report, should_stop=run.should_stop)
+    device = options.prediction.device
+    return extract_brain(image, device, progress=run.report, should_stop=run.should_stop)
 
 
 def _whole(extraction: BrainExtraction | None) -> BrainChoice:
