@@ -76,9 +76,10 @@ class SegSRGANTest(ScriptedLoadableModuleTest):
         self.assertEqual((ResultNodes.recordOf(nodes.volume) or {})["input"]["grid"]["size"], [40, 36, 8])
         for node in nodes:
             self.assertEqual(node.GetTransformNodeID(), source.GetTransformNodeID())
-        segment = nodes.segmentation.GetSegmentation().GetSegment(Terminology.SEGMENT_ID)
+        segmentation = nodes.segmentation.GetSegmentation()
+        segment = segmentation.GetSegment(Terminology.SEGMENT_ID)
         self.assertEqual(segment.GetName(), Terminology.titleOf(Terminology.SEGMENT_ID))
-        self.assertEqual(len(SegmentVolumes.volumesOf(nodes.segmentation)), 1)
+        self.assertEqual(len(SegmentVolumes.volumesOf(nodes.segmentation)), segmentation.GetNumberOfSegments())
 
 
 class _Accepted:

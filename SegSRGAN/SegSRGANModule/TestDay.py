@@ -139,6 +139,7 @@ class Day:
         frame = TestScans.volume("Frame_T2w", TestScans.head(800.0))
         self.frame = TestScans.patient("Frame", frame, isBrain=True)
         browser.AddProxyNode(self.frame, sequence, False)
+        Ownership.setBrain(self.frame, True)  # with its pixels the proxy took the attributes of the sequence's frame
         self._choose(self.frame)
         self.test.assertIn("frames of a sequence", self.panel.ui.warningLabel.text)
         self._apply()

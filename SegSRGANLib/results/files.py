@@ -91,14 +91,16 @@ def save_enhancement(
         with ThreadPoolExecutor(max(1, min(_WRITERS, torch.get_num_threads()))) as pool:
             volumes = (*_volumes(enhancement), *extra.items())
             written = [pool.submit(write_volume, volume, staged[role]) for role, volume in volumes]
-            if source is not None:
-                staged["dicom"].mkdir()
-                write_dicom(enhancement, source, staged["dicom"])
-            draw_enhancement(image, enhancement, staged["qc"], name)
-            if report:
-                write_subject_report(enhancement, image, staged["report"], name)
-            for volume in written:
-                volume.result()
+            try:
+                if source is not None:
+                    staged["dicom"].mkdir()
+                    write_dicom(enhancement, source, staged["dicom"])
+                draw_enhancement(image, enhancement, staged["qc"], name)
+                if report:
+                    write_subject_report(enhancement, image, staged["report"], name)
+            finally:  # what a volume says of a full disk says more than what a picture does
+                for volume in written:
+                    volume.result()
         places = {path: paths[role] for role, path in staged.items() if role != "record"}
         write_record(staged["record"], enhancement.record, places)
         publish(places, staged["record"], paths["record"])
