@@ -32,7 +32,7 @@ def test_finding_the_brain_is_offered_only_where_it_can_be_found(panel, models):
     assert "brain extractor" not in ui.warningLabel.text
     parameters.isBrain = False
     listed = json.loads((models / "models.json").read_text())
-    entry = {"file": "brain.safetensors", "sha256": "0" * 64}
+    entry = {"name": "brain-extractor", "title": "Brain", "file": "brain.safetensors", "sha256": "0" * 64}
     (models / "models.json").write_text(json.dumps({**listed, "brain_extractors": [entry]}))
     panel.enhanceTab.refreshModels()
     assert ui.maskSelector.noneDisplay == "Find the brain"
