@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
@@ -22,9 +20,9 @@ from ..utils.devices import choose_device
 from ..utils.duration import in_words
 from ..utils.memory import available_memory
 from ..utils.triples import triple
-from .forms.choice import inference_form
 from .memory_plan import Plan, first_plan, peak_bytes
 from .options import EnhanceOptions
+from .pace import remember_pace, seconds_per_megavoxel
 from .patches import sliding_windows
 
 # Seconds of one CPU core for a million voxels of the result (2.3 to 9.5 million voxels, simulated and real scans)
@@ -33,10 +31,8 @@ _BIAS, _SEARCH = 1.0, 2.0  # s for a million voxels of the result; s for finding
 _WRITING, _PAGE = (0.5, 0.15), (0.6, 0.05)  # s, and s for a million voxels: files with picture, page
 _BRAIN = (116.0, 136.0, 106.0)  # mm: the box of a brain that is still to be found, with its margin
 _MARGIN = 8.0  # mm around a mask that the network sees, see `prepared_scan`
-_PROBE, _SMALL_PROBE, _LARGE = 64, 32, 1_000_000  # voxels: sides of a timed patch, and from where the large one pays
+_FEW_SKIPPED = 0.2  # of the patches
 _IMAGES = 4  # float32 on the whole output grid, beside the classes' probabilities: interpolated, result, temporary
-
-_measured: weakref.WeakKeyDictionary[ImageNetwork, dict[tuple[str, int], float]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class Estimate:
 
 
 def estimate(grid: Grid, model: Model, mask: sitk.Image | str | None, options: EnhanceOptions) -> Estimate:
-    """Estimate a run on this machine; a patch is timed for it, once for each network and device.
+    """Estimate a run on this machine; from how long the network took the last time, or from one timed patch.
 
     Args:
         grid: of the scan. model: see `load_model`; it is moved to the chosen device. mask, options: see `enhance`.
@@ -75,14 +71,13 @@ def estimate(grid: Grid, model: Model, mask: sitk.Image | str | None, options: E
     check_fits(output, len(model.classes))
     network = model.network.to(choose_device(options.prediction.device))
     region = region_of(grid, output, None if options.as_original else mask)
-    patches, voxels, plan = _patches(network, region, options)
-    rate = seconds_per_megavoxel(network, voxels)
-    millions, runs = prod(output.size) / 1e6, max(1, options.uncertainty)
+    patches, _, plan = _patches(network, region, options)
+    millions = prod(output.size) / 1e6
     seconds = {
         "mask": _SEARCH if has_brain_extractor() else 0.01,
         "bias correction": _BIAS * millions if options.bias_correction else 0.0,
         "interpolation": _RATES["interpolation"] * millions,
-        "prediction": runs * voxels / 1e6 * rate,
+        "prediction": prediction_seconds(network, region, options),
         **{name: _RATES[name] * millions for name in ("composition", "consistency", "quality")},
     }
     network_bytes = sum(peak_bytes(plan, network, region).values())
@@ -136,36 +131,28 @@ def check_fits(output: Grid, classes: int) -> None:
         )
 
 
-def seconds_per_megavoxel(network: ImageNetwork, voxels: int) -> float:
-    """How long a network takes for a million voxels on its device, from one timed patch.
-
-    Args:
-        network: on its device. voxels: that it will predict; for few of them only a small patch is timed.
-    """
-    device = next(network.parameters()).device
-    wanted = _PROBE if voxels > _LARGE else _SMALL_PROBE
-    side = ceil(max(wanted, network.minimum) / network.multiple) * network.multiple
-    known = _measured.setdefault(network, {})
-    if (device.type, side) not in known:
-        known[device.type, side] = _timed(network, side, device) / side**3 * 1e6
-    return known[device.type, side]
-
-
 def prediction_seconds(network: ImageNetwork, shape: tuple[int, int, int], options: EnhanceOptions) -> float:
     """How long all runs of the network over a region (z, y, x) take; see `seconds_per_megavoxel`."""
-    _, voxels, _ = _patches(network, shape, options)
-    return max(1, options.uncertainty) * voxels / 1e6 * seconds_per_megavoxel(network, voxels)
+    voxels = _all_voxels(network, shape, options)
+    return voxels / 1e6 * seconds_per_megavoxel(network, voxels, options.prediction.precision)
 
 
-@torch.inference_mode()
-def _timed(network: ImageNetwork, side: int, device: torch.device) -> float:
-    """Seconds for a patch; a GPU compiles its kernels at the first one."""
-    form, patch = inference_form(network), torch.rand((1, 1, side, side, side), device=device)
-    if device.type != "cpu":
-        form(patch).sum().item()
-    start = time.perf_counter()
-    form(patch).sum().item()  # waits for the device
-    return max(time.perf_counter() - start, 1e-6)
+def remember_prediction(
+    network: ImageNetwork, shape: tuple[int, int, int], options: EnhanceOptions, seconds: float, skipped: float
+) -> None:
+    """Keep how long all runs of the network over a region (z, y, x) took, for later estimates.
+
+    Args:
+        network, shape, options: see `prediction_seconds`. seconds: that it took. skipped: share of flat patches, which
+            cost nothing; with many of them the time says little.
+    """
+    if skipped < _FEW_SKIPPED:
+        remember_pace(network, _all_voxels(network, shape, options), options.prediction.precision, seconds)
+
+
+def _all_voxels(network: ImageNetwork, shape: tuple[int, int, int], options: EnhanceOptions) -> int:
+    """That all runs predict; those in two patches count twice."""
+    return max(1, options.uncertainty) * _patches(network, shape, options)[1]
 
 
 def _patches(network: ImageNetwork, shape: tuple[int, ...], options: EnhanceOptions) -> tuple[int, int, Plan]:

@@ -31,7 +31,7 @@ from ..utils.triples import triple
 from .augmented_prediction import predict_augmented
 from .brain.choice import BrainChoice, BrainMask, choose_brain
 from .enhancement import Enhancement
-from .estimate import check_fits, estimate, prediction_seconds
+from .estimate import check_fits, estimate, prediction_seconds, remember_prediction
 from .finite import check_finite, check_intensities, finite_figures
 from .options import EnhanceOptions
 from .postprocessing import Composition, agree, compose, whole_variance
@@ -142,6 +142,8 @@ def _predict(
         first, variance = predict_augmented(
             predict, prepared.given, runs, options.threshold, prepared.counted, len(model.classes)
         )
+    shape, skipped = triple(prepared.given.shape), how.get("skipped", 0) / max(1, how.get("patches", 1))
+    remember_prediction(model.network, shape, options, run.seconds["prediction"], skipped)
     predicted = first.numpy()
     check_finite(predicted, "The model's prediction", prepared.scale)
     if variance is not None:

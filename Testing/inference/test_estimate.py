@@ -7,7 +7,7 @@ import torch
 
 from SegSRGANLib.data.grid import Grid, auto_spacing, check_output, output_grid
 from SegSRGANLib.inference import estimate as module
-from SegSRGANLib.inference.estimate import check_fits, estimate, plan_line, seconds_per_megavoxel
+from SegSRGANLib.inference.estimate import check_fits, estimate, plan_line
 from SegSRGANLib.inference.options import EnhanceOptions
 from SegSRGANLib.inference.pipeline import enhance
 from SegSRGANLib.inference.predictor import PredictionOptions
@@ -106,14 +106,6 @@ def test_a_given_mask_makes_the_run_cheaper(model):
     options = EnhanceOptions(0.7, prediction=CPU)
     small, whole = (estimate(grid, model, mask, options) for mask in (grid.image(array), "none"))
     assert small.patches < whole.patches and small.seconds["prediction"] < whole.seconds["prediction"]
-
-
-def test_a_network_is_timed_once(model, monkeypatch):
-    network = Generator(GeneratorConfig(2, 1)).eval()
-    calls = []
-    monkeypatch.setattr(module, "_timed", lambda *arguments: calls.append(arguments) or 2.0)
-    rates = {seconds_per_megavoxel(network, 1000) for _ in range(3)}
-    assert len(calls) == 1 and rates == {2.0 / 32**3 * 1e6}
 
 
 def test_steps_take_the_part_of_the_bar_that_they_take_of_the_time():

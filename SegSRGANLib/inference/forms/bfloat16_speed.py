@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import sys
 import time
-from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from ...utils.atomic_files import atomic_path
-from ...utils.errors import VolumeError
+from ...utils.machine_figures import known_figures, machine_name, remember_figure
 
 _WORTH = 1.5  # times as fast as float32: what surrounds the convolutions gains nothing
 _REPEATS = 5
+_FILE = "bfloat16.json"
 
 
 def bfloat16_works(device: torch.device) -> bool:
@@ -40,49 +34,13 @@ def bfloat16_pays(device: torch.device) -> bool:
 @cache
 def speed_ratio(device: torch.device) -> float:
     """Seconds of a small convolution in float32 over those in bfloat16; from the user's cache when it is known."""
-    path, machine = cache_folder() / "bfloat16.json", _machine(device)
-    known = _read(path)
-    if machine not in known:
+    machine = machine_name(device)
+    known = known_figures(_FILE).get(machine)
+    if known is None:
         single, half = (_convolution_seconds(device, dtype, _REPEATS) for dtype in (torch.float32, torch.bfloat16))
-        known[machine] = round(single / half, 2)
-        with suppress(OSError, VolumeError), atomic_path(path) as temporary:  # a full or read-only home: measure again
-            temporary.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
-    return known[machine]
-
-
-def cache_folder() -> Path:
-    """Where the system keeps what a program can make again; it may not exist yet."""
-    if home := os.environ.get("SEGSRGAN_HOME"):
-        return Path(home).expanduser() / "cache"
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        return base / "SegSRGAN" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "SegSRGAN"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "SegSRGAN"
-
-
-def _read(path: Path) -> dict[str, float]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return {str(name): float(value) for name, value in values.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
-
-
-def _machine(device: torch.device) -> str:
-    """What the speed depends on, in words."""
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-    return f"{_processor()}, {device.type}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-
-def _processor() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+        known = round(single / half, 2)
+        remember_figure(_FILE, machine, known)
+    return known
 
 
 def _convolution_seconds(device: torch.device, dtype: torch.dtype, repeats: int) -> float:

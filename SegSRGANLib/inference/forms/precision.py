@@ -54,6 +54,14 @@ def choose_precision(wanted: str, network: nn.Module, volume: torch.Tensor) -> t
     return _tried(network, volume)
 
 
+def likely_precision(wanted: str, network: nn.Module) -> torch.dtype:
+    """What `choose_precision` will probably take, before there is a volume to try it on."""
+    device = next(network.parameters()).device
+    if wanted == "float32" or (device.type == "cpu" and isinstance(network, (Generator, KerasGenerator))):
+        return torch.float32
+    return torch.bfloat16 if bfloat16_pays(device) else torch.float32
+
+
 def check_precision(wanted: str) -> None:
     """Raises ValueError for an unknown precision."""
     if wanted not in PRECISIONS:
