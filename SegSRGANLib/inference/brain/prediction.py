@@ -1,8 +1,9 @@
-"""The brain extractor over a whole volume: overlapping tiles, blended."""
+"""The brain extractor over a whole volume and its mirror images, in overlapping tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import torch
@@ -22,22 +23,32 @@ def predict_brain(
 ) -> np.ndarray:
     """The probability of brain in a volume (z, y, x) of 3 mm voxels, float32 of the same shape.
 
-    Tiles of large volumes overlap and are blended.
+    A brain is a brain in a mirror, too, and what looks like one from one side alone is not: the mean of what the
+    network says (its logits) of all eight mirror images. Tiles of large volumes overlap and are blended.
 
     Raises:
         Cancelled: should_stop, asked before each tile, said so.
     """
     padded = _padded(volume, network.config.multiple)
     given = scaled_input(padded[None, None].to(device))[0, 0]
+    total = torch.zeros_like(given)
+    for mirrored in product((False, True), repeat=3):
+        axes = [axis for axis, flip in enumerate(mirrored) if flip]
+        total += torch.flip(_tiled_logits(network, torch.flip(given, axes), should_stop), axes)
+    depth, height, width = volume.shape
+    return torch.sigmoid(total / 8)[:depth, :height, :width].cpu().numpy()
+
+
+def _tiled_logits(network: BrainExtractor, given: torch.Tensor, should_stop: ShouldStop | None) -> torch.Tensor:
+    """What the network says of a scaled volume (z, y, x), blended where tiles overlap."""
     total, weights = torch.zeros_like(given), torch.zeros_like(given)
     for box in _tiles(tuple(given.shape), network.config.multiple):
         stop_if(should_stop)
-        probability = torch.sigmoid(network(given[box][None, None])[0, 0])
-        weight = _blending(tuple(probability.shape)).to(device)
-        total[box] += probability * weight
+        logits = network(given[box][None, None])[0, 0]
+        weight = _blending(tuple(logits.shape)).to(given.device)
+        total[box] += logits * weight
         weights[box] += weight
-    depth, height, width = volume.shape
-    return (total / weights)[:depth, :height, :width].cpu().numpy()
+    return total / weights
 
 
 def _padded(volume: torch.Tensor, multiple: int) -> torch.Tensor:
