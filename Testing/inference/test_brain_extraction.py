@@ -13,6 +13,7 @@ from SegSRGANLib.inference.brain import prediction as brain_prediction
 from SegSRGANLib.inference.brain.checks import BrainChecks
 from SegSRGANLib.inference.brain.extraction import BrainExtraction, extract_brain
 from SegSRGANLib.inference.brain.prediction import predict_brain
+from SegSRGANLib.networks.brain_extractor import BrainExtractor, BrainExtractorConfig
 from SegSRGANLib.utils.errors import Cancelled
 
 
@@ -79,6 +80,16 @@ def test_tiles_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(brain_prediction, "_OVERLAP", 16)
     np.testing.assert_allclose(predict_brain(network, device, volume), whole, atol=1e-6)
     assert whole.shape == (30, 70, 90)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1, 2), (0, 1, 2)])
+def test_a_mirrored_scan_has_the_mirrored_brain(axes: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    network, volume = BrainExtractor(BrainExtractorConfig((4, 8))).eval(), torch.rand(16, 20, 24)
+    found = predict_brain(network, torch.device("cpu"), volume)
+    mirrored = predict_brain(network, torch.device("cpu"), torch.flip(volume, axes))
+    np.testing.assert_allclose(np.flip(mirrored, axes), found, atol=1e-5)
+    assert found.std() > 1e-4
 
 
 def test_cancel() -> None:
