@@ -282,13 +282,26 @@ def fit(arguments: argparse.Namespace) -> None:
     ranks = stats.spearmanr(held_out, truth).statistic
     print(f"all, each source predicted from the others: rank correlation {ranks:.2f}")
     weights, intercept = _ridge(rows)
-    bias = np.percentile([row["bias_percent"] for row in rows], (5, 95))
     errors = np.abs(held_out - truth)
     width = max(float(np.quantile(errors[sources == source], 0.9)) for source in set(sources))  # the worst of them
     names = ", ".join(f"{source} ({int((sources == source).sum())})" for source in sorted(set(sources)))
-    result = Reliability(weights, intercept, round(width, 4), (round(bias[0], 1), round(bias[1], 1)), names)
+    result = Reliability(weights, intercept, round(width, 4), _bias_rows(rows, weights, intercept), names)
     arguments.output.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
     print(json.dumps(asdict(result)))
+
+
+def _bias_rows(
+    rows: list[dict[str, Any]], weights: dict[str, float], intercept: float
+) -> tuple[tuple[float, float, float], ...]:
+    """The bias of the volume in each third of the results, by the Dice that is predicted of them."""
+    odds = np.array([_linear(row, weights, intercept) for row in rows])
+    bias = np.array([row["bias_percent"] for row in rows])
+    found = []
+    for third in np.array_split(np.argsort(-odds), 3):
+        low, high = np.percentile(bias[third], (5, 95))
+        start = 1 / (1 + np.exp(-odds[third].min()))
+        found.append((round(float(start), 3), round(float(low), 1), round(float(high), 1)))
+    return (*found[:-1], (0.0, *found[-1][1:]))
 
 
 def _ridge(rows: list[dict[str, Any]]) -> tuple[dict[str, float], float]:

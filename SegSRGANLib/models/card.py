@@ -14,6 +14,7 @@ from ..transforms.normalization import Normalization
 from .header import UNUSABLE, Header, cannot_build, read_header
 
 Range = tuple[float, float]
+BiasRow = tuple[float, float, float]
 _TEXTS = ("title", "description", "training_data", "licence", "citation", "parent", "software_version")
 
 
@@ -44,23 +45,29 @@ class Reliability:
 
     weights: of the figures of `quality.predicted_dice`, on the log-odds of the Dice. intercept: of these.
     half_width: of the interval, on the log-odds, that held nine in ten results of each left-out source.
-    volume_bias_percent: of the first class, the 5th and 95th percentile over these results. sources: which, in words.
+    volume_bias_percent: of the first class, the 5th and 95th percentile over those of these results whose Dice was
+    predicted alike: rows of (lowest predicted Dice, from, to), the best results first, the last row from 0 on.
+    sources: which, in words.
     """
 
     weights: Mapping[str, float]
     intercept: float
     half_width: float
-    volume_bias_percent: Range
+    volume_bias_percent: tuple[BiasRow, ...]
     sources: str = ""
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Reliability:
         """From the JSON of a model's card."""
         weights = {str(name): _number(weight) for name, weight in values["weights"].items()}
-        bias = _range(values["volume_bias_percent"])
+        bias = _bias_rows(values["volume_bias_percent"])
         return cls(
             weights, _number(values["intercept"]), _number(values["half_width"]), bias, str(values.get("sources", ""))
         )
+
+    def volume_bias(self, dice: float) -> Range:
+        """The bias of the first class's volume in percent, from and to, where this Dice is predicted."""
+        return next((low, high) for start, low, high in self.volume_bias_percent if dice >= start)
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,14 @@ def _range(values: Any) -> Range:
     if low > high:
         raise ValueError(f"a range from {low} to {high}")
     return low, high
+
+
+def _bias_rows(values: Any) -> tuple[BiasRow, ...]:
+    rows = tuple((_number(start), *_range((low, high))) for start, low, high in values)
+    starts = [start for start, _, _ in rows]
+    if not rows or starts != sorted(set(starts), reverse=True) or starts[-1] != 0:
+        raise ValueError(f"rows of predicted Dice that begin at {starts}")
+    return rows
 
 
 def _number(value: Any) -> float:

@@ -74,7 +74,7 @@ def give_verdict(record: Mapping[str, Any], reliability: Reliability | None) -> 
         "word": word,
         "reasons": [check.reason for check in grave],
         "predicted_dice": dice,
-        "volume_bias_percent": None if reliability is None else list(reliability.volume_bias_percent),
+        "volume_bias_percent": _volume_bias(dice, reliability),
         "checks": [asdict(check) for check in checks],
     }
 
@@ -88,6 +88,11 @@ def verdict_line(record: Mapping[str, Any]) -> str:
     expected = "" if dice is None else f" (expected Dice {dice['value']:.2f}, {dice['low']:.2f} to {dice['high']:.2f})"
     reasons = " ".join(verdict["reasons"][:3])
     return f"Verdict: {verdict['word']}{expected}.{' ' + reasons if reasons else ''}"
+
+
+def _volume_bias(dice: Mapping[str, float] | None, reliability: Reliability | None) -> list[float] | None:
+    """What the volume was off by in results that were predicted as good as this one."""
+    return None if dice is None or reliability is None else list(reliability.volume_bias(dice["value"]))
 
 
 def _missing(name: str, what: str) -> Check:

@@ -12,7 +12,9 @@ from SegSRGANLib.models.card import ModelCard, Reliability
 from SegSRGANLib.quality.predicted_dice import FIGURES, predict_dice
 from SegSRGANLib.quality.verdict import LOOK, REFUSE, USABLE, give_verdict, verdict_line
 
-FIT = Reliability({"expected_dice": 1.0, "mask_confidence": 0.0, "log_volume": 0.0}, 0.0, 0.4, (-5, 8))
+FIT = Reliability(
+    {"expected_dice": 1.0, "mask_confidence": 0.0, "log_volume": 0.0}, 0.0, 0.4, ((0.85, -5, 8), (0, -15, 40))
+)
 
 
 def _item(value: float, low: float, high: float) -> dict[str, Any]:
@@ -91,6 +93,19 @@ def test_a_check_that_was_not_made_never_leads_to_usable(path: str, value: Any) 
     assert any("could not be checked" in reason for reason in verdict["reasons"])
 
 
+def test_the_volume_is_as_far_off_as_in_results_that_were_as_good() -> None:
+    poor = copy.deepcopy(SOUND)
+    poor["quality"]["cortex"]["expected_dice"] = 0.84
+    assert give_verdict(poor, FIT)["volume_bias_percent"] == [-15, 40]
+
+
+@pytest.mark.parametrize("rows", [[], [[0.5, -5, 8]], [[0, -5, 8], [0.5, -5, 8]], [[0, 8, -5]], [-5, 8]])
+def test_impossible_rows_of_the_bias_are_refused(rows: list[object]) -> None:
+    values = {"weights": {}, "intercept": 0, "half_width": 0.4, "volume_bias_percent": rows}
+    with pytest.raises((TypeError, ValueError)):
+        Reliability.from_values(values)
+
+
 def test_without_a_fit_no_dice_is_predicted_and_nothing_is_usable() -> None:
     verdict = give_verdict(SOUND, None)
     assert verdict["word"] == LOOK and verdict["predicted_dice"] is None and verdict["volume_bias_percent"] is None
@@ -145,7 +160,7 @@ def test_a_head_without_a_mask_is_looked_at() -> None:
 
 
 def test_a_fit_of_other_figures_predicts_nothing() -> None:
-    older = Reliability({"expected_dice": 1.0, "thickness": 0.1}, 0.0, 0.4, (-5, 8))
+    older = Reliability({"expected_dice": 1.0, "thickness": 0.1}, 0.0, 0.4, ((0, -5, 8),))
     assert predict_dice(SOUND, older) is None
     verdict = give_verdict(SOUND, older)
     assert verdict["word"] == LOOK and any(not check["made"] for check in verdict["checks"])
