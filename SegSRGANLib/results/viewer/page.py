@@ -14,7 +14,7 @@ from ...utils.errors import VolumeError
 from ...utils.optional import require
 from ...visualization.palette import BRAIN_MASK
 from ..page_facts import numbers_of, origin_of
-from .facts import places_of, verdict_of, volumes_of
+from .facts import places_of, verdict_of
 from .study import Study
 from .volumes import Payload, compressed, intensity_payload, label_payload, scan_payload
 
@@ -101,6 +101,12 @@ def _classes(study: Study) -> tuple[str, ...]:
     return tuple(str(name) for name in study.record.get("classes") or ["cortex"])
 
 
+def volumes_of(layers: list[Layer]) -> list[tuple[str, float]]:
+    """Millilitres of each class that the segmentation's file holds, and of the brain mask."""
+    pairs = [pair for layer in layers for pair in zip(layer.names, layer.payload.volumes_ml, strict=False)]
+    return [(name, volume) for name, volume in pairs if volume > 0]
+
+
 def describe(study: Study, layers: list[Layer]) -> dict[str, Any]:
     """What the page's script needs beside the volumes, as JSON values."""
     return {
@@ -140,7 +146,7 @@ def render_study(
         places=described["places"],
         overlays=[layer for layer in layers if layer.kind != "grey"],
         legend=[pair for layer in layers for pair in zip(layer.names, layer.colours, strict=True)],
-        volumes_ml=volumes_of(study),
+        volumes_ml=volumes_of(layers),
         numbers=numbers_of(study.record),
         origin=origin_of(study.record),
         described=described,
