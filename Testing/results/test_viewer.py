@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from SegSRGANLib.cli.app import build
 from SegSRGANLib.results.viewer import volumes
 from SegSRGANLib.results.viewer.facts import places_of, verdict_of
-from SegSRGANLib.results.viewer.page import TooLarge, layers_of, render_study, volumes_of, write_view
+from SegSRGANLib.results.viewer.page import TooLarge, layers_of, render_list, render_study, volumes_of, write_view
 from SegSRGANLib.results.viewer.server import ResultServer
 from SegSRGANLib.results.viewer.study import find_studies
 from SegSRGANLib.results.viewer.volumes import compressed, intensity_payload, label_payload
@@ -155,6 +155,16 @@ def test_hostile_names_are_text(tmp_path):
     layers, notes = layers_of(study)
     text = render_study(study, layers, notes, embedded=True)
     assert "<img" not in text and "<script>" not in text and text.count("</script>") == 3 + len(layers)
+
+
+def test_the_list_gives_the_reasons_of_the_verdict_or_else_the_warnings(tmp_path):
+    judged = {"word": "look closely", "reasons": ["Slice 14 is brighter.", "Fair."]}
+    write_result(tmp_path, "a", verdict={"word": "look closely", "reasons": ["Fair."]}, warnings=["1.", "2.", "3."])
+    write_result(tmp_path, "b", verdict=judged)
+    write_result(tmp_path, "c", warnings=["An old record."])
+    text = render_list(find_studies(tmp_path), "n")
+    assert text.index(">b<") < text.index("Slice 14 is brighter. Fair.") < text.index(">a<")  # more reasons first
+    assert "An old record." in text and "1. 2. 3." not in text
 
 
 def test_a_page_has_a_limit(tmp_path):

@@ -159,16 +159,18 @@ def render_study(
 
 
 def render_list(studies: list[Study], nonce: str) -> str:
-    """The list of a cohort: worst verdicts first, then by the number of warnings."""
-    rows = [(number, study, verdict_of(study.record)) for number, study in enumerate(studies)]
-
-    def badness(row: tuple[int, Study, dict[str, Any] | None]) -> tuple[int, int]:
-        _, study, verdict = row
-        order = {"do not use": 0, "look closely": 1, "usable": 3}
-        return order.get(verdict["word"] if verdict else "", 2), -len(study.record.get("warnings") or [])
-
-    rows.sort(key=badness)
+    """The list of a cohort: worst verdicts first, then by the number of reasons to look."""
+    rows = [(number, study, *_judged(study)) for number, study in enumerate(studies)]
+    order = {"do not use": 0, "look closely": 1, "usable": 3}
+    rows.sort(key=lambda row: (order.get(row[2]["word"] if row[2] else "", 2), -len(row[3])))
     return _template("list.html").render(rows=rows, nonce=nonce, style=_asset("page.css"))
+
+
+def _judged(study: Study) -> tuple[dict[str, Any] | None, list[str]]:
+    """The verdict, and its reasons; the warnings where it gives none."""
+    verdict = verdict_of(study.record)
+    reasons = verdict["reasons"] if verdict else []
+    return verdict, list(reasons or map(str, study.record.get("warnings") or []))
 
 
 def write_view(study: Study, path: str | Path, largest: int = LARGEST_PAGE) -> None:
