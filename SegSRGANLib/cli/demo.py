@@ -21,6 +21,7 @@ from ..models.checkpoint import load_model
 from ..models.registry import DEFAULT_MODEL
 from ..results.files import check_writable, save_enhancement
 from ..results.paths import result_paths
+from ..results.provenance import describe_sources
 from ..transforms.acquisition import acquire
 from ..transforms.resample import onto, upsample
 from ..utils.atomic_files import atomic_path
@@ -118,9 +119,10 @@ def run_demo(
     report(0.85, "Comparing with the truth")
     columns, figures = _compare(result, phantom, thick, f"scan, {slice_thickness:g} mm slices")
     report(0.92, "Writing")
-    save_enhancement(result, thick, outdir, _NAME, overwrite)
     for role, volume in zip(inputs, (phantom.t2w, phantom.labels, thick), strict=True):
         write_volume(volume, inputs[role])
+    result.record["input"] |= describe_sources(inputs["thick"])  # where `segsrgan view` finds the scan
+    save_enhancement(result, thick, outdir, _NAME, overwrite)
     with atomic_path(picture) as temporary:
         draw_planes(columns, temporary, "A procedural phantom: the cortex as found, and as it is")
     report(1.0, "Done")

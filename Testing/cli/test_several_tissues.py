@@ -15,6 +15,8 @@ from SegSRGANLib.cli.demo import run_demo
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import save_checkpoint
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
+from SegSRGANLib.results.viewer.study import find_studies
+from SegSRGANLib.results.viewer.volumes import scan_payload
 
 
 @pytest.mark.slow
@@ -26,6 +28,9 @@ def test_the_demo_compares_the_cortex(tmp_path: Path) -> None:
     result = run_demo(tmp_path / "out", model, 8.0, "cpu", 0, False)
     assert 0 <= result.figures["model"]["dice"] <= 1
     assert (tmp_path / "out" / "phantom_segmentation.nii.gz").is_file()
+    (study,) = find_studies(tmp_path / "out")  # the viewer shows the scan beside the result
+    assert study.scan == tmp_path / "out" / "phantom_thick.nii.gz"
+    assert scan_payload(study.scan, study.record["input"]["sha256"])[1]
 
 
 def test_evaluate_takes_one_label_of_a_segmentation(capfd, tmp_path: Path) -> None:

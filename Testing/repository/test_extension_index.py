@@ -77,6 +77,7 @@ def test_citation_zenodo_and_package_agree():
     assert f"\nversion: {version}\n" in citation
     zenodo = json.loads((ROOT / ".zenodo.json").read_text(encoding="utf-8"))
     assert zenodo["upload_type"] == "software" and zenodo["license"] == "Apache-2.0" and zenodo["creators"]
+    assert f'\ntitle: "{zenodo["title"]}"\n' in citation
     assert all(item["identifier"] in citation for item in zenodo["related_identifiers"])
 
 

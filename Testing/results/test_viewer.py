@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from SegSRGANLib.cli.app import build
 from SegSRGANLib.results.viewer import volumes
-from SegSRGANLib.results.viewer.facts import places_of, verdict_of, volumes_of
-from SegSRGANLib.results.viewer.page import TooLarge, layers_of, render_study, write_view
+from SegSRGANLib.results.viewer.facts import places_of, verdict_of
+from SegSRGANLib.results.viewer.page import TooLarge, layers_of, render_list, render_study, volumes_of, write_view
 from SegSRGANLib.results.viewer.server import ResultServer
 from SegSRGANLib.results.viewer.study import find_studies
 from SegSRGANLib.results.viewer.volumes import compressed, intensity_payload, label_payload
@@ -89,10 +89,11 @@ def test_what_is_empty_or_damaged_is_said_and_the_rest_is_shown(tmp_path):
     assert [layer.role for layer in layers] == ["scan", "sr"]
     assert any("a_cortex.nii.gz is zero" in note for note in notes)
     assert any("a_consistency.nii.gz holds the same value" in note for note in notes)
-    assert volumes_of(study) == [] and not places_of(study)
+    assert volumes_of(layers) == [] and not places_of(study)
     (tmp_path / "a_cortex.nii.gz").write_bytes(b"no volume")
-    assert "a_cortex.nii.gz" in " ".join(layers_of(study)[1]) and volumes_of(study) == []
-    assert "a_cortex.nii.gz" in render_study(study, *layers_of(study), embedded=True)
+    layers, notes = layers_of(study)
+    assert "a_cortex.nii.gz" in " ".join(notes) and volumes_of(layers) == []
+    assert "a_cortex.nii.gz" in render_study(study, layers, notes, embedded=True)
 
 
 def test_payloads_keep_values_and_places(tmp_path):
@@ -117,7 +118,9 @@ def test_a_volume_too_large_for_a_browser_is_shrunk_in_place(tmp_path, monkeypat
         assert small.shape == (SIDE // 2,) * 3
         middle = [image.affine @ [*((np.array(image.shape) - 1) / 2), 1] for image in (small, full)]
         assert np.abs(middle[0] - middle[1]).max() <= 0.51  # labels take a voxel beside the middle
-    assert any("1 of 2 voxels" in note for note in layers_of(find_studies(tmp_path)[0])[1])
+    layers, notes = layers_of(find_studies(tmp_path)[0])
+    assert any("1 of 2 voxels" in note for note in notes)
+    assert volumes_of(layers) == [("cortex", pytest.approx(0.216))]  # of all voxels, not of those that are shown
 
 
 def test_places_and_volumes(tmp_path):
@@ -127,7 +130,7 @@ def test_places_and_volumes(tmp_path):
     # the block: x 3 to 8 of 24 is 8.5 to 3.5 mm to the right (RAS +), y 4 to 9 anterior, z 14 to 19 superior
     assert all(low <= value <= high for value, low, high in zip(first["mm"], (2.5, 1.5, 1.5), (9, 8, 8), strict=True))
     assert "right" in first["where"] and "anterior" in first["where"] and "superior" in first["where"]
-    assert volumes_of(study) == [("cortex", pytest.approx(0.216))]
+    assert volumes_of(layers_of(study)[0]) == [("cortex", pytest.approx(0.216))]
     (tmp_path / "a_consistency.nii.gz").unlink()
     assert places_of(find_studies(tmp_path)[0])[0]["mm"] == [6.0, 5.0, 4.0]
 
@@ -152,6 +155,16 @@ def test_hostile_names_are_text(tmp_path):
     layers, notes = layers_of(study)
     text = render_study(study, layers, notes, embedded=True)
     assert "<img" not in text and "<script>" not in text and text.count("</script>") == 3 + len(layers)
+
+
+def test_the_list_gives_the_reasons_of_the_verdict_or_else_the_warnings(tmp_path):
+    judged = {"word": "look closely", "reasons": ["Slice 14 is brighter.", "Fair."]}
+    write_result(tmp_path, "a", verdict={"word": "look closely", "reasons": ["Fair."]}, warnings=["1.", "2.", "3."])
+    write_result(tmp_path, "b", verdict=judged)
+    write_result(tmp_path, "c", warnings=["An old record."])
+    text = render_list(find_studies(tmp_path), "n")
+    assert text.index(">b<") < text.index("Slice 14 is brighter. Fair.") < text.index(">a<")  # more reasons first
+    assert "An old record." in text and "1. 2. 3." not in text
 
 
 def test_a_page_has_a_limit(tmp_path):

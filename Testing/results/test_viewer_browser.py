@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from support.chromium import chromium  # noqa: F401 (a fixture)
 from support.results_on_disk import write_result
 
 from SegSRGANLib.data.classes import TISSUES
-from SegSRGANLib.results.viewer.page import write_view
+from SegSRGANLib.results.viewer.page import render_list, write_view
 from SegSRGANLib.results.viewer.server import ResultServer
 from SegSRGANLib.results.viewer.study import find_studies
 
@@ -166,6 +167,17 @@ def test_the_server_s_pages(chromium, tmp_path):  # noqa: F811
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_long_reasons_do_not_break_the_names_of_the_list(chromium, tmp_path):  # noqa: F811
+    verdict = {"word": "look closely", "reasons": ["The field of view cuts the brain, and so on. " * 6]}
+    write_result(tmp_path, "sub-03_T2w", maps=False, verdict=verdict)
+    (tmp_path / "list.html").write_text(render_list(find_studies(tmp_path), "n"))
+    chromium.send("Page.navigate", url=(tmp_path / "list.html").as_uri())
+    lines = "(link => link ? link.getClientRects().length : 0)(document.querySelector('#results a'))"
+    while not (drawn := chromium.run(lines)):
+        time.sleep(0.05)
+    assert drawn == 1
 
 
 def test_a_narrow_window_keeps_the_pictures(page):

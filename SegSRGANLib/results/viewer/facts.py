@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...data.grid import place_in_words
-from ...io.volume import read_labels, read_volume
+from ...io.volume import read_volume
 from ...utils.errors import VolumeError
 from .study import Study
 
@@ -52,23 +52,6 @@ def _dice_in_words(dice: Any) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def volumes_of(study: Study) -> list[tuple[str, float]]:
-    """Millilitres of each class, as measured in the segmentation's file; of the brain mask, too."""
-    found = []
-    names = study.record.get("classes") or ["cortex"]
-    for role in ("labels", "brain"):
-        if role in study.files:
-            try:
-                image = read_labels(study.files[role])
-            except VolumeError:  # empty or damaged: `page.layers_of` says so
-                continue
-            voxel = math.prod(image.GetSpacing()) / 1000
-            counts = np.bincount(sitk.GetArrayViewFromImage(image).astype(np.int64).ravel())
-            titles = ["", *map(str, names)] if role == "labels" else ["", "brain mask"]
-            found += [(titles[k], float(n) * voxel) for k, n in enumerate(counts) if 0 < k < len(titles) and n]
-    return found
 
 
 def places_of(study: Study) -> list[dict[str, Any]]:

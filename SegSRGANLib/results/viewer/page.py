@@ -14,7 +14,7 @@ from ...utils.errors import VolumeError
 from ...utils.optional import require
 from ...visualization.palette import BRAIN_MASK
 from ..page_facts import numbers_of, origin_of
-from .facts import places_of, verdict_of, volumes_of
+from .facts import places_of, verdict_of
 from .study import Study
 from .volumes import Payload, compressed, intensity_payload, label_payload, scan_payload
 
@@ -101,6 +101,12 @@ def _classes(study: Study) -> tuple[str, ...]:
     return tuple(str(name) for name in study.record.get("classes") or ["cortex"])
 
 
+def volumes_of(layers: list[Layer]) -> list[tuple[str, float]]:
+    """Millilitres of each class that the segmentation's file holds, and of the brain mask."""
+    pairs = [pair for layer in layers for pair in zip(layer.names, layer.payload.volumes_ml, strict=False)]
+    return [(name, volume) for name, volume in pairs if volume > 0]
+
+
 def describe(study: Study, layers: list[Layer]) -> dict[str, Any]:
     """What the page's script needs beside the volumes, as JSON values."""
     return {
@@ -140,7 +146,7 @@ def render_study(
         places=described["places"],
         overlays=[layer for layer in layers if layer.kind != "grey"],
         legend=[pair for layer in layers for pair in zip(layer.names, layer.colours, strict=True)],
-        volumes_ml=volumes_of(study),
+        volumes_ml=volumes_of(layers),
         numbers=numbers_of(study.record),
         origin=origin_of(study.record),
         described=described,
@@ -153,16 +159,18 @@ def render_study(
 
 
 def render_list(studies: list[Study], nonce: str) -> str:
-    """The list of a cohort: worst verdicts first, then by the number of warnings."""
-    rows = [(number, study, verdict_of(study.record)) for number, study in enumerate(studies)]
-
-    def badness(row: tuple[int, Study, dict[str, Any] | None]) -> tuple[int, int]:
-        _, study, verdict = row
-        order = {"do not use": 0, "look closely": 1, "usable": 3}
-        return order.get(verdict["word"] if verdict else "", 2), -len(study.record.get("warnings") or [])
-
-    rows.sort(key=badness)
+    """The list of a cohort: worst verdicts first, then by the number of reasons to look."""
+    rows = [(number, study, *_judged(study)) for number, study in enumerate(studies)]
+    order = {"do not use": 0, "look closely": 1, "usable": 3}
+    rows.sort(key=lambda row: (order.get(row[2]["word"] if row[2] else "", 2), -len(row[3])))
     return _template("list.html").render(rows=rows, nonce=nonce, style=_asset("page.css"))
+
+
+def _judged(study: Study) -> tuple[dict[str, Any] | None, list[str]]:
+    """The verdict, and its reasons; the warnings where it gives none."""
+    verdict = verdict_of(study.record)
+    reasons = verdict["reasons"] if verdict else []
+    return verdict, list(reasons or map(str, study.record.get("warnings") or []))
 
 
 def write_view(study: Study, path: str | Path, largest: int = LARGEST_PAGE) -> None:
