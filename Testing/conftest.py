@@ -1,11 +1,14 @@
 """What every test shares: the source tree on the path, quiet threads, the data that may be there, the GPU marker."""
 
+import gc
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.browser import browse  # noqa: F401 (a fixture)
+from support.tracing import import_packages, measuring, untraced
 
 # The tests' volumes are tiny: one thread is quicker than several, also in child processes. Set before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -14,6 +17,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+gc.disable()  # until everything is imported
+if measuring():
+    with untraced():
+        import_packages()
 
 _DATA_SETS = ("gholipour2017", "fidon2021", "mialsrtk")
 
@@ -26,6 +34,22 @@ def shared_data() -> Path:
     if missing:
         pytest.skip(f"needs the public volumes: {', '.join(missing)} not found in {folder} (set SEGSRGAN_DATA)")
     return folder
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the garbage collector looks at it once, and never again."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Set up, run and tear down the tests marked ``untraced`` without coverage."""
+    if item.get_closest_marker("untraced") is None:
+        return (yield)
+    with untraced():
+        return (yield)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
