@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.browser import browse  # noqa: F401 (a fixture)
+from support.forked import forked_workers, spawned_workers  # noqa: F401 (fixtures)
 from support.tracing import import_packages, measuring, untraced
 
 # The tests' volumes are tiny: one thread is quicker than several, also in child processes. Set before torch loads.
