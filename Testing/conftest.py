@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def shared_data() -> Path:
     if missing:
         pytest.skip(f"needs the public volumes: {', '.join(missing)} not found in {folder} (set SEGSRGAN_DATA)")
     return folder
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of most slow tests: a long one at the end would leave the other cores idle."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])  # stable: a file's tests stay together and in their order
 
 
 def pytest_collection_finish() -> None:
