@@ -123,6 +123,8 @@ def makePanel(models):
     yield make
     for widget in made:
         widget.cleanup()
+        for nodes in widget.parent.findChildren(slicer.qMRMLNodeComboBox):
+            nodes.release()
 
 
 @pytest.fixture

@@ -76,12 +76,17 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def setMRMLScene(self, scene):
         if scene is self._scene:
             return
-        for tag in self._tags:
-            self._scene.RemoveObserver(tag)
-        self._scene, self._tags = scene, []
+        self.release()
+        self._scene = scene
         if scene:
             self._observe(scene)
         self._refresh()
+
+    def release(self):
+        """Look at the scene no more, as after the destructor, which comes late in Python."""
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        self._tags = []
 
     def _observe(self, scene):
         @vtk.calldata_type(vtk.VTK_OBJECT)
