@@ -163,5 +163,5 @@ def _command(words: list[str], limit: tuple[int, int] | None, own_session: bool,
 def run_command(*arguments: Any, limit: tuple[int, int] | None = None) -> subprocess.CompletedProcess[str]:
     """Run `segsrgan` to its end in a process of its own; see `Command`."""
     started = Command(*arguments, limit=limit)
-    status = started.wait(timeout=120)
+    status = started.wait(timeout=600)
     return subprocess.CompletedProcess(["segsrgan", *map(str, arguments)], status, *started.said)
