@@ -10,6 +10,8 @@ import importlib
 import importlib.util
 from collections.abc import Iterator
 
+import pytest
+
 # What most test files import, the slow ones first.
 _PACKAGES = (
     "torch",
@@ -47,6 +49,20 @@ def import_packages() -> None:
     for name in _PACKAGES:
         if importlib.util.find_spec(name.partition(".")[0]) is not None:
             importlib.import_module(name)
+
+
+@pytest.fixture
+def exporter_untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's exporter, which is Python all through, runs without coverage."""
+    import torch
+
+    export = torch.onnx.export
+
+    def quickly(*arguments, **named):
+        with untraced():
+            return export(*arguments, **named)
+
+    monkeypatch.setattr(torch.onnx, "export", quickly)
 
 
 def _coverage():
