@@ -20,11 +20,6 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-gc.disable()  # until everything is imported
-if measuring():
-    with untraced():
-        import_packages()
-
 _DATA_SETS = ("gholipour2017", "fidon2021", "mialsrtk")
 
 
@@ -36,6 +31,16 @@ def shared_data() -> Path:
     if missing:
         pytest.skip(f"needs the public volumes: {', '.join(missing)} not found in {folder} (set SEGSRGAN_DATA)")
     return folder
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare a process that will import all the tests; the one that only gives them out to others imports nothing."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        return
+    gc.disable()  # until everything is imported
+    if measuring():
+        with untraced():
+            import_packages()
 
 
 @pytest.hookimpl(trylast=True)

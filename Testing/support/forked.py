@@ -31,7 +31,7 @@ except ImportError:  # Windows
 _PRELOADED = ("SegSRGANLib.batch.worker", "SegSRGANLib.batch.run", "SegSRGANLib.comparison.worker", __name__)
 _ROOT = Path(__file__).resolve().parents[2]
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"  # Windows spawns
-_first = dict(os.environ)  # of the session: the server starts in it, whichever test is the first to need it
+_first: dict[str, str] = {}  # the session's environment: the server starts in it, whichever test needs it first
 
 
 class _Context:
@@ -54,7 +54,7 @@ class _Context:
 def _start_server() -> None:
     """Start it where it does not run yet, in the environment that the session began with."""
     present = dict(os.environ)
-    _replace_environment({**_first, "PYTHONPATH": os.pathsep.join(map(str, (_ROOT, _ROOT / "Testing")))})
+    _replace_environment({**(_first or present), "PYTHONPATH": os.pathsep.join(map(str, (_ROOT, _ROOT / "Testing")))})
     forkserver.set_forkserver_preload(list(_PRELOADED))
     forkserver.ensure_running()
     _replace_environment(present)
@@ -90,6 +90,7 @@ def _use_forks() -> SimpleNamespace:
 @pytest.fixture(scope="session", autouse=True)
 def forked_workers() -> Iterator[None]:
     """Workers are forks."""
+    _first.update(os.environ)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process_pool, "multiprocessing", _use_forks())
         yield
