@@ -17,7 +17,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/segsrgan demo -o demo-output
 
 test: lint
-	$(BIN)/python -m pytest -n auto --dist loadfile --cov
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check

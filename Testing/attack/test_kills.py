@@ -19,6 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support.batch_cohort import OPTIONS, save_tiny_model, write_scan
+from support.forked import Command, run_command
 from support.training_brains import table, values
 
 from SegSRGANLib.results.provenance import edited_file, read_record, recorded_files
@@ -29,8 +30,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
 
 
 def _predict(scan: Path, outdir: Path, model: Path) -> list[str]:
-    command = [sys.executable, "-m", "SegSRGANLib", "predict", str(scan), "-o", str(outdir), "-m", str(model)]
-    return [*command, "--mask", "none", "--overwrite", *OPTIONS]
+    return ["predict", str(scan), "-o", str(outdir), "-m", str(model), "--mask", "none", "--overwrite", *OPTIONS]
 
 
 def _is_whole_or_no_result(outdir: Path) -> None:
@@ -46,20 +46,19 @@ def test_predict_overwriting_is_killed(tmp_path):
     model = save_tiny_model(tmp_path / "tiny.safetensors")
     scans = [write_scan(tmp_path / str(k) / "a.nii.gz", k) for k in range(2)]
     outdir, random = tmp_path / "out", np.random.default_rng(0)
+    assert run_command(*_predict(scans[1], outdir, model)).returncode == 0
     start = time.monotonic()
-    subprocess.run(_predict(scans[0], outdir, model), check=True, stdout=subprocess.DEVNULL)
+    assert run_command(*_predict(scans[0], outdir, model)).returncode == 0
     usual = time.monotonic() - start
     killed = 0
     for k in range(KILLS or 3):
-        process = subprocess.Popen(
-            _predict(scans[(k + 1) % 2], outdir, model), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = Command(*_predict(scans[(k + 1) % 2], outdir, model))
         time.sleep(usual * random.uniform(0.6, 1.02))  # when files are written and moved
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         killed += process.wait() != 0
         _is_whole_or_no_result(outdir)
     assert killed
-    subprocess.run(_predict(scans[0], outdir, model), check=True, stdout=subprocess.DEVNULL)
+    assert run_command(*_predict(scans[0], outdir, model)).returncode == 0
     _is_whole_or_no_result(outdir)
     assert {path.name for path in outdir.iterdir()} == {
         "a_sr.nii.gz", "a_cortex.nii.gz", "a_cortex-probability.nii.gz", "a_qc.png", "a_record.json",

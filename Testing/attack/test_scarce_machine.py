@@ -13,22 +13,11 @@ import pytest
 import SimpleITK as sitk
 from safetensors.torch import load_file
 from support.batch_cohort import OPTIONS, save_tiny_model, write_scan
+from support.forked import run_command
 from support.training_brains import table, values
 
 resource = pytest.importorskip("resource", reason="limits of a process need a POSIX system")
 TWO_GIGABYTES = 2 << 30
-
-
-def _limited(kind: int, size: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command, in a process with a limit of its own."""
-    command = [sys.executable, "-m", "SegSRGANLib", *arguments]
-    return subprocess.run(
-        command,
-        preexec_fn=lambda: resource.setrlimit(kind, (size, size)),
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
 
 
 @pytest.mark.parametrize("command", ["predict", "batch"])
@@ -37,14 +26,14 @@ def test_files_that_cannot_grow_leave_no_result(command, tmp_path):
     model, scan = save_tiny_model(tmp_path / "tiny.safetensors"), write_scan(tmp_path / "in" / "a.nii.gz")
     source = scan if command == "predict" else scan.parent
     arguments = (command, str(source), "-o", str(tmp_path / "out"), "-m", str(model), *OPTIONS)
-    done = _limited(resource.RLIMIT_FSIZE, 8000, *arguments)
+    done = run_command(*arguments, limit=(resource.RLIMIT_FSIZE, 8000))
     assert done.returncode == 1
     assert "cannot be written" in done.stderr and "Traceback" not in done.stderr
     said = " ".join(done.stderr.split())
     assert str(tmp_path / "out") in said and ".partial-" not in said and ".segsrgan" not in said
     left = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert not [path.name for path in left if not path.name.startswith(("summary", "volumes"))]
-    again = _limited(resource.RLIMIT_FSIZE, resource.RLIM_INFINITY, *arguments)
+    again = run_command(*arguments)
     assert again.returncode == 0 and (tmp_path / "out" / "a_record.json").is_file()
 
 
@@ -66,7 +55,7 @@ def test_a_full_disk_is_named_with_what_is_free_and_needed(command, tmp_path, sm
     scan = write_scan(tmp_path / "in" / "a.nii.gz", size=(40, 40, 20))
     source = scan if command == "predict" else scan.parent
     arguments = (command, str(source), "-o", str(small_disk / "out"), "-m", str(model), *OPTIONS)
-    done = _limited(resource.RLIMIT_NOFILE, 256, *arguments)
+    done = run_command(*arguments)
     said = " ".join(done.stderr.split())
     assert done.returncode == 1 and "Traceback" not in said
     assert f"{small_disk}/out/a_sr.nii.gz cannot be written (no space left; 0.0 MB free, up to 0.3 MB needed)" in said
@@ -83,7 +72,7 @@ def test_a_training_on_a_full_disk_stops_and_goes_on_when_there_is_room(tmp_path
     config = tmp_path / "config.json"
     config.write_text(json.dumps(values(tmp_path, output=str(small_disk / "run"))))
     arguments = ("train", str(config), "--resume", "--progress", "none")
-    done = _limited(resource.RLIMIT_NOFILE, 256, *arguments)
+    done = run_command(*arguments)
     said = " ".join(done.stderr.split())
     assert done.returncode == 1 and said.count("Error: ") == 1 and "Traceback" not in said
     assert f"{small_disk}/run/" in said and "No space left on device" in said and "make room there" in said
@@ -91,8 +80,19 @@ def test_a_training_on_a_full_disk_stops_and_goes_on_when_there_is_room(tmp_path
     for path in small_disk.rglob("*.safetensors"):
         assert load_file(path)
     subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
-    assert _limited(resource.RLIMIT_NOFILE, 256, *arguments).returncode == 0
+    assert run_command(*arguments).returncode == 0
     assert load_file(small_disk / "run" / "model.safetensors")
+
+
+def _limited(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command, in a process that has two gigabytes from its beginning on."""
+    return subprocess.run(
+        [sys.executable, "-m", "SegSRGANLib", *arguments],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (TWO_GIGABYTES,) * 2),
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
 
 
 def _large_scan(path: Path) -> Path:
@@ -113,7 +113,7 @@ def _large_scan(path: Path) -> Path:
 def test_a_large_volume_finishes_in_two_gigabytes(patch, tmp_path):
     scan = _large_scan(tmp_path / "large.nii.gz")
     arguments = ("predict", str(scan), "-o", str(tmp_path), "--mask", "none", "--spacing", "0.5", "--patch", patch)
-    done = _limited(resource.RLIMIT_DATA, TWO_GIGABYTES, *arguments, "--device", "cpu", "--progress", "none")
+    done = _limited(*arguments, "--device", "cpu", "--progress", "none")
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "large_record.json").read_text())
     assert record["output"]["size"] == [256, 256, 192]

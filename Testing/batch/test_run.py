@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from support.batch_cohort import OPTIONS, fingerprint, save_tiny_model, write_scan
+from support.forked import Command
 
 from SegSRGANLib.batch import run as batch_run
 from SegSRGANLib.batch import worker as work
@@ -44,10 +45,6 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def loaded(model):
     return load_model(model, "cpu")
-
-
-def command(source, outdir, model, *more):
-    return [sys.executable, "-m", "SegSRGANLib", *arguments(source, outdir, model), *more]
 
 
 def arguments(source, outdir, model):
@@ -109,16 +106,11 @@ def _interrupted_until_done(tmp_path, model, kills, volumes, seed):
     outdir = tmp_path / "killed"
     for _ in range(kills):
         before = len(list(outdir.glob("*_record.json")))
-        process = subprocess.Popen(
-            command(tmp_path / "scans", outdir, model, "--workers", "2"),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = Command(*arguments(tmp_path / "scans", outdir, model), "--workers", "2", own_session=True)
         deadline = time.monotonic() + 120  # kill after some results, wherever the next ones then are
         wanted = before + int(rng.integers(1, max(2, volumes // kills)))
         while len(list(outdir.glob("*_record.json"))) < min(wanted, volumes) and time.monotonic() < deadline:
-            assert process.poll() is None or process.returncode in (0, 1)
+            assert process.poll() in (None, 0, 1)
             time.sleep(0.01)
         time.sleep(float(rng.uniform(0, 0.15)))
         if rng.random() < 0.5:
@@ -167,21 +159,21 @@ def test_two_processes_on_one_folder_share_the_work(run, tmp_path, model):
     for k in range(4):
         write_scan(tmp_path / "scans" / f"v{k}.nii.gz", k)
     outdir = tmp_path / "out"
-    both = [subprocess.Popen(command(tmp_path / "scans", outdir, model), stderr=subprocess.PIPE) for _ in range(2)]
-    errors = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], errors
+    both = [Command(*arguments(tmp_path / "scans", outdir, model)) for _ in range(2)]
+    assert [process.wait(600) for process in both] == [0, 0], [process.said for process in both]
     assert len(list(outdir.glob("*_record.json"))) == 4 and leftovers(outdir) == []
     single = tmp_path / "single"
     assert run(tmp_path / "scans", single, model)[0] == 0
     assert fingerprint(outdir) == fingerprint(single)
 
 
-def test_workers_change_no_bit_when_the_threads_are_given(tmp_path, model, monkeypatch):
+@pytest.mark.usefixtures("spawned_workers")  # PyTorch asks for the threads when it is loaded
+def test_workers_change_no_bit_when_the_threads_are_given(run, tmp_path, model, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     for number in range(3):
         write_scan(tmp_path / "in" / f"{number}.nii.gz", number)
     for workers in ("1", "2"):
-        subprocess.run(command(tmp_path / "in", tmp_path / workers, model, "--workers", workers), check=True)
+        assert run(tmp_path / "in", tmp_path / workers, model, "--workers", workers)[0] == 0
         for number in range(3):
             record = json.loads((tmp_path / workers / f"{number}_record.json").read_text())
             assert record["device"] == "cpu (2 threads)"

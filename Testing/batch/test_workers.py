@@ -1,8 +1,5 @@
 """The number of workers changes no label, whatever the environment says of threads."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -12,6 +9,7 @@ from support.batch_cohort import OPTIONS, write_scan
 from SegSRGANLib.batch.jobs import Job
 from SegSRGANLib.batch.run import _prepare
 from SegSRGANLib.batch.worker import BatchOptions
+from SegSRGANLib.cli.app import build
 from SegSRGANLib.inference.options import EnhanceOptions
 from SegSRGANLib.inference.predictor import PredictionOptions
 from SegSRGANLib.models.card import ModelCard
@@ -66,11 +64,14 @@ def test_threads_divided_among_workers_change_no_label(tmp_path, model, cores, w
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("spawned_workers")  # PyTorch asks for the threads when it is loaded
 def test_the_command_gives_the_same_labels_with_any_number_of_workers(tmp_path, model, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     write_scan(tmp_path / "in" / "a.nii.gz", size=(24, 24, 12))
     write_scan(tmp_path / "in" / "b.nii.gz", 1)
     for workers in ("1", "2"):
-        command = [sys.executable, "-m", "SegSRGANLib", "batch", str(tmp_path / "in"), "-m", str(model), *OPTIONS]
-        subprocess.run([*command, "-o", str(tmp_path / workers), "--workers", workers], check=True)
+        command = ["batch", str(tmp_path / "in"), "-m", str(model), *OPTIONS]
+        with pytest.raises(SystemExit) as end:
+            build()([*command, "-o", str(tmp_path / workers), "--workers", workers])
+        assert not end.value.code
     _nearly_equal(_volumes(tmp_path / "1"), _volumes(tmp_path / "2"))

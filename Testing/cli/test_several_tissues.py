@@ -11,7 +11,8 @@ import SimpleITK as sitk
 import torch
 from support.command_line import run
 
-from SegSRGANLib.cli.demo import run_demo
+from SegSRGANLib.cli import demo
+from SegSRGANLib.datasets.phantom import neonatal_phantom
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import save_checkpoint
 from SegSRGANLib.networks.segsrgan import Generator, GeneratorConfig
@@ -20,12 +21,13 @@ from SegSRGANLib.results.viewer.volumes import scan_payload
 
 
 @pytest.mark.slow
-def test_the_demo_compares_the_cortex(tmp_path: Path) -> None:
+def test_the_demo_compares_the_cortex(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "neonatal_phantom", lambda seed: neonatal_phantom(spacing=3.0, seed=seed))
     torch.manual_seed(0)
     model = tmp_path / "two.safetensors"
     network = Generator(GeneratorConfig(2, 1, classes=2))
     save_checkpoint(model, network, ModelCard(classes=("cortex", "white matter")))
-    result = run_demo(tmp_path / "out", model, 8.0, "cpu", 0, False)
+    result = demo.run_demo(tmp_path / "out", model, 9.0, "cpu", 0, False)
     assert 0 <= result.figures["model"]["dice"] <= 1
     assert (tmp_path / "out" / "phantom_segmentation.nii.gz").is_file()
     (study,) = find_studies(tmp_path / "out")  # the viewer shows the scan beside the result

@@ -3,10 +3,8 @@
 import csv
 import json
 import math
-import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from scipy import ndimage, stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from support.batch_cohort import save_tiny_model
 from support.comparison_fakes import TOOLS, Counted
+from support.forked import run_command
 from support.training_brains import CORTEX, brain, table
 from typer.testing import CliRunner
 
@@ -27,7 +26,6 @@ from SegSRGANLib.comparison.run import run_comparison
 from SegSRGANLib.comparison.systems import parse_systems
 
 imread = pytest.importorskip("matplotlib.image", reason="needs the extra report").imread
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -309,9 +307,9 @@ def test_tables_hold_the_figures(compare, model, tmp_path):
 @pytest.mark.slow
 def test_the_command_in_processes_of_its_own(data, model, tmp_path):
     """Two workers, real pictures, JSON for a parent process; a missing model makes the status 1."""
-    command = [sys.executable, "-m", "SegSRGANLib", "compare", str(data), "-o", str(tmp_path), "--factors", "2"]
+    command = ["compare", data, "-o", tmp_path, "--factors", "2"]
     command += ["--workers", "2", "--progress", "json", "--systems", f"spline,tiny={model}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = run_command(*command)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     fractions = [line["fraction"] for line in lines if "fraction" in line]
@@ -322,7 +320,7 @@ def test_the_command_in_processes_of_its_own(data, model, tmp_path):
         assert min(picture.shape[:2]) > 200 and picture[..., :3].std() > 0.05
 
     def drawn(again):
-        subprocess.run(again, cwd=ROOT, capture_output=True, check=True)
+        assert run_command(*again).returncode == 0
         return path.stat().st_mtime_ns
 
     fewer = [*command[:-1], "spline"]  # all its results are there

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from support.tracing import exporter_untraced  # noqa: F401 (a fixture)
 from typer.testing import CliRunner
 
 from SegSRGANLib.cli.models import app
@@ -22,6 +23,7 @@ onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
 runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 pytest.importorskip("onnxscript", reason="needs the extra onnx")
 
+pytestmark = pytest.mark.usefixtures("exporter_untraced")
 NETWORKS = {
     "paper": lambda: Generator(GeneratorConfig(2, 1)),
     "cascade": lambda: Cascade(CascadeConfig(4, 1, levels=2)),

@@ -15,6 +15,7 @@ from PIL import Image
 from support.bright_brain import use_bright_brain
 from support.dicom_files import mr_series, save_series
 from support.documentation import PAGES, ROOT, commands, fill, snippets, tiny_models
+from support.tracing import exporter_untraced  # noqa: F401 (a fixture)
 from typer.testing import CliRunner
 
 from SegSRGANLib.cli import demo
@@ -109,6 +110,7 @@ RUN = [page for page in PAGES if any(not LONG.search(" ".join(words)) for words 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("exporter_untraced")
 @pytest.mark.parametrize("page", RUN, ids=[path.relative_to(ROOT).as_posix() for path in RUN])
 def test_every_command_runs(page, place):
     if "DICOM_FOLDER" in page.read_text() or "scan-folder" in page.read_text():

@@ -1,11 +1,7 @@
 """The first use: terms are accepted once, PyTorch is missing, old or broken, and every text can be translated."""
 
-import ast
-import re
-from pathlib import Path
-
 import pytest
-from harness.fixtures import ROOT, applied, cleanScene, makePanel, models, panel, slicer, standIn  # noqa: F401
+from harness.fixtures import applied, cleanScene, makePanel, models, panel, slicer, standIn  # noqa: F401
 
 import phantoms  # isort: skip
 from harness.collaborators import Answers  # isort: skip
@@ -13,8 +9,6 @@ from SegSRGANModule.Jobs import ChildProcess  # isort: skip
 from SegSRGANModule.Models import ModelChoice  # isort: skip
 from SegSRGANModule.Packages import Packages  # isort: skip
 from SegSRGANModule.Terms import Terms  # isort: skip
-
-MODULE = ROOT / "SegSRGAN"
 
 
 @pytest.fixture
@@ -87,19 +81,6 @@ def test_something_is_said_before_an_install(makePanel):  # noqa: F811
     packages.panel.ui.applyButton.click()
     assert packages.seen == ["Looking for the Python packages..."]
     assert "no connection" in packages.panel.ui.statusLabel.text
-
-
-def _translated(path: Path) -> list[ast.Call]:
-    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "_"]
-
-
-@pytest.mark.parametrize("path", sorted(MODULE.rglob("*.py")), ids=lambda path: path.stem)
-def test_every_text_is_a_literal_that_translators_find(path):
-    for call in _translated(path):
-        (argument,) = call.args
-        assert isinstance(argument, ast.Constant) and isinstance(argument.value, str), ast.unparse(call)
-        assert not re.search(r"\{\d*\}", argument.value), f"name the placeholders of {argument.value!r}"
 
 
 def test_texts_are_looked_up_in_the_context_of_their_file(panel, monkeypatch):  # noqa: F811

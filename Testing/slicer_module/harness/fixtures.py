@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.tracing import untraced
 
 if any(importlib.util.find_spec(name) is None for name in ("slicer_core", "vtkmodules", "PySide6")):
     pytest.skip(
@@ -26,11 +27,10 @@ MODULE_FILE = ROOT / "SegSRGAN" / "SegSRGAN.py"
 sys.path[:0] = [str(HARNESS), str(MODULE_FILE.parent)]  # Slicer adds the module's folder too
 import application  # noqa: E402
 
-slicer = application.boot()
+with untraced():
+    slicer = application.boot()
 import qt  # noqa: E402
 import vtk  # noqa: E402
-
-gc.freeze()  # what the boot made stays; collecting before every test is quick then
 
 # said by Slicer itself when a scene is saved twice, and when a scene with slice views is loaded
 _HARMLESS = re.compile("DataNodeCache item was missing|removing old version of file|orientation preset name: Reformat")
@@ -123,6 +123,8 @@ def makePanel(models):
     yield make
     for widget in made:
         widget.cleanup()
+        for nodes in widget.parent.findChildren(slicer.qMRMLNodeComboBox):
+            nodes.release()
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._combo)
-        self._scene, self._tags, self._ids, self._current, self._options = None, [], [], "", {}
+        self._scene, self._tags, self._listed, self._ids, self._current, self._options = None, [], [], [], "", {}
         self._combo.activated.connect(self._onActivated)
 
     nodeTypes = _option("nodeTypes", "QStringList", [])
@@ -76,12 +76,17 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def setMRMLScene(self, scene):
         if scene is self._scene:
             return
-        for tag in self._tags:
-            self._scene.RemoveObserver(tag)
-        self._scene, self._tags = scene, []
+        self.release()
+        self._scene = scene
         if scene:
             self._observe(scene)
         self._refresh()
+
+    def release(self):
+        """Look at the scene no more, as after the destructor, which comes late in Python."""
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        self._tags = []
 
     def _observe(self, scene):
         @vtk.calldata_type(vtk.VTK_OBJECT)
@@ -94,26 +99,31 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self._tags.append(scene.AddObserver(event, lambda caller, event: self._refresh()))
         self._tags.append(scene.AddObserver(events.NodeAboutToBeRemovedEvent, removed))
 
-    def _accepts(self, node) -> bool:
-        if node.GetHideFromEditors() and not self.showHidden:
-            return False
-        kind = node.GetClassName()
-        return any(kind == wanted or (self.showChildNodeTypes and node.IsA(wanted)) for wanted in self.nodeTypes)
-
     def _nodes(self) -> list:
-        if not self._scene or self._scene.IsClosing():
+        scene = self._scene
+        if not scene or scene.IsClosing():
             return []
-        every = (self._scene.GetNthNode(index) for index in range(self._scene.GetNumberOfNodes()))
-        return [node for node in every if self._accepts(node)]
+        # read once: every list looks at every node whenever one comes or goes, and attributes of widgets are slow
+        types, children, hidden = self.nodeTypes, self.showChildNodeTypes, self.showHidden
+        fits, nodes = {}, []  # by class: most nodes of a scene are of few
+        for node in scene.GetNodes():
+            kind = node.GetClassName()
+            if kind not in fits:
+                fits[kind] = any(kind == wanted or (children and node.IsA(wanted)) for wanted in types)
+            if fits[kind] and (hidden or not node.GetHideFromEditors()):
+                nodes.append(node)
+        return nodes
 
     def _refresh(self):
         nodes = self._nodes()
-        first = [""] if self.noneEnabled else []
-        self._ids = first + [node.GetID() for node in nodes]
-        self._combo.blockSignals(True)
-        self._combo.clear()
-        self._combo.addItems([self.noneDisplay] * len(first) + [node.GetName() for node in nodes])
-        self._combo.blockSignals(False)
+        first = [("", self.noneDisplay)] if self.noneEnabled else []
+        listed = first + [(node.GetID(), node.GetName()) for node in nodes]
+        if listed != self._listed:
+            self._listed, self._ids = listed, [node for node, _name in listed]
+            self._combo.blockSignals(True)
+            self._combo.clear()
+            self._combo.addItems([name for _node, name in listed])
+            self._combo.blockSignals(False)
         if self._current in self._ids:
             self._combo.setCurrentIndex(self._ids.index(self._current))
         else:

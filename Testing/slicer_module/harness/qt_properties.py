@@ -55,12 +55,16 @@ def _installProperties(cls: type) -> None:
 
 
 def _makeGetter(methods: dict):
+    renamed = {"name": "objectName", "exec_": "exec"}
+    special = {*methods, *renamed, "className"}  # one look for what every attribute of every widget goes through
+
     def getAttribute(self, name):
-        if name in methods:
-            return types.MethodType(methods[name], self)
-        if name == "className":
-            return lambda: self.metaObject().className()
-        name = {"name": "objectName", "exec_": "exec"}.get(name, name)
+        if name in special:
+            if name in methods:
+                return types.MethodType(methods[name], self)
+            if name == "className":
+                return lambda: self.metaObject().className()
+            name = renamed[name]
         try:
             return _getOriginal(self, name)
         except AttributeError:

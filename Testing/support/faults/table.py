@@ -7,8 +7,6 @@ import io
 import json
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ import nibabel
 import numpy as np
 import torch
 from support.batch_cohort import OPTIONS, write_scan
+from support.forked import run_command
 
 from SegSRGANLib.cli.app import build
 from SegSRGANLib.models.card import ModelCard
@@ -170,14 +169,7 @@ def _apart(arguments: list[str], limit: tuple[str, int] | None) -> tuple[int, st
     import resource
 
     kind, size = limit or ("RLIMIT_NOFILE", 256)
-    done = subprocess.run(
-        [sys.executable, "-m", "SegSRGANLib", *arguments],
-        preexec_fn=lambda: resource.setrlimit(getattr(resource, kind), (size, size)),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    done = run_command(*arguments, limit=(getattr(resource, kind), size))
     return done.returncode, done.stdout, done.stderr
 
 
