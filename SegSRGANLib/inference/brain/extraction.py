@@ -1,7 +1,7 @@
 """The brain's mask in a T2-weighted scan of a newborn's head, or of a fetus in its mother.
 
-Steps: the scan on voxels of 3 mm with its own axes - a small network over the field of view, then once more over the
-neighbourhood of the brain - the largest piece, without holes, smoothed - back on the scan's grid.
+Steps: the scan on voxels of 3 mm with its own axes - a small network over the field of view, upright and turned - the
+largest piece, without holes, smoothed - back on the scan's grid.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ import torch
 from ...data.grid import Grid, output_grid
 from ...models.brain_extractor import load_brain_extractor
 from ...networks.brain_extractor import SPACING, BrainExtractor
-from ...transforms.components import bounding_box, largest_component
+from ...transforms.components import largest_component
 from ...transforms.separable import apply_along, as_tensor, tent_matrix
 from ...utils.devices import choose_device
 from ...utils.progress import Progress, ShouldStop, scaled, stop_if
 from .checks import BrainChecks, check_brain
 from .prediction import predict_brain
 
-_AROUND = 30.0  # mm around the brain that the second look sees
 _PIECE = 1.0  # mL: smaller pieces are not counted
 _SMOOTHING = 1.5  # mm, sigma
 _BORDER = 0.3  # of the smoothed probability: a missed millimetre of cortex costs more than a kept one of dura
@@ -66,12 +65,9 @@ def extract_brain(
     scan = torch.from_numpy(sitk.GetArrayFromImage(sitk.Cast(image, sitk.sitkFloat32))).nan_to_num_(0.0, 0.0, 0.0)
     source, coarse = Grid.of(image), output_grid(Grid.of(image), SPACING)
     volume = _carried(scan, source, coarse)
-    first = predict_brain(network, device, volume, should_stop)
-    report(0.6, "Looking at the brain")
+    probability = predict_brain(network, device, volume, should_stop)
+    report(0.9, "Drawing its mask")
     stop_if(should_stop)
-    box = bounding_box(_largest(first)[0], round(_AROUND / SPACING))
-    probability = np.zeros_like(first)
-    probability[box] = predict_brain(network, device, volume[box], should_stop)
     inside, pieces = _largest(probability)
     smooth = torch.from_numpy(_smoothed(probability, inside))
     mask = _carried(smooth, coarse, source).numpy() >= _BORDER

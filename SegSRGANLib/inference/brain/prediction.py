@@ -1,9 +1,8 @@
-"""The brain extractor over a whole volume and its mirror images, in overlapping tiles."""
+"""The brain extractor over a whole volume, upright and turned, in overlapping tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ _TILE = 208  # voxels of 3 mm: heads and mothers fit in one
 _SMALL_TILE = 128  # voxels, where the whole is larger than
 _LARGE = 5_000_000  # voxels, which take about 2 GB of memory at once
 _OVERLAP = 32  # voxels
+_HALF_TURNS = ((), (0, 1), (0, 2), (1, 2))  # axes that are reversed
 
 
 @torch.inference_mode()
@@ -23,8 +23,8 @@ def predict_brain(
 ) -> np.ndarray:
     """The probability of brain in a volume (z, y, x) of 3 mm voxels, float32 of the same shape.
 
-    A brain is a brain in a mirror, too, and what looks like one from one side alone is not: the mean of what the
-    network says (its logits) of all eight mirror images. Tiles of large volumes overlap and are blended.
+    A brain is a brain upside down, too, and what looks like one from one side alone is not: the mean of what the
+    network says (its logits) of the volume and of its three half turns. Tiles of large volumes overlap and are blended.
 
     Raises:
         Cancelled: should_stop, asked before each tile, said so.
@@ -32,11 +32,10 @@ def predict_brain(
     padded = _padded(volume, network.config.multiple)
     given = scaled_input(padded[None, None].to(device))[0, 0]
     total = torch.zeros_like(given)
-    for mirrored in product((False, True), repeat=3):
-        axes = [axis for axis, flip in enumerate(mirrored) if flip]
+    for axes in _HALF_TURNS:
         total += torch.flip(_tiled_logits(network, torch.flip(given, axes), should_stop), axes)
     depth, height, width = volume.shape
-    return torch.sigmoid(total / 8)[:depth, :height, :width].cpu().numpy()
+    return torch.sigmoid(total / len(_HALF_TURNS))[:depth, :height, :width].cpu().numpy()
 
 
 def _tiled_logits(network: BrainExtractor, given: torch.Tensor, should_stop: ShouldStop | None) -> torch.Tensor:

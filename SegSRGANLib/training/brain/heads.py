@@ -31,6 +31,7 @@ from .tissues import Tissue, tables, textures
 _PACK_SPACING, _DISTANCE_SPACING, _DISTANCE_UNIT = 1.5, 4.0, 0.5  # mm, as `pack` writes them
 _TARGET_BLUR = 0.45  # voxels
 _FAR = 1000.0  # mm: a brain out of every field
+_NEWBORNS = 0.35  # share of the scans that show a newborn
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ class Pack:
         self.tensors = {key: torch.from_numpy(array).to(device) for key, array in arrays.items()}
         self.device = device
         newborn = self.tensors["newborn"]
-        # newborns are what the software is for: as many of them as of all others
-        self.weight = torch.where(newborn, 1 / newborn.sum().clamp_min(1), 1 / (~newborn).sum().clamp_min(1))
+        # newborns are what the software is for, and fetuses in their mothers are harder to find
+        of_newborns, of_others = _NEWBORNS / newborn.sum().clamp_min(1), (1 - _NEWBORNS) / (~newborn).sum().clamp_min(1)
+        self.weight = torch.where(newborn, of_newborns, of_others)
 
     def draw(self, batch: int) -> dict[str, torch.Tensor]:
         """The volumes (N, 1, z, y, x) and facts of random subjects."""
