@@ -167,6 +167,18 @@ def test_the_list_gives_the_reasons_of_the_verdict_or_else_the_warnings(tmp_path
     assert "An old record." in text and "1. 2. 3." not in text
 
 
+def test_an_incomplete_record_is_said(tmp_path):
+    write_result(tmp_path, "a", software={"segsrgan": "0"})
+    (study,) = find_studies(tmp_path)
+    with pytest.raises(VolumeError, match="record of a is incomplete .*torch"):
+        write_view(study, tmp_path / "a.html")
+    with ResultServer([study]) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        answer, said = ask(server, f"/{server.token}/0/")
+        server.shutdown()
+    assert answer.status == 500 and b"incomplete" in said  # a connection that just closes says nothing
+
+
 def test_a_page_has_a_limit(tmp_path):
     write_result(tmp_path, "a")
     study = find_studies(tmp_path)[0]

@@ -169,6 +169,12 @@ def test_the_server_s_pages(chromium, tmp_path):  # noqa: F811
         server.server_close()
 
 
+def test_a_narrow_window_keeps_the_pictures(page):
+    page.send("Emulation.setDeviceMetricsOverride", width=500, height=700, deviceScaleFactor=1, mobile=False)
+    assert page.run("document.getElementById('canvas-sr').getBoundingClientRect().height") > 200
+    page.send("Emulation.clearDeviceMetricsOverride")
+
+
 def test_long_reasons_do_not_break_the_names_of_the_list(chromium, tmp_path):  # noqa: F811
     verdict = {"word": "look closely", "reasons": ["The field of view cuts the brain, and so on. " * 6]}
     write_result(tmp_path, "sub-03_T2w", maps=False, verdict=verdict)
@@ -178,9 +184,3 @@ def test_long_reasons_do_not_break_the_names_of_the_list(chromium, tmp_path):  #
     while not (drawn := chromium.run(lines)):
         time.sleep(0.05)
     assert drawn == 1
-
-
-def test_a_narrow_window_keeps_the_pictures(page):
-    page.send("Emulation.setDeviceMetricsOverride", width=500, height=700, deviceScaleFactor=1, mobile=False)
-    assert page.run("document.getElementById('canvas-sr').getBoundingClientRect().height") > 200
-    page.send("Emulation.clearDeviceMetricsOverride")

@@ -134,7 +134,14 @@ def render_study(
     Args:
         study: which. layers, notes: see `layers_of`. embedded: volumes inside the page. address: of the volumes, else.
         nonce: that the scripts carry, for the content security policy; by default a random one, written into the page.
+
+    Raises:
+        VolumeError: the record lacks what every record has.
     """
+    try:
+        numbers, origin = numbers_of(study.record), origin_of(study.record)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise VolumeError(f"The record of {study.name} is incomplete ({error!r}): make the result again.") from error
     described = describe(study, layers) | {"address": address}
     volumes = {layer.role: base64.b64encode(compressed(layer.payload)).decode() for layer in layers if embedded}
     return _template("study.html").render(
@@ -147,8 +154,8 @@ def render_study(
         overlays=[layer for layer in layers if layer.kind != "grey"],
         legend=[pair for layer in layers for pair in zip(layer.names, layer.colours, strict=True)],
         volumes_ml=volumes_of(layers),
-        numbers=numbers_of(study.record),
-        origin=origin_of(study.record),
+        numbers=numbers,
+        origin=origin,
         described=described,
         embedded=volumes,
         nonce=nonce or secrets.token_urlsafe(16),

@@ -76,11 +76,11 @@ class _Handler(BaseHTTPRequestHandler):
         study, nonce = self.server.studies[number], secrets.token_urlsafe(16)
         try:
             layers, notes = self.server.layers(number)
+            page = "" if name else render_study(study, layers, notes, embedded=False, nonce=nonce)
         except (VolumeError, OSError, MemoryError) as error:
             self._send(HTTPStatus.INTERNAL_SERVER_ERROR, f"{error}\n".encode(), "text/plain; charset=utf-8")
             return
-        if not name:
-            page = render_study(study, layers, notes, embedded=False, nonce=nonce)
+        if page:
             self._send(HTTPStatus.OK, page.encode(), _HTML, nonce)
             return
         layer = next((layer for layer in layers if f"{layer.role}.nii" == name), None)
