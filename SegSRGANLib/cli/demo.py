@@ -11,6 +11,7 @@ import typer
 
 from ..data.grid import Grid
 from ..datasets.phantom import CORTEX, Phantom, neonatal_phantom
+from ..inference.brain.choice import AUTO
 from ..inference.enhancement import Enhancement
 from ..inference.options import EnhanceOptions
 from ..inference.pipeline import enhance
@@ -107,7 +108,7 @@ def run_demo(
     outdir = Path(outdir)
     picture = outdir / "demo.png"
     inputs = {role: outdir / f"{_NAME}_{role}.nii.gz" for role in ("truth", "labels", "thick")}
-    check_writable([picture, *inputs.values(), *result_paths(outdir, _NAME).values()], overwrite)
+    check_writable([picture, *inputs.values(), *result_paths(outdir, _NAME, brain="mask").values()], overwrite)
     report = scaled(progress, 0, 1)
     report(0.0, "Drawing the phantom")
     phantom = neonatal_phantom(seed=seed)
@@ -115,7 +116,8 @@ def run_demo(
     thick = acquire(phantom.t2w, (*spacing[:2], slice_thickness))
     model = load_model(model_name, device)
     options = EnhanceOptions(spacing=spacing, prediction=PredictionOptions(device=device))
-    result = enhance(thick, model, options, progress=scaled(progress, 0.1, 0.8), should_stop=should_stop)
+    part = scaled(progress, 0.1, 0.8)
+    result = enhance(thick, model, options, mask=AUTO, progress=part, should_stop=should_stop)
     report(0.85, "Comparing with the truth")
     columns, figures = _compare(result, phantom, thick, f"scan, {slice_thickness:g} mm slices")
     report(0.92, "Writing")
