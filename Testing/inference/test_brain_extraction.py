@@ -102,3 +102,18 @@ def test_warnings_name_what_is_wrong() -> None:
     told = BrainChecks(12, 3, 5, 0.1, 0.7, stripped=False).warnings()
     assert [text for text in told if "12 mL" in text]
     assert len(told) == 4
+
+
+class Unsure(BrightIsBrain):
+    """As `BrightIsBrain`, and less sure of everything: (N, 1, D, H, W) -> the same shape."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * 0.05
+
+
+def test_the_border_of_an_unsure_mask_is_not_drawn_far_outside() -> None:
+    grid = scan_grid((2.0, 2.0, 2.0))
+    scan = grid.image(np.where(ball(grid, 40), 1000.0, 100.0))
+    sure, unsure = (extract_brain(scan, "cpu", network=network) for network in (BrightIsBrain(), Unsure()))
+    assert unsure.checks.confidence < 0.9 <= sure.checks.confidence
+    assert unsure.checks.volume_ml <= sure.checks.volume_ml

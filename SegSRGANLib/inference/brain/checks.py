@@ -53,10 +53,15 @@ def check_brain(
         stripped: whether the mask is all that the scan shows.
     """
     volume = float(np.count_nonzero(mask) * np.prod(grid.spacing) / 1000)
-    expected = 2 * float(probability[inside].sum()) / float(probability.sum() + inside.sum())
+    expected = expected_dice(probability, inside)
     return BrainChecks(
         round(volume, 1), len(pieces), round(sum(pieces[1:]), 1), round(_cut(inside), 3), round(expected, 3), stripped
     )
+
+
+def expected_dice(probability: np.ndarray, inside: np.ndarray) -> float:
+    """The Dice that the network's own probabilities (z, y, x) expect of a piece (bool, the same shape)."""
+    return 2 * float(probability[inside].sum()) / float(probability.sum() + inside.sum())
 
 
 def _cut(inside: np.ndarray) -> float:

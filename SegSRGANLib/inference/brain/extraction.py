@@ -15,16 +15,19 @@ import torch
 from ...data.grid import Grid, output_grid
 from ...models.brain_extractor import load_brain_extractor
 from ...networks.brain_extractor import SPACING, BrainExtractor
+from ...quality.limits import SURE_BRAIN
 from ...transforms.components import largest_component
 from ...transforms.separable import apply_along, as_tensor, tent_matrix
 from ...utils.devices import choose_device
 from ...utils.progress import Progress, ShouldStop, scaled, stop_if
-from .checks import BrainChecks, check_brain
+from .checks import BrainChecks, check_brain, expected_dice
 from .prediction import predict_brain
 
 _PIECE = 1.0  # mL: smaller pieces are not counted
 _SMOOTHING = 1.5  # mm, sigma
-_BORDER = 0.3  # of the smoothed probability: a missed millimetre of cortex costs more than a kept one of dura
+# Of the smoothed probability, where the network is sure and where not: a missed millimetre of cortex costs more than a
+# kept one of dura, but around a brain that the network is unsure of 0.3 lies far outside
+_BORDER, _UNSURE_BORDER = 0.3, 0.5
 _STRIPPED_BACKGROUND = 0.4  # share of voxels of one value around a stripped brain
 _STRIPPED_DICE = 0.94  # of the content and the brain found in it
 
@@ -70,7 +73,8 @@ def extract_brain(
     stop_if(should_stop)
     inside, pieces = _largest(probability)
     smooth = torch.from_numpy(_smoothed(probability, inside))
-    mask = _carried(smooth, coarse, source).numpy() >= _BORDER
+    sure = expected_dice(probability, inside) >= SURE_BRAIN
+    mask = _carried(smooth, coarse, source).numpy() >= (_BORDER if sure else _UNSURE_BORDER)
     report(1.0, "Found the brain")
     checks = check_brain(mask, source, probability, inside, pieces, _shows_nothing_else(scan.numpy(), mask))
     return BrainExtraction(source.image(mask.astype(np.uint8)), checks)
