@@ -16,7 +16,7 @@ from ..options import EnhanceOptions
 
 # Seconds of one CPU core: for each further stack, for a million voxels of all stacks (slice weights), for a million
 # voxels around the brain and each stack (fusion), for a million voxels of the result and each stack (quality)
-_REGISTRATION, _WEIGHTS, _FUSION, _QUALITY = 7.0, 0.3, 1.2, 0.2
+_REGISTRATION, _WEIGHTS, _FUSION, _QUALITY = 20.0, 0.3, 3.0, 0.2
 _BOX_ARRAYS = 10  # float32 around the brain during the fusion: start, change, direction, residual, coefficients ...
 _POINT = 16  # bytes for each of a stack's sampling points in the brain: index, value
 _OUT_OF_BOX = 0.6  # share of the brain's box that is brain
