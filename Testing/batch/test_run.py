@@ -1,5 +1,6 @@
 """A cohort as its user runs it: bad volumes, interruption, several processes, BIDS."""
 
+import contextlib
 import csv
 import json
 import multiprocessing
@@ -114,7 +115,8 @@ def _interrupted_until_done(tmp_path, model, kills, volumes, seed):
             time.sleep(0.01)
         time.sleep(float(rng.uniform(0, 0.15)))
         if rng.random() < 0.5:
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it was done, and is gone
+                os.killpg(process.pid, signal.SIGKILL)
         else:  # its workers live on for a moment, and stop by themselves
             process.kill()
         process.wait()
