@@ -49,7 +49,7 @@ def test_identity_network_returns_the_volume(shape, patch, overlap, batch):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.tuples(*[st.integers(8, 50)] * 3), st.integers(1, 30), overlaps)
+@given(st.tuples(*[st.integers(8, 24)] * 3), st.integers(1, 16), overlaps)
 def test_grid_covers_the_volume_with_the_overlap(shape, side, overlap):
     patch = tuple(min(side, n) for n in shape)
     grid = sliding_windows(shape, patch, overlap)

@@ -24,7 +24,7 @@ from SegSRGANLib.datasets.phantom import neonatal_phantom
 from SegSRGANLib.models import registry
 
 # Commands that are only parsed, not run: they take long, a cluster or public data, and have tests of their own.
-LONG = re.compile(r"^(train|compare)\b|--slurm|\$SEGSRGAN_DATA|^models export brain-extractor")
+LONG = re.compile(r"^(train|compare)\b|--slurm|\$SEGSRGAN_DATA|^models export")
 NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
 
 

@@ -183,6 +183,7 @@ def test_a_tiny_training_in_the_panel(panel, models, tmp_path):  # noqa: F811
     parameters = panel.logic.getParameterNode()
     parameters.trainingFolder, parameters.trainingName, parameters.label = str(tmp_path), "tiny-2", 5
     parameters.epochs, parameters.baseModel, parameters.trainingDevice = 1, "tiny", "cpu"
+    parameters.patchesPerVolume = 4
     parameters.thicknessMinimum, parameters.thicknessMaximum = 3.0, 5.0
     panel.ui.startTrainingButton.click()
     waitFor(lambda: panel.trainingTab.control.run is None, 300)
