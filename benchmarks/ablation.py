@@ -1,16 +1,19 @@
 """What each choice of the training does: one change at a time, the same patches, several seeds.
 
     export SEGSRGAN_DATA=/folder/of/gholipour2017/and/fidon2021
-    python benchmarks/ablation.py OUTDIR [--steps 360] [--seeds 0 1] [--arms content GAN]
+    python benchmarks/ablation.py OUTDIR [--study networks] [--steps 360] [--seeds 0 1] [--arms content GAN]
 
-Every arm starts from chance and takes equally many steps of its generator, so the hours differ and stand in the table.
-The rest of the recipe is `configs/ablation.yaml`. A run whose result is in OUTDIR is not done again.
+Every arm takes equally many steps of its generator, so the hours differ and stand in the table. `networks` starts from
+chance (recipe `configs/ablation.yaml`); `newborns` asks which simulated scans teach a model of an atlas most about
+newborns (`configs/ablation-newborns.yaml`, which says what it starts from). A run whose result is in OUTDIR is not done
+again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -21,60 +24,101 @@ from SegSRGANLib.training.config_parsing import merge
 from SegSRGANLib.training.trainer import train
 
 CONFIGS = Path(__file__).parent / "configs"
-TRAINING_VOLUMES = 18  # of configs/atlases.csv
 
-# One idea each. The critic is narrower than the paper's, for the sake of a CPU.
-ARMS: dict[str, dict[str, Any]] = {
-    "content": {},
-    "GAN": {"loss": {"adversarial": 1e-3, "critic_filters": 8}},
-    "randomization": {"simulation": {"augmentation": {"synthetic": 0.5}}},
-    "cascade": {
-        "network": {"architecture": "cascade", "options": {"filters": 32, "blocks": 6, "levels": 4}},
-        "optimizer": {"output_rate": None, "clip": 5.0},
-    },
-    "agreement": {"simulation": {"consistent_input": True}},
+
+@dataclass(frozen=True)
+class Study:
+    """A recipe, how many volumes it trains on, and its arms, one idea each."""
+
+    recipe: str
+    volumes: int
+    arms: dict[str, dict[str, Any]]
+
+
+def _augmentation(**changes: Any) -> dict[str, Any]:
+    return {"simulation": {"augmentation": changes}}
+
+
+STUDIES = {
+    "networks": Study(
+        "ablation.yaml",
+        18,
+        {
+            "content": {},
+            # The critic is narrower than the paper's, for the sake of a CPU.
+            "GAN": {"loss": {"adversarial": 1e-3, "critic_filters": 8}},
+            "randomization": _augmentation(synthetic=0.5),
+            "cascade": {
+                "network": {"architecture": "cascade", "options": {"filters": 32, "blocks": 6, "levels": 4}},
+                "optimizer": {"output_rate": None, "clip": 5.0},
+            },
+            "agreement": {"simulation": {"consistent_input": True}},
+        },
+    ),
+    "newborns": Study(
+        "ablation-newborns.yaml",
+        29,
+        {
+            "recipe": {},
+            "no contrasts from labels": _augmentation(synthetic=0.0),
+            "half of the contrasts from labels": _augmentation(synthetic=0.5),
+            "no deformation": _augmentation(deformation=0.0),
+            "no masks, nothing stripped": _augmentation(stripping=0.0, masked=0.0, hard_edge=0.0),
+            "no changes of tissues": _augmentation(tissue_shift=0.0, gamma=[1.0, 1.0]),
+            "agreement with the slices": {"simulation": {"consistent_input": True}},
+        },
+    ),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("outdir", type=Path)
-    parser.add_argument("--steps", type=int, default=360, help="of the generator, a multiple of the training volumes")
+    parser.add_argument("--study", choices=STUDIES, default="networks")
+    parser.add_argument("--steps", type=int, default=360, help="of the generator")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--arms", nargs="+", help="of the study; all of them if left out")
     parser.add_argument("--volumes", type=int, default=4, help="test volumes, the first of the table")
     arguments = parser.parse_args()
+    study = STUDIES[arguments.study]
+    arms = arguments.arms or list(study.arms)
+    if unknown := set(arms) - set(study.arms):
+        parser.error(f"{', '.join(sorted(unknown))}: the arms of {arguments.study} are {', '.join(study.arms)}.")
     for seed in arguments.seeds:
-        for arm in arguments.arms:
-            run(arm, seed, arguments)
-    print(table(arguments))
+        for arm in arms:
+            run(study, arm, seed, arguments)
+    print(table(arms, arguments.seeds, arguments.outdir))
 
 
-def run(arm: str, seed: int, arguments: argparse.Namespace) -> None:
+def run(study: Study, arm: str, seed: int, arguments: argparse.Namespace) -> None:
     """Train one arm with one seed, unless that was done."""
-    folder = arguments.outdir / f"{arm}-{seed}"
+    folder = result_folder(arguments.outdir, arm, seed)
     if (folder / "result.json").is_file():
         return
-    base = read_values(CONFIGS / "ablation.yaml")
+    recipe = read_values(CONFIGS / study.recipe)
+    batch = recipe["optimizer"]["batch"]
     common = {
         "output": str(folder),
-        "patches_per_subject": max(1, arguments.steps // TRAINING_VOLUMES),
+        "patches_per_subject": max(1, round(arguments.steps * batch / study.volumes)),
         "seed": seed,
         "validation": {"volumes": arguments.volumes, "patch": 128},
     }
-    config = make_config(merge(merge(base, common), ARMS[arm]))
+    config = make_config(merge(merge(recipe, common), study.arms[arm]))
     with reported("bar", None) as (show, should_stop):
         train(config, show, should_stop)
 
 
-def table(arguments: argparse.Namespace) -> str:
+def result_folder(outdir: Path, arm: str, seed: int) -> Path:
+    """Where the training of one arm with one seed goes."""
+    return outdir / f"{arm.replace(' ', '-').replace(',', '')}-{seed}"
+
+
+def table(arms: list[str], seeds: list[int], outdir: Path) -> str:
     """The arms' means over test volumes, mean and standard deviation over the seeds, as Markdown."""
     lines = ["| arm | PSNR in brain, dB | against the spline | SSIM in brain | Dice | hours a run |", "|" + "---|" * 6]
-    for arm in arguments.arms:
-        results = [
-            json.loads((arguments.outdir / f"{arm}-{seed}" / "result.json").read_text(encoding="utf-8"))
-            for seed in arguments.seeds
-        ]
+    for arm in arms:
+        files = [result_folder(outdir, arm, seed) / "result.json" for seed in seeds]
+        results = [json.loads(file.read_text(encoding="utf-8")) for file in files]
         scores = [result["after"] for result in results]
         cells = [
             spread([score["psnr"] for score in scores], 2),
