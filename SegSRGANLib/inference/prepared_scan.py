@@ -108,7 +108,7 @@ def _interpolated(scan: MaskedScan, card: ModelCard, options: EnhanceOptions) ->
     region = triple([slice(0, n) for n in interpolated.shape]) if options.as_original else _region(scan, interpolated)
     given = interpolated[region]
     if card.consistent_input and not options.as_original:
-        given = scan.consistency.enforce(upsampled)[region] / np.float32(scale)
+        given = scan.consistency.enforce(upsampled, scan.inside)[region] / np.float32(scale)
     if scan.inside is not None:  # the training volumes are brains without surroundings
         given = np.where(scan.inside[region], given, np.float32(0))
     return PreparedScan(scan, scale, interpolated, region, torch.from_numpy(np.ascontiguousarray(given)))

@@ -24,6 +24,7 @@ from ..utils.atomic_files import atomic_path, free_bytes, no_room
 from ..utils.errors import VolumeError
 from .dicom.series import is_dicom_file, read_dicom_series
 from .file_names import VOLUME_SUFFIXES, WRITTEN_SUFFIXES, volume_suffix
+from .gzip_stream import compress
 from .metaimage import check_metaimage
 from .nifti import check_nifti, read_nifti
 from .nifti_affine import GeometryChoice
@@ -128,10 +129,22 @@ def write_volume(image: sitk.Image, path: str | os.PathLike[str]) -> None:
     image = _clean(image, path.name)
     with atomic_path(path) as temporary:
         try:
-            sitk.WriteImage(image, str(temporary), useCompression=suffix != ".nii")
-            _CHECKS[suffix](temporary)  # a full disk cuts the file off, and not every format's writer notices
+            _write(image, temporary, suffix)
         except (RuntimeError, VolumeError) as error:
             raise VolumeError(_not_whole(path, image)) from error
+
+
+def _write(image: sitk.Image, path: Path, suffix: str) -> None:
+    """Write an image and check it: a full disk cuts a file off, and not every format's writer notices."""
+    plain = path.with_name(path.name.removesuffix(".gz")) if suffix == ".nii.gz" else path
+    try:
+        sitk.WriteImage(image, str(plain), useCompression=suffix not in (".nii", ".nii.gz"))
+        _CHECKS[suffix](plain)
+        if plain != path:
+            compress(plain, path)
+    finally:
+        if plain != path:
+            plain.unlink(missing_ok=True)
 
 
 def _not_whole(path: Path, image: sitk.Image) -> str:

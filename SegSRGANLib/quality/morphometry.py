@@ -23,14 +23,15 @@ def describe_segmentation(labels: sitk.Image, probability: sitk.Image | None = N
         and Legland, 2012); "euler_number", pieces - tunnels + cavities; "components"; "largest_component", its
         share of the volume (None when nothing is inside).
     """
-    inside = sitk.Cast(labels != 0, sitk.sitkUInt8)
+    whole = sitk.Cast(labels != 0, sitk.sitkUInt8)
+    inside = _cropped(whole)
     millilitres = float(np.prod(labels.GetSpacing())) / 1000
     pieces = component_sizes(inside)
     total = sum(pieces)
     return {
         "volume_ml": round(total * millilitres, 4),
         "expected_volume_ml": None if probability is None else round(_sum(probability) * millilitres, 4),
-        "expected_dice": None if probability is None or not total else _expected_dice(inside, probability),
+        "expected_dice": None if probability is None or not total else _expected_dice(whole, probability),
         "surface_cm2": round(surface_area(inside) / 100, 3),
         "euler_number": euler_number(sitk.GetArrayViewFromImage(inside)),
         "components": len(pieces),
@@ -66,6 +67,12 @@ def euler_number(inside: np.ndarray) -> int:
             cells = _either_neighbour(cells, axis)
         total += (-1) ** (3 - len(axes)) * int(np.count_nonzero(cells))
     return total
+
+
+def _cropped(inside: sitk.Image) -> sitk.Image:
+    """What is inside, without the empty voxels around."""
+    voxels = sitk.GetArrayViewFromImage(inside)
+    return inside[tuple(reversed(bounding_box(voxels)))] if voxels.any() else inside
 
 
 def _either_neighbour(cells: np.ndarray, axis: int) -> np.ndarray:

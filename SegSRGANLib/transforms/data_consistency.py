@@ -15,6 +15,8 @@ import SimpleITK as sitk
 import torch
 
 from ..data.grid import Grid
+from ..utils.triples import triple
+from .components import Box, bounding_box
 from .line_operators import THICK, damped_inverse, damping, sampling_matrix
 from .resample import resample_labels, upsample
 from .separable import apply_along, as_tensor
@@ -111,12 +113,25 @@ class DataConsistency:
         Args:
             volume: (z, y, x) float32 in the scan's units. inside: bool; elsewhere the volume stays as it is.
         """
-        if not any(self._forward.coarse):
+        if not any(self._forward.coarse) or (inside is not None and not inside.any()):
             return volume
-        result = torch.from_numpy(volume).double()
-        result += self._forward.inverse(self._measured - self._forward.apply(result), self._ridge)
+        box = self._lines(inside)
+        result = torch.from_numpy(volume[box]).double()
+        result += self._forward.inverse(self._measured[box] - self._forward.apply(result), self._ridge)
         after = result.float().numpy()
-        return after if inside is None else np.where(inside, after, volume)
+        if inside is None:
+            return after
+        whole = volume.copy()
+        np.copyto(whole[box], after, where=inside[box])
+        return whole
+
+    def _lines(self, inside: np.ndarray | None) -> Box:
+        """The part to compute: whole lines along the coarse axes, and along the others what lies inside."""
+        everything = triple([slice(None)] * 3)
+        if inside is None:
+            return everything
+        coarse = self._forward.coarse[::-1]  # (z, y, x)
+        return triple([slice(None) if c else part for c, part in zip(coarse, bounding_box(inside), strict=True)])
 
 
 def enforce_data_consistency(scan: sitk.Image, sr: sitk.Image, mask: sitk.Image | None = None) -> sitk.Image:

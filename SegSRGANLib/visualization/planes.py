@@ -12,6 +12,7 @@ from ..transforms.components import bounding_box
 PLANES = ("sagittal", "coronal", "axial")  # across x, y and z
 _MARGIN = 5.0  # mm around the brain
 _STRAY = 0.5  # percent of the voxels at either end that may be stray
+_ENOUGH = 500_000  # voxels that tell a percentile well enough for a picture
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ def cut_plane(image: sitk.Image, axis: int, index: int) -> Plane:
 def grey_window(image: sitk.Image) -> tuple[float, float]:
     """Grey levels up to the 99.5th percentile of the positive voxels; interpolation's undershoots count as dark."""
     array = sitk.GetArrayViewFromImage(image)
+    step = max(1, int((array.size / _ENOUGH) ** (1 / 3)))  # what a percentile of so many voxels is, fewer tell as well
+    array = array[::step, ::step, ::step]
     positive = array[array > 0]
     return float(min(np.percentile(array, 0.5), 0)), float(np.percentile(positive, 99.5)) if positive.size else 1.0
 
