@@ -1,9 +1,11 @@
 """Wall time of each step and peak memory of `segsrgan predict`, as its user runs it.
 
-    python benchmarks/predict_cost.py [--scans 256x256x64 360x360x30] [--overlap 0.5] [--repeats 3] [--mask]
+    python benchmarks/predict_cost.py [--scans 256x256x64 360x360x30] [--spacings 0.5] [--precisions auto float32]
+        [--overlap 0.5] [--repeats 3] [--mask]
 
 The scans are the procedural phantom in air with noise: 256 x 256 x 64 voxels of 0.5 x 0.5 x 1.5 mm, and a raw stack of
-360 x 360 x 30 voxels of 0.5 x 0.5 x 3 mm, both to 0.5 mm. Without --mask no brain is masked and no patch skipped. Peak
+360 x 360 x 30 voxels of 0.5 x 0.5 x 3 mm. Spacings of 1, 0.794, 0.63 and 0.5 mm make results of 1, 2, 4 and 8 times
+as many voxels; OMP_NUM_THREADS=1 runs on one core. Without --mask no brain is masked and no patch skipped. Peak
 memory is the child process's maximum resident set; "start and files" is what the command takes beside `enhance`:
 starting, reading, the model, and writing the results with their picture.
 """
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -39,21 +42,26 @@ def main() -> None:
     parser.add_argument("--scans", nargs="+", choices=list(SCANS), default=list(SCANS))
     parser.add_argument("--patch", type=int, default=PredictionOptions.patch)
     parser.add_argument("--overlap", type=float, default=PredictionOptions.overlap)
-    parser.add_argument("--precision", default=PredictionOptions.precision)
+    parser.add_argument("--precisions", nargs="+", default=[PredictionOptions.precision])
+    parser.add_argument("--spacings", nargs="+", default=["0.5"], help="of the result, mm")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--mask", action="store_true", help="give the brain mask, as a clinical run has one")
     arguments = parser.parse_args()
     options = ["--patch", str(arguments.patch), "--overlap", str(arguments.overlap)]
-    options += ["--precision", arguments.precision, "--spacing", "0.5", "--overwrite", "--progress", "none"]
-    print(f"{os.cpu_count()} cores, {' '.join(options[:6])}, {arguments.repeats} runs, medians, seconds.\n")
-    print(f"| scan | {' | '.join(STEPS)} | start and files | total | total : prediction | peak memory, MB |")
-    print("|---" * (len(STEPS) + 5) + "|")
-    for name in arguments.scans:
-        print(row(name, options, arguments.repeats, arguments.mask), flush=True)
+    threads = os.environ.get("OMP_NUM_THREADS", os.cpu_count())
+    print(f"{threads} threads, {' '.join(options)}, {arguments.repeats} runs, medians, seconds.\n")
+    heads = ["scan", "result, mm", "precision", *STEPS, "start and files", "total", "total : prediction"]
+    print(f"| {' | '.join([*heads, 'peak memory, MB'])} |")
+    print("|---" * (len(heads) + 1) + "|")
+    options += ["--overwrite", "--progress", "none"]
+    for name, spacing, precision in product(arguments.scans, arguments.spacings, arguments.precisions):
+        chosen = [*options, "--spacing", spacing, "--precision", precision]
+        cells = row(name, chosen, arguments.repeats, arguments.mask)
+        print(f"| {' | '.join([name, spacing, precision, *cells])} |", flush=True)
 
 
-def row(name: str, options: list[str], repeats: int, masked: bool) -> str:
-    """One line of the table."""
+def row(name: str, options: list[str], repeats: int, masked: bool) -> list[str]:
+    """Seconds of the steps, of the rest and of all, their ratio, and megabytes."""
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         scan, mask = clinical_scan(*SCANS[name])
@@ -68,8 +76,7 @@ def row(name: str, options: list[str], repeats: int, masked: bool) -> str:
             runs.append([*(seconds.get(step, 0.0) for step in STEPS), wall - seconds["total"], wall, kilobytes / 1024])
     *parts, wall, megabytes = (statistics.median(column) for column in zip(*runs, strict=True))
     ratio = wall / parts[STEPS.index("prediction")]
-    cells = [*(f"{part:.1f}" for part in [*parts, wall]), f"{ratio:.2f}", f"{megabytes:.0f}"]
-    return f"| {name} | {' | '.join(cells)} |"
+    return [*(f"{part:.1f}" for part in [*parts, wall]), f"{ratio:.2f}", f"{megabytes:.0f}"]
 
 
 def clinical_scan(size: tuple[int, int, int], thickness: float) -> tuple[sitk.Image, sitk.Image]:

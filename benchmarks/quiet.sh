@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tables of docs/performance.md of the default model, for a quiet machine with two cores: about 12 minutes.
+# All tables of docs/performance.md of the default model, for a quiet machine with two cores: about 15 minutes.
 #
 #     SEGSRGAN_DATA=/folder/of/gousias2012 benchmarks/quiet.sh [OUTDIR]
 #
@@ -23,7 +23,8 @@ part 330 speed "$python" benchmarks/inference.py speed --repeats 3 --shape 128 1
     "original, patch 128 step 64" "MONAI, patch 128 overlap 0.5"
 part 120 precision "$python" benchmarks/inference.py precision --thickness 2.577
 part 100 path "$python" benchmarks/predict_cost.py --repeats 1
-part 60 path-masked "$python" benchmarks/predict_cost.py --repeats 1 --mask
+part 200 path-masked "$python" benchmarks/predict_cost.py --repeats 1 --mask --precisions auto float32
 part 30 start "$python" -X importtime -m SegSRGANLib --help
-part 60 one-core env OMP_NUM_THREADS=1 "$python" benchmarks/predict_cost.py --repeats 1 --scans 256x256x64
-cat "$out"/speed.md "$out"/precision.md "$out"/path.md "$out"/path-masked.md "$out"/one-core.md
+part 90 size "$python" benchmarks/predict_cost.py --repeats 1 --mask --scans 256x256x64 --spacings 1 0.794 0.63 0.5
+part 90 one-core env OMP_NUM_THREADS=1 "$python" benchmarks/predict_cost.py --repeats 1 --mask --scans 256x256x64
+cat "$out"/speed.md "$out"/precision.md "$out"/path.md "$out"/path-masked.md "$out"/size.md "$out"/one-core.md
