@@ -141,7 +141,7 @@ def _write(image: sitk.Image, path: Path, suffix: str) -> None:
         sitk.WriteImage(image, str(plain), useCompression=suffix not in (".nii", ".nii.gz"))
         _CHECKS[suffix](plain)
         if plain != path:
-            compress(plain, path)
+            compress(plain, path, intensities=image.GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64))
     finally:
         if plain != path:
             plain.unlink(missing_ok=True)
