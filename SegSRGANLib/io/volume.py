@@ -130,7 +130,7 @@ def write_volume(image: sitk.Image, path: str | os.PathLike[str]) -> None:
     with atomic_path(path) as temporary:
         try:
             _write(image, temporary, suffix)
-        except (RuntimeError, VolumeError) as error:
+        except (RuntimeError, OSError, VolumeError) as error:
             raise VolumeError(_not_whole(path, image)) from error
 
 

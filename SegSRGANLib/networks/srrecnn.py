@@ -88,43 +88,6 @@ def start_linear(convolution: nn.Conv3d) -> None:
         )
 
 
-@torch.no_grad()
-def grow(small: SRReCNN, config: SRReCNNConfig, noise: float = 0.0) -> SRReCNN:
-    """A larger network that computes what a small one does (Net2Net: Chen, Goodfellow and Shlens, ICLR 2016).
-
-    A voxel of the small one costs a fraction, so it can learn most of the work before it grows. Filters are repeated,
-    and what reads them is divided by how often; added layers pass on what they get, which is never negative.
-
-    Args:
-        small: a trained network.
-        config: of the result; at least as many layers and filters.
-        noise: added to the repeated filters and the new layers, relative to the deviation of a layer's weights, so that
-            equal ones learn to differ; 0 keeps the function exactly.
-
-    Raises:
-        ValueError: fewer layers or filters than the small one has.
-    """
-    if config.layers < small.config.layers or config.filters < small.config.filters:
-        raise ValueError(f"A network of {small.config} cannot grow to fewer layers or filters: {config}.")
-    large = SRReCNN(config)
-    repeated = torch.arange(config.filters) % small.config.filters
-    share = 1 / torch.bincount(repeated)[repeated].float().view(1, -1, 1, 1, 1)
-    trained = [layer for layer in small.layers if isinstance(layer, nn.Conv3d)]
-    for index, layer in enumerate(layer for layer in large.layers if isinstance(layer, nn.Conv3d)):
-        if index < len(trained):
-            weight, bias = trained[index].weight, _bias(trained[index])
-            weight = weight if index == 0 else weight[:, repeated] * share
-            layer.weight.copy_(weight[repeated])
-            _bias(layer).copy_(bias[repeated])
-        else:
-            nn.init.dirac_(layer.weight)
-            nn.init.zeros_(_bias(layer))
-        layer.weight.add_(torch.randn_like(layer.weight) * layer.weight.std() * noise)
-    large.output.weight.copy_(small.output.weight[:, repeated] * share)
-    _bias(large.output).copy_(_bias(small.output))
-    return large
-
-
 def _bias(layer: nn.Conv3d) -> torch.Tensor:
     """The bias of a convolution that has one."""
     if layer.bias is None:

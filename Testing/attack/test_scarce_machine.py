@@ -58,7 +58,7 @@ def test_a_full_disk_is_named_with_what_is_free_and_needed(command, tmp_path, sm
     done = run_command(*arguments)
     said = " ".join(done.stderr.split())
     assert done.returncode == 1 and "Traceback" not in said
-    assert f"{small_disk}/out/a_sr.nii.gz cannot be written (no space left; 0.0 MB free, up to 0.3 MB needed)" in said
+    assert f"{small_disk}/out/a_sr.nii.gz cannot be written (no space left; 0.1 MB free, up to 0.3 MB needed)" in said
     assert "make room there, or choose a folder on another disk" in said
     left = [path.name for path in small_disk.rglob("*") if path.is_file()]
     assert not [name for name in left if not name.startswith(("summary", "volumes"))]

@@ -7,7 +7,7 @@ from torch import nn
 from SegSRGANLib.models.card import ModelCard
 from SegSRGANLib.models.checkpoint import load_checkpoint, save_checkpoint
 from SegSRGANLib.networks.cascade import Cascade, CascadeConfig, to_cells, to_voxels
-from SegSRGANLib.networks.srrecnn import SRReCNN, SRReCNNConfig, grow
+from SegSRGANLib.networks.srrecnn import SRReCNN, SRReCNNConfig
 from SegSRGANLib.training.optimization import start_as_interpolation
 
 
@@ -116,18 +116,6 @@ def test_srrecnn_begins_nearly_linear_and_keeps_the_scale():
     odd = [f[:, :8] - f[:, 8:] for f in (both, first, second)]  # relu(a) - relu(-a) = a
     assert (odd[0] - odd[1] - odd[2]).norm() < 1e-4 * odd[0].norm()
     assert 0.1 < odd[0].std() / (x + y).std() < 10  # neither blown up nor gone after eleven layers
-
-
-def test_a_grown_srrecnn_computes_the_same():
-    torch.manual_seed(1)
-    small, x = SRReCNN(SRReCNNConfig(3, 6)), torch.rand(1, 1, 10, 10, 10)
-    large = grow(small, SRReCNNConfig(7, 16))
-    with torch.no_grad():
-        assert (small(x) - x).abs().max() > 0.01  # it does something
-        torch.testing.assert_close(large(x), small(x), atol=1e-5, rtol=1e-5)
-        assert not torch.equal(grow(small, SRReCNNConfig(7, 16), noise=0.05)(x), small(x))
-    with pytest.raises(ValueError, match="cannot grow"):
-        grow(large, SRReCNNConfig(3, 6))
 
 
 def test_srrecnn_predicts_intensity_alone_and_sees_its_surroundings():
