@@ -46,6 +46,12 @@ def _loaded():
     return application.loadModule(MODULE_FILE, services)
 
 
+@functools.cache
+def _clearedOnce():
+    """What the application starts with goes before the first test; each test leaves an empty scene."""
+    slicer.mrmlScene.Clear(False)
+
+
 def _removeOwnViews():
     """Views are singletons, which outlive a cleared scene: those of an earlier test's layout go."""
     for kind in ("vtkMRMLSliceCompositeNode", "vtkMRMLSliceNode"):
@@ -59,6 +65,7 @@ def cleanScene(monkeypatch, tmp_path):
     """An empty scene, own settings and models; yields the list of errors, which must stay empty."""
     # Slicer's log reader is a thread; widgets must not be garbage collected there
     gc.collect()
+    gc.freeze()  # what outlives a test stays: looking at all of it again before each test took longer than most tests
     gc.disable()
     errors = []
     window = vtk.vtkOutputWindow.GetInstance()
@@ -72,7 +79,7 @@ def cleanScene(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "excepthook", lambda kind, value, trace: errors.append(f"{kind.__name__}: {value}"))
     monkeypatch.setenv("SEGSRGAN_HOME", str(tmp_path / "home"))
     qt.QSettings().clear()
-    slicer.mrmlScene.Clear(False)
+    _clearedOnce()
     _removeOwnViews()
     slicer.app.layoutManager().start()
     yield errors

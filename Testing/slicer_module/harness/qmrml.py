@@ -94,8 +94,15 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             if node.GetID() == self._current:
                 self.setCurrentNode(None)
 
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def changed(caller, event, node):
+            if self._fits(node):
+                self._refresh()
+
         events = slicer.vtkMRMLScene
-        for event in (events.NodeAddedEvent, events.NodeRemovedEvent, events.EndCloseEvent, events.EndImportEvent):
+        for event in (events.NodeAddedEvent, events.NodeRemovedEvent):
+            self._tags.append(scene.AddObserver(event, changed))
+        for event in (events.EndCloseEvent, events.EndImportEvent):
             self._tags.append(scene.AddObserver(event, lambda caller, event: self._refresh()))
         self._tags.append(scene.AddObserver(events.NodeAboutToBeRemovedEvent, removed))
 
@@ -103,16 +110,19 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         scene = self._scene
         if not scene or scene.IsClosing():
             return []
-        # read once: every list looks at every node whenever one comes or goes, and attributes of widgets are slow
-        types, children, hidden = self.nodeTypes, self.showChildNodeTypes, self.showHidden
-        fits, nodes = {}, []  # by class: most nodes of a scene are of few
+        hidden, fits, nodes = self.showHidden, {}, []  # read once: attributes of widgets are slow
         for node in scene.GetNodes():
             kind = node.GetClassName()
-            if kind not in fits:
-                fits[kind] = any(kind == wanted or (children and node.IsA(wanted)) for wanted in types)
+            if kind not in fits:  # by class: most nodes of a scene are of few
+                fits[kind] = self._fits(node)
             if fits[kind] and (hidden or not node.GetHideFromEditors()):
                 nodes.append(node)
         return nodes
+
+    def _fits(self, node) -> bool:
+        """Whether nodes of this class can be listed."""
+        kind, children = node.GetClassName(), self.showChildNodeTypes
+        return any(kind == wanted or (children and node.IsA(wanted)) for wanted in self.nodeTypes)
 
     def _refresh(self):
         nodes = self._nodes()
