@@ -7,6 +7,7 @@ Places are millimetres from the near faces of the field of view (x, y, z), in vo
 from __future__ import annotations
 
 import base64
+import functools
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -178,8 +179,13 @@ def joined(rows: Sequence[Sequence[Any]]) -> Any:
 
 def write(draw: Any, place: tuple[float, float], text: str, size: int, colour: Colour, anchor: str = "la") -> None:
     """Text on a picture, with a dark rim that keeps it readable on grey."""
-    font = require("PIL.ImageFont", extra="report").load_default(size)
-    draw.text(place, text, fill=colour, font=font, anchor=anchor, stroke_width=1, stroke_fill=(0, 0, 0))
+    draw.text(place, text, fill=colour, font=font_of(size), anchor=anchor, stroke_width=1, stroke_fill=(0, 0, 0))
+
+
+@functools.cache
+def font_of(size: int) -> Any:
+    """Pillow's own font in a size in pixels; unpacking it takes longer than writing with it."""
+    return require("PIL.ImageFont", extra="report").load_default(size)
 
 
 def encoded(picture: Any, kind: str = "JPEG", **options: Any) -> str:

@@ -14,7 +14,7 @@ from ..data.classes import TISSUES, Colour, display_colours
 from ..inference.enhancement import Enhancement
 from ..utils.notice import RESEARCH_USE_ONLY
 from ..utils.optional import require
-from .mosaic import Layer, Outline, Window, box_around, draw_rows, draw_tile, encoded, greys_in, joined, write
+from .mosaic import Layer, Outline, Window, box_around, draw_rows, draw_tile, encoded, font_of, greys_in, joined, write
 from .palette import BRAIN_MASK
 from .planes import PLANES, upright
 from .verdict_style import shown_verdict
@@ -116,11 +116,10 @@ def _shortened(text: str, most: int = 200) -> str:
 def _legend(entries: Sequence[tuple[str, Colour]]) -> Any:
     picture, draw = _canvas()
     left = 0.0
-    font = require("PIL.ImageFont", extra="report").load_default(15)
     for title, colour in entries:
         draw.rectangle((left, 6, left + 14, 18), outline=colour, width=3)
         write(draw, (left + 20, 3), title, 15, _WHITE)
-        left += 40 + draw.textlength(title, font=font)
+        left += 40 + draw.textlength(title, font=font_of(15))
     return picture
 
 
