@@ -5,15 +5,18 @@
 
 Every arm takes equally many steps of its generator, so the hours differ and stand in the table. `networks` starts from
 chance (recipe `configs/ablation.yaml`); `newborns` asks which simulated scans teach a model of an atlas most about
-newborns (`configs/ablation-newborns.yaml`, which says what it starts from). A run whose result is in OUTDIR is not done
-again.
+newborns (`configs/paper-newborns.yaml`, shorter), from the paper's generator before newborns joined its training:
+
+    git show 97b53dd^:Resources/Models/segsrgan-paper.safetensors > runs/segsrgan-paper-atlas.safetensors
+
+A run whose result is in OUTDIR is not done again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -28,11 +31,12 @@ CONFIGS = Path(__file__).parent / "configs"
 
 @dataclass(frozen=True)
 class Study:
-    """A recipe, how many volumes it trains on, and its arms, one idea each."""
+    """A recipe, how many volumes it trains on, its arms, one idea each, and what all of them change."""
 
     recipe: str
     volumes: int
     arms: dict[str, dict[str, Any]]
+    common: dict[str, Any] = field(default_factory=dict)
 
 
 def _augmentation(**changes: Any) -> dict[str, Any]:
@@ -56,7 +60,7 @@ STUDIES = {
         },
     ),
     "newborns": Study(
-        "ablation-newborns.yaml",
+        "paper-newborns.yaml",
         29,
         {
             "recipe": {},
@@ -66,6 +70,13 @@ STUDIES = {
             "no masks, nothing stripped": _augmentation(stripping=0.0, masked=0.0, hard_edge=0.0),
             "no changes of tissues": _augmentation(tissue_shift=0.0, gamma=[1.0, 1.0]),
             "agreement with the slices": {"simulation": {"consistent_input": True}},
+        },
+        {
+            "init": str(CONFIGS.parents[1] / "runs" / "segsrgan-paper-atlas.safetensors"),
+            "hours": None,
+            "epochs": 1,
+            "optimizer": {"warmup": 40, "average": 0.99},
+            "validation": {"every": 5},
         },
     ),
 }
@@ -95,7 +106,7 @@ def run(study: Study, arm: str, seed: int, arguments: argparse.Namespace) -> Non
     folder = result_folder(arguments.outdir, arm, seed)
     if (folder / "result.json").is_file():
         return
-    recipe = read_values(CONFIGS / study.recipe)
+    recipe = merge(read_values(CONFIGS / study.recipe), study.common)
     batch = recipe["optimizer"]["batch"]
     common = {
         "output": str(folder),

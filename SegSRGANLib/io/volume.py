@@ -136,15 +136,16 @@ def write_volume(image: sitk.Image, path: str | os.PathLike[str]) -> None:
 
 def _write(image: sitk.Image, path: Path, suffix: str) -> None:
     """Write an image and check it: a full disk cuts a file off, and not every format's writer notices."""
-    plain = path.with_name(path.name.removesuffix(".gz")) if suffix == ".nii.gz" else path
+    if suffix != ".nii.gz":
+        sitk.WriteImage(image, str(path), useCompression=suffix != ".nii")
+        _CHECKS[suffix](path)
+        return
+    plain = path.with_name(path.name[: -len(suffix)] + ".nii")
     try:
-        sitk.WriteImage(image, str(plain), useCompression=suffix not in (".nii", ".nii.gz"))
-        _CHECKS[suffix](plain)
-        if plain != path:
-            compress(plain, path, intensities=image.GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64))
+        _write(image, plain, ".nii")
+        compress(plain, path, intensities=image.GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64))
     finally:
-        if plain != path:
-            plain.unlink(missing_ok=True)
+        plain.unlink(missing_ok=True)
 
 
 def _not_whole(path: Path, image: sitk.Image) -> str:

@@ -59,7 +59,6 @@ def euler_number(inside: np.ndarray) -> int:
         Pieces - tunnels + cavities, where voxels that share a corner are connected.
     """
     voxels = inside != 0
-    voxels = voxels[bounding_box(voxels)] if voxels.any() else voxels[:0]
     total = 0
     for axes in ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)):
         cells = voxels
