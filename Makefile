@@ -1,5 +1,6 @@
 # make demo   a phantom brain goes through the whole of SegSRGAN; pictures and files land in demo-output/
-# make test   ruff, the layers, the types and the tests
+# make test   ruff, the layers, the types and the tests that take less than 5 seconds each
+# make test-all   the same with all the tests
 # make docs   the documentation as a site, in build/site
 # Each makes .venv, installs what it needs and runs; a second call reuses what is there.
 # Another interpreter:  make demo PYTHON=python3.12
@@ -9,15 +10,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint docs pins clean
+.PHONY: demo test test-all lint docs pins clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/segsrgan demo -o demo-output
 
+PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov
+
 test: lint
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov
+	$(PYTEST) -m "not slow"
+
+test-all: lint
+	$(PYTEST)
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check
