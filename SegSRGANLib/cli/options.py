@@ -126,6 +126,13 @@ class ProcessingOptions:
         bool,
         typer.Option("--consistency/--no-consistency", help="Data consistency: intensities that agree with the scan."),
     ] = EnhanceOptions.consistency
+    refinement: Annotated[
+        bool,
+        typer.Option(
+            "--refinement/--no-refinement",
+            help="Refinement: borders of the tissues where the intensities change, if the classes fill the brain.",
+        ),
+    ] = EnhanceOptions.refinement
     uncertainty: Annotated[
         int,
         typer.Option(metavar="N", help="Runs on mirrored and shifted copies, to map where the model is unsure."),

@@ -23,9 +23,11 @@ class EnhanceOptions:
     threshold: probability from which a voxel is cortex, or another class of the model.
     prediction: patches, device and precision.
     consistency: bring the intensities to agreement with the scan, see `enforce_data_consistency`.
+    refinement: move the borders of the tissues to where the intensities change, for models whose classes fill the
+        brain, see `refinement.refine`.
     uncertainty: number of runs on mirrored and shifted copies, see `predict_augmented`; 0 for none.
     as_original: run the network as the original project does: axes as stored, the whole volume in zeros, patches at a
-        fixed step and their plain mean, no agreement with the scan, nothing below the scan's minimum. None: as the
+        fixed step and their plain mean, no agreement with the scan, no refinement, nothing below the scan's minimum. None: as the
         model's card says, which is so for imported models of the original project.
     """
 
@@ -35,6 +37,7 @@ class EnhanceOptions:
     threshold: float = 0.5
     prediction: PredictionOptions = PredictionOptions()
     consistency: bool = True
+    refinement: bool = True
     uncertainty: int = 0
     as_original: bool | None = None
 
@@ -62,4 +65,4 @@ class EnhanceOptions:
         if not (card.as_original if self.as_original is None else self.as_original):
             return replace(self, as_original=False)
         prediction = replace(self.prediction, as_original=True)
-        return replace(self, as_original=True, prediction=prediction, consistency=False)
+        return replace(self, as_original=True, prediction=prediction, consistency=False, refinement=False)

@@ -1,8 +1,8 @@
 """The main job: one volume in, its super-resolution and its cortex out (`enhance`).
 
-Four stages over one prepared scan: `prepare` (bias correction, intensity scale, spline interpolation onto the output
-grid), `_predict` (the network on overlapping patches), `compose` (back to whole images in the input's units, in
-agreement with the scan) and `_measure` (quality). Panel, console, shell and cluster all call `enhance`. Several stacks
+Five stages over one prepared scan: `prepare` (bias correction, intensity scale, spline interpolation onto the output
+grid), `_predict` (the network on overlapping patches), `compose` and `agree` (back to whole images in the input's units,
+in agreement with the scan), `refine` (borders of the tissues by the intensities) and `_measure` (quality). Panel, console, shell and cluster all call `enhance`. Several stacks
 of one child go through `several.pipeline`, which calls `enhance` for each of them.
 """
 
@@ -38,6 +38,7 @@ from .postprocessing import Composition, agree, compose, whole_variance
 from .predictor import predict_volume
 from .prepared_scan import PreparedScan, prepare
 from .record import describe_run
+from .refinement import as_refined, refine
 from .run_context import RunContext
 from .several.estimate import check_stacks_fit
 from .several.pipeline import StackedScans, enhance_stacks
@@ -107,13 +108,15 @@ def _enhance_one(
     composed = compose(prepared, predicted, model.classes, options, run)
     del predicted  # the largest of all arrays
     composed = agree(prepared, composed, options, run)
-    quality = _measure(prepared, composed, variance, run)
+    labels = composed.labels
+    composed, refinement = refine(prepared, composed, options, run)
+    quality = _measure(prepared, composed, as_refined(variance, labels, composed.labels), run)
     run.finish()
     run.report(1.0, "Finished the computation")
     record = describe_run(image, model, device, brain.warnings + prepared.scan.warnings + quality.warnings, run.seconds)
     record |= {"options": asdict(given), "intensity_scale": prepared.scale, "prediction": how, "mask": brain.record}
     record |= {"output": {"size": prepared.scan.output.size, "spacing": prepared.scan.output.spacing}}
-    record["as_original"] = options.as_original
+    record |= {"as_original": options.as_original, "refinement": refinement}
     record |= {"classes": list(composed.probabilities), "quality": {"domain": prepared.scan.domain, **quality.figures}}
     record["thickness_ratio"] = round(max(image.GetSpacing()) / min(prepared.scan.output.spacing), 4)
     record["quality"]["slice_motion"] = _slice_motion(prepared)

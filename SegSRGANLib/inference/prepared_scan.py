@@ -22,7 +22,7 @@ from .options import EnhanceOptions
 from .run_context import RunContext
 
 _MARGIN = 8.0  # mm of surroundings that the network sees
-_AIR = 0.1  # of the intensity scale: what is darker is air, or outside of the head
+AIR = 0.1  # of the intensity scale: what is darker is air, or outside of the head
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _region(scan: MaskedScan, interpolated: np.ndarray) -> Box:
 
     Instance normalization sees a patch as a whole: much air around a small brain would change what it does.
     """
-    content = interpolated > _AIR if scan.inside is None else scan.inside
+    content = interpolated > AIR if scan.inside is None else scan.inside
     if not content.any():
         return triple(slice(0, length) for length in content.shape)
     return bounding_box(content, [int(np.ceil(_MARGIN / s)) for s in reversed(scan.output.spacing)])

@@ -3,16 +3,12 @@
 A. Makropoulos, I. Gousias, C. Ledig, P. Aljabar, A. Serag, J. Hajnal, A. D. Edwards, S. Counsell, D. Rueckert,
 "Automatic whole brain MRI segmentation of the developing neonatal brain", IEEE TMI 33 (2014) 1818-1831.
 
-Each voxel i has a tissue k with prior pi_ik from registered atlases and intensity y_i ~ b_i N(mu_k, sigma_k^2), b the
-bias field. Expectation and maximization alternate:
+The priors of the mixture (`transforms.tissue_mixture`) come from registered atlases, and its intensities are y_i / b_i,
+with the bias field b: after each M-step
 
-    p_ik = pi_ik N(y_i / b_i; mu_k, sigma_k^2) exp(-beta sum_l G_kl sum_j p_jl / d_ij) / sum over k,
-    mu_k = sum_i p_ik y_i / b_i / sum_i p_ik,    sigma_k^2 likewise,
-    b = the polynomial that minimizes sum_i w_i (y_i - b_i sum_k p_ik mu_k)^2,    w_i = sum_k p_ik / sigma_k^2,
+    b = the polynomial that minimizes sum_i w_i (y_i - b_i sum_k p_ik mu_k)^2,    w_i = sum_k p_ik / sigma_k^2.
 
-j runs over the six neighbours at distance d_ij in mm, and G is 0 for one tissue, 1 for tissues that border in the
-atlases and 5 for tissues that do not. Between the iterations, `partial_volume` corrects the film of false white matter
-between CSF and cortex.
+Between the iterations, `partial_volume` corrects the film of false white matter between CSF and cortex.
 
 Simplified against the original: one Gaussian per label of the atlases instead of 50 regions in a hierarchy of tissues;
 the given atlases instead of the original's; no model averaging; the field is multiplicative on plain intensities;
@@ -28,15 +24,15 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from ..transforms.tissue_borders import distances_between
+from ..transforms.tissue_mixture import ENERGY, Neighbours, TissueMixture
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
 from .bias_polynomial import fit_bias
 from .evidence import Evidence, WarpedAtlas, gather
 from .partial_volume import CORTEX, FLUID, OTHER, OUTSIDE, WHITE, Roles, correct_partial_volume
-from .priors import distances_between, tissue_priors
+from .priors import tissue_priors
 
 _log = logging.getLogger(__name__)
-_ENERGY = np.array([0.0, 1.0, 5.0], np.float32)  # G of tissues that are the same, neighbours, distant
-_NARROWEST = 0.01  # sigma relative to the volume's 99th percentile, so that no Gaussian collapses
 
 
 @dataclass(frozen=True)
@@ -106,76 +102,60 @@ def segment(
     for iteration in range(options.iterations):
         stop_if(should_stop)
         report(iteration / options.iterations, "EM")
-        likelihood = model.expect(use_neighbours=iteration > 0)
-        if model.roles is not None and iteration % 2:
-            correct_partial_volume(model.posteriors, model.priors, model.roles, evidence.mask)
+        likelihood = model.mixture.expect(use_neighbours=iteration > 0)
+        if iteration % 2:
+            model.correct_partial_volume()
         if iteration > 2 and abs(likelihood - before) < options.tolerance:
             break
         before = likelihood
         model.maximize()
     report(1.0, "EM done")
-    return evidence.whole(tissues[model.posteriors.argmax(0)] == label)
+    return evidence.whole(model.found(int(np.searchsorted(tissues, label))))
 
 
 class _Model:
-    """The mixture while it is fitted: priors and posteriors (tissues, z, y, x), means, deviations, bias field."""
+    """The mixture of the voxels inside the mask, with the bias field."""
 
     def __init__(
         self, evidence: Evidence, tissues: np.ndarray, priors: np.ndarray, label: int, options: DrawEmOptions
     ) -> None:
         self.options = options
         self.image, self.mask = evidence.image, evidence.mask
-        self.priors = priors * evidence.mask
-        self.posteriors = self.priors.copy()
         self.roles = _roles(tissues, label, options)
-        self._steps = 1 / np.array(evidence.grid.spacing[::-1], np.float32)  # per mm along z, y, x
-        self._energy = _ENERGY[distances_between(evidence.labels, tissues).astype(int)]
-        self._corrected = self.image
-        self._narrowest = _NARROWEST * float(np.percentile(self.image[self.mask], 99))
-        self._fit_gaussians()
+        neighbours = Neighbours.of(evidence.mask, evidence.grid.spacing)
+        energy = ENERGY[distances_between(evidence.labels, tissues).astype(int)]
+        inside = np.ascontiguousarray(priors[:, evidence.mask].T, np.float32)
+        self.mixture = TissueMixture(self.image[self.mask], inside, neighbours, energy, options.mrf)
 
-    def expect(self, use_neighbours: bool) -> float:
-        """The E-step. Returns the mean log-likelihood of a voxel."""
-        energy = self._neighbour_energy() if use_neighbours and self.options.mrf else None
-        for k in range(len(self.priors)):
-            exponent = -0.5 * ((self._corrected - self.means[k]) / self.deviations[k]) ** 2
-            if energy is not None:
-                exponent -= self.options.mrf * energy[k]
-            np.exp(exponent, out=exponent)
-            self.posteriors[k] = self.priors[k] * exponent / self.deviations[k]
-        total = self.posteriors.sum(0)
-        # where no tissue explains the intensity, the prior stays
-        lost = self.mask & (total < 1e-30)
-        self.posteriors[:, lost] = self.priors[:, lost]
-        self.posteriors /= np.where(lost | ~self.mask, 1, total)
-        return float(np.log(total[self.mask].clip(1e-30)).mean())
+    def correct_partial_volume(self) -> None:
+        """Move probability off the film of false white matter, see `partial_volume`."""
+        if self.roles is None:
+            return
+        whole = [self._whole(part.T) for part in (self.mixture.posteriors, self.mixture.priors)]
+        correct_partial_volume(*whole, self.roles, self.mask)
+        for part, corrected in zip((self.mixture.posteriors, self.mixture.priors), whole, strict=True):
+            part[:] = corrected[:, self.mask].T
 
     def maximize(self) -> None:
         """The M-step: Gaussians, then the bias field."""
-        self._fit_gaussians()
+        self.mixture.maximize()
         if not self.options.bias_degree:
             return
-        expected = np.tensordot(self.means, self.posteriors, 1)
-        precision = np.tensordot(1 / self.deviations**2, self.posteriors, 1)
-        self._corrected = self.image / fit_bias(self.image, expected, precision, self.options.bias_degree)
+        posteriors = self.mixture.posteriors
+        expected = self._whole(posteriors @ self.mixture.means)
+        precision = self._whole(posteriors @ (1 / self.mixture.deviations**2))
+        field = fit_bias(self.image, expected, precision, self.options.bias_degree)
+        self.mixture.intensity = (self.image / field)[self.mask]
 
-    def _fit_gaussians(self) -> None:
-        weight = self.posteriors.sum((1, 2, 3), dtype=np.float64).clip(1e-6)
-        flat = self.posteriors.reshape(len(weight), -1)
-        values = self._corrected.ravel()
-        self.means = ((flat @ values) / weight).astype(np.float32)
-        variance = (flat @ values**2) / weight - self.means.astype(np.float64) ** 2
-        self.deviations = np.sqrt(variance.clip(self._narrowest**2)).astype(np.float32)
+    def found(self, number: int) -> np.ndarray:
+        """Where a tissue is the most probable one, (z, y, x) bool."""
+        return self._whole(self.mixture.posteriors.argmax(1) == number)
 
-    def _neighbour_energy(self) -> np.ndarray:
-        """sum_l G_kl sum_j p_jl / d_ij for every tissue k: (tissues, z, y, x)."""
-        nearby = np.zeros_like(self.posteriors)
-        for axis, weight in enumerate(self._steps, 1):
-            low, high = [slice(None)] * 4, [slice(None)] * 4
-            low[axis], high[axis] = slice(None, -1), slice(1, None)
-            nearby[tuple(low)] += weight * self.posteriors[tuple(high)]
-            nearby[tuple(high)] += weight * self.posteriors[tuple(low)]
-        return np.tensordot(self._energy, nearby, 1)
+    def _whole(self, values: np.ndarray) -> np.ndarray:
+        """Values (..., voxels) of the mask as (..., z, y, x), 0 outside."""
+        whole = np.zeros((*values.shape[:-1], *self.mask.shape), values.dtype)
+        whole[..., self.mask] = values
+        return whole
 
 
 def _roles(tissues: np.ndarray, label: int, options: DrawEmOptions) -> Roles | None:

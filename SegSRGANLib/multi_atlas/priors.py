@@ -1,4 +1,4 @@
-"""Tissue priors from registered atlases, each weighted where it resembles the volume, and which tissues border."""
+"""Tissue priors from registered atlases, each weighted where it resembles the volume."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from .evidence import Evidence
 from .intensity_matching import matched_images
 
 _FLOOR = 1e-3  # squared difference relative to the volume's intensity: an exact copy does not win alone
-_BORDERING = 0.05  # of the smaller surface: fewer common faces are errors of the labels
 
 
 def tissue_priors(evidence: Evidence, width: float, similarity_width: float) -> tuple[np.ndarray, np.ndarray]:
@@ -49,28 +48,3 @@ def _smooth(volume: np.ndarray, evidence: Evidence, width: float) -> np.ndarray:
     image = sitk.GetImageFromArray(volume.astype(np.float32))
     image.SetSpacing(evidence.grid.spacing)
     return sitk.GetArrayFromImage(blurred(image, width))
-
-
-def distances_between(labels: np.ndarray, tissues: np.ndarray) -> np.ndarray:
-    """How far two tissues are from each other in the atlases: 0 the same, 1 neighbours, 2 never side by side.
-
-    Args:
-        labels: (atlas, z, y, x).
-        tissues: the labels to compare.
-
-    Returns:
-        Matrix (tissues, tissues), symmetric.
-    """
-    index = np.searchsorted(tissues, np.where(np.isin(labels, tissues), labels, tissues[0]))
-    count = len(tissues)
-    faces = np.zeros((count, count))
-    for axis in (1, 2, 3):
-        low, high = np.moveaxis(index, axis, 0)[:-1], np.moveaxis(index, axis, 0)[1:]
-        pairs = np.bincount((low * count + high).ravel(), minlength=count * count)
-        faces += pairs.reshape(count, count)
-    faces += faces.T
-    np.fill_diagonal(faces, 0)
-    surface = np.minimum.outer(faces.sum(0), faces.sum(0)).clip(1)
-    distance = np.where(faces / surface > _BORDERING, 1.0, 2.0)
-    np.fill_diagonal(distance, 0)
-    return distance

@@ -10,7 +10,7 @@ from SegSRGANLib.datasets.phantom import CORTEX as LABEL
 from SegSRGANLib.multi_atlas import drawem
 from SegSRGANLib.multi_atlas.bias_polynomial import fit_bias
 from SegSRGANLib.multi_atlas.partial_volume import CORTEX, FLUID, OUTSIDE, WHITE, Roles, correct_partial_volume
-from SegSRGANLib.multi_atlas.priors import distances_between
+from SegSRGANLib.transforms.tissue_borders import distances_between
 
 
 def test_false_white_matter_between_fluid_and_cortex_goes():

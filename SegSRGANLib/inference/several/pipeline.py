@@ -168,7 +168,7 @@ def _identified(
 
 def _kept(whole: Enhancement, brains: list[BrainChoice]) -> dict[str, Any]:
     """What the record of the fused volume takes from its segmentation, and the mask of the first stack."""
-    keys = ("intensity_scale", "prediction", "classes", "as_original")
+    keys = ("intensity_scale", "prediction", "classes", "as_original", "refinement")
     return {key: whole.record[key] for key in keys} | {"mask": brains[0].record}
 
 

@@ -1,0 +1,123 @@
+"""Tissues as Gaussians of the intensity with a prior at each voxel, fitted by expectation-maximization.
+
+K. Van Leemput, F. Maes, D. Vandermeulen, P. Suetens, "Automated model-based tissue classification of MR images of the
+brain", IEEE TMI 18 (1999) 897-908; with the energies of A. Makropoulos et al., IEEE TMI 33 (2014) 1818-1831 (DrawEM).
+
+Each voxel i has a tissue k with prior pi_ik and intensity y_i ~ N(mu_k, sigma_k^2). Expectation and maximization
+alternate:
+
+    p_ik = pi_ik N(y_i; mu_k, sigma_k^2) exp(-beta sum_l G_kl sum_j p_jl / d_ij) / sum over k,
+    mu_k = sum_i p_ik y_i / sum_i p_ik,    sigma_k^2 likewise,
+
+j runs over the six neighbours at distance d_ij in mm, and G is 0 for one tissue, 1 for tissues that border and 5 for
+tissues that do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+ENERGY = np.array([0.0, 1.0, 5.0], np.float32)  # G of tissues that are the same, neighbours, distant
+_NARROWEST = 0.01  # sigma relative to the 99th percentile of the intensity, so that no Gaussian collapses
+_UNEXPLAINED = 1e-30  # a likelihood below it: no tissue explains the intensity
+_BLOCK = 2**15  # voxels at once
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The six neighbours of the n voxels of a mask.
+
+    indices: (6, n) int32, n where a neighbour lies outside of the mask. weights: 1 / mm, of the six directions.
+    """
+
+    indices: np.ndarray
+    weights: tuple[float, ...]
+
+    @classmethod
+    def of(cls, inside: np.ndarray, spacing: Sequence[float]) -> Neighbours:
+        """Those of a mask (z, y, x) bool, whose voxels have sides of `spacing` mm (x, y, z)."""
+        count = int(np.count_nonzero(inside))
+        number = np.full([length + 2 for length in inside.shape], count, np.int32)
+        number[1:-1, 1:-1, 1:-1][inside] = np.arange(count, dtype=np.int32)
+        indices = []
+        for axis in range(3):
+            for step in (0, 2):
+                moved = [slice(1, -1)] * 3
+                moved[axis] = slice(step, step + inside.shape[axis])
+                indices.append(number[tuple(moved)][inside])
+        return cls(np.stack(indices), tuple(float(1 / side) for side in reversed(spacing) for _ in range(2)))
+
+
+class TissueMixture:
+    """The mixture while it is fitted.
+
+    Args:
+        intensity: (voxels,) float32.
+        priors: (voxels, tissues) float32 with sum 1; they are the first posteriors, too.
+        neighbours: of the voxels. energy: G, (tissues, tissues). strength: beta, mm; 0 for no neighbours.
+    """
+
+    def __init__(
+        self, intensity: np.ndarray, priors: np.ndarray, neighbours: Neighbours, energy: np.ndarray, strength: float
+    ) -> None:
+        self.intensity, self.priors = intensity, priors
+        self._neighbours, self._energy, self._strength = neighbours, strength * energy.astype(np.float32), strength
+        self._narrowest = _NARROWEST * float(np.percentile(intensity, 99))
+        nothing = np.zeros((1, priors.shape[1]), np.float32)  # what voxels outside of the mask say
+        self._padded = np.concatenate([priors, nothing])
+        self.maximize()
+
+    @property
+    def posteriors(self) -> np.ndarray:
+        """(voxels, tissues) float32 with sum 1; a view that may be written to."""
+        return self._padded[:-1]
+
+    def expect(self, use_neighbours: bool = True) -> float:
+        """The E-step. Returns the mean log-likelihood of a voxel, without its constant."""
+        found = np.zeros_like(self._padded)
+        starts = range(0, len(self.priors), _BLOCK)
+        blocks = [slice(start, min(start + _BLOCK, len(self.priors))) for start in starts]
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            each = list(pool.map(partial(self._expect, found, use_neighbours=use_neighbours), blocks))
+        self._padded = found
+        return sum(each) / len(self.priors)
+
+    def _expect(self, found: np.ndarray, block: slice, use_neighbours: bool) -> float:
+        """Put the posteriors of a block into `found`. Returns the sum of its voxels' log-likelihoods."""
+        prior = self.priors[block]
+        exponent = (self.intensity[block, None] - self.means) / self.deviations
+        exponent *= -0.5 * exponent
+        if use_neighbours and self._strength:
+            exponent -= self._near(block) @ self._energy
+        np.exp(exponent, out=exponent)
+        exponent *= prior
+        exponent /= self.deviations
+        total = exponent.sum(1, keepdims=True)
+        explained = total.clip(_UNEXPLAINED)
+        found[block] = np.where(total < _UNEXPLAINED, prior, exponent / explained)
+        return float(np.log(explained).sum(dtype=np.float64))
+
+    def maximize(self) -> None:
+        """The M-step: mean and deviation of each tissue."""
+        weight = self.posteriors.sum(0, dtype=np.float64).clip(1e-6)
+        centre = self.intensity.mean(dtype=np.float64).astype(np.float32)  # squares around 0 keep their last digits
+        values = self.intensity - centre
+        mean = (values @ self.posteriors) / weight
+        variance = (values**2 @ self.posteriors) / weight - mean**2
+        self.means = (centre + mean).astype(np.float32)
+        self.deviations = np.sqrt(variance.clip(self._narrowest**2)).astype(np.float32)
+
+    def _near(self, block: slice) -> np.ndarray:
+        """sum_j p_jl / d_ij of each voxel of a block: (voxels, tissues)."""
+        near = np.zeros((block.stop - block.start, self.priors.shape[1]), np.float32)
+        for weight, index in zip(self._neighbours.weights, self._neighbours.indices, strict=True):
+            part = self._padded[index[block]]
+            part *= np.float32(weight)
+            near += part
+        return near
