@@ -24,13 +24,16 @@ from .memory_plan import Plan, first_plan, peak_bytes
 from .options import EnhanceOptions
 from .pace import remember_pace, seconds_per_megavoxel
 from .patches import sliding_windows
+from .refinement import FEWEST
 
 # Seconds of one CPU core for a million voxels of the result (2.3 to 9.5 million voxels, simulated and real scans)
-_RATES = {"interpolation": 0.13, "composition": 0.006, "consistency": 0.024, "quality": 0.15}
+_RATES = {"interpolation": 0.13, "composition": 0.006, "consistency": 0.024, "refinement": 0.35, "quality": 0.15}
 _BIAS, _SEARCH = 1.0, 2.0  # s for a million voxels of the result; s for finding the brain
 _WRITING, _PAGE = (0.5, 0.15), (0.6, 0.05)  # s, and s for a million voxels: files with picture, page
 _BRAIN = (116.0, 136.0, 106.0)  # mm: the box of a brain that is still to be found, with its margin
 _MARGIN = 8.0  # mm around a mask that the network sees, see `prepared_scan`
+_BRAIN_SHARE = 0.6  # of its box, at most
+_MIXTURES, _NEIGHBOURS = 3, 24  # of the refinement: float32 arrays of all classes, and bytes of indices a voxel
 _FEW_SKIPPED = 0.2  # of the patches
 _IMAGES = 4  # float32 on the whole output grid, beside the classes' probabilities: interpolated, result, temporary
 
@@ -78,15 +81,18 @@ def estimate(grid: Grid, model: Model, mask: sitk.Image | str | None, options: E
         "bias correction": _BIAS * millions if options.bias_correction else 0.0,
         "interpolation": _RATES["interpolation"] * millions,
         "prediction": prediction_seconds(network, region, options),
-        **{name: _RATES[name] * millions for name in ("composition", "consistency", "quality")},
+        **{name: _RATES[name] * millions for name in ("composition", "consistency", "refinement", "quality")},
     }
+    refined = options.refinement and len(model.classes) >= FEWEST
+    seconds["refinement"] *= refined
     network_bytes = sum(peak_bytes(plan, network, region).values())
+    refinement_bytes = _BRAIN_SHARE * prod(region) * (_MIXTURES * 4 * (1 + len(model.classes)) + _NEIGHBOURS)
     return Estimate(
         patches,
         seconds,
         _WRITING[0] + _WRITING[1] * millions,
         _PAGE[0] + _PAGE[1] * millions,
-        network_bytes + _image_bytes(output, len(model.classes)),
+        int(max(network_bytes, refined * refinement_bytes)) + _image_bytes(output, len(model.classes)),
     )
 
 

@@ -27,8 +27,8 @@ class EnhanceOptions:
         brain, see `refinement.refine`.
     uncertainty: number of runs on mirrored and shifted copies, see `predict_augmented`; 0 for none.
     as_original: run the network as the original project does: axes as stored, the whole volume in zeros, patches at a
-        fixed step and their plain mean, no agreement with the scan, no refinement, nothing below the scan's minimum. None: as the
-        model's card says, which is so for imported models of the original project.
+        fixed step and their plain mean, no agreement with the scan, no refinement, nothing below the scan's minimum.
+        None: as the model's card says, which is so for imported models of the original project.
     """
 
     spacing: float | tuple[float, float, float] | str = AUTO

@@ -1,9 +1,10 @@
 """The main job: one volume in, its super-resolution and its cortex out (`enhance`).
 
 Five stages over one prepared scan: `prepare` (bias correction, intensity scale, spline interpolation onto the output
-grid), `_predict` (the network on overlapping patches), `compose` and `agree` (back to whole images in the input's units,
-in agreement with the scan), `refine` (borders of the tissues by the intensities) and `_measure` (quality). Panel, console, shell and cluster all call `enhance`. Several stacks
-of one child go through `several.pipeline`, which calls `enhance` for each of them.
+grid), `_predict` (the network on overlapping patches), `compose` and `agree` (back to whole images in the input's
+units, in agreement with the scan), `refine` (borders of the tissues by the intensities) and `_measure` (quality).
+Panel, console, shell and cluster all call `enhance`. Several stacks of one child go through `several.pipeline`, which
+calls `enhance` for each of them.
 """
 
 from __future__ import annotations

@@ -22,11 +22,14 @@ def figures_of(record: Mapping[str, Any]) -> dict[str, float] | None:
     Returns:
         expected_dice: log-odds of the Dice that the probabilities expect of their own segmentation. mask_confidence:
         the same of the brain extractor, of the brain that it finds: how far the scan is like what networks know.
-        log_volume: logarithm of the volume of the cortex in mL. None where one was not measured.
+        log_volume: logarithm of the volume of the cortex in mL. None where one was not measured, or the classes were
+        left as the network made them, of which the fits of the cards know nothing.
     """
     cortex = record.get("quality", {}).get("cortex") or {}
     checks = (record.get("mask") or {}).get("checks") or {}
     expected, confidence, volume = cortex.get("expected_dice"), checks.get("confidence"), cortex.get("volume_ml")
+    if not record.get("options", {}).get("refinement", True):
+        return None
     if expected is None or confidence is None or not volume:
         return None
     values = (log_odds(expected), log_odds(confidence), math.log(volume))

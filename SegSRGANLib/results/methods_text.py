@@ -13,6 +13,8 @@ _REFERENCES = {
     "delannoy": "Delannoy Q, Pham C-H, Cazorla C, et al. SegSRGAN: Super-resolution and segmentation using generative "
     "adversarial networks. Application to neonatal brain MRI. Computers in Biology and Medicine 2020;120:103755. "
     "doi:10.1016/j.compbiomed.2020.103755.",
+    "mixture": "Van Leemput K, Maes F, Vandermeulen D, Suetens P. Automated model-based tissue classification of MR "
+    "images of the brain. IEEE Transactions on Medical Imaging 1999;18(10):897-908. doi:10.1109/42.811270.",
     "n4": "Tustison NJ, Avants BB, Cook PA, et al. N4ITK: improved N3 bias correction. IEEE Transactions on Medical "
     "Imaging 2010;29(6):1310-1320. doi:10.1109/TMI.2010.2046908.",
     "pytorch": "Paszke A, Gross S, Massa F, et al. PyTorch: an imperative style, high-performance deep learning "
@@ -125,6 +127,12 @@ def _prediction(methods: Methods, record: Mapping[str, Any]) -> None:
             f"The intensities were brought to agreement with {'all stacks at once' if several else 'the scan'} through "
             f"a model of {'their' if several else 'its'} acquisition (Gaussian slice profile, full width at half "
             "maximum equal to the slice thickness)."
+        )
+    if (record.get("refinement") or {}).get("applied"):
+        methods.sentences.append(
+            "The borders of the classes were refined on the super-resolved intensities: a mixture of one Gaussian a "
+            "class, with the network's probabilities as priors and a Markov random field, was fitted by "
+            f"expectation-maximization {methods.cite(_REFERENCES['mixture'])}."
         )
     if record.get("classes"):
         methods.sentences.append(f"A voxel was labelled from a probability of {options['threshold']:g} on.")

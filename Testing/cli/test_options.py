@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
 from typing import Annotated
 
 import pytest
@@ -29,15 +28,16 @@ def test_without_options_the_library_decides():
 
 def test_every_option_arrives_in_the_library():
     network = NetworkOptions("cpu", "float32", 64, 0.25)
-    processing = ProcessingOptions("linear", 0.4, True, False, 3, True)
-    expected = EnhanceOptions(0.7, "linear", True, 0.4, PredictionOptions(64, 0.25, None, "cpu", "float32"), False, 3)
-    assert processing.build(TargetOptions("0.7"), network) == replace(expected, as_original=True)
+    processing = ProcessingOptions("linear", 0.4, True, False, False, 3, True)
+    prediction = PredictionOptions(64, 0.25, None, "cpu", "float32")
+    expected = EnhanceOptions(0.7, "linear", True, 0.4, prediction, False, False, 3, as_original=True)
+    assert processing.build(TargetOptions("0.7"), network) == expected
 
 
 def test_predict_and_batch_share_their_options():
     first, second = (inspect.signature(command).parameters for command in (predict, batch))
     shared = [name for name in first if name in second and name not in ("mask", "outdir")]
-    assert len(shared) == 21
+    assert len(shared) == 22
     for name in shared:
         assert first[name].default == second[name].default
         assert vars(first[name].annotation.__metadata__[0]) == vars(second[name].annotation.__metadata__[0])

@@ -122,7 +122,7 @@ def test_labels_are_the_most_probable_classes(brain):
     names = ("cortex", "white matter", "fluid")
     card = ModelCard(normalization=Normalization("maximum"), classes=names)
     scan = blob(GRIDS["oblique"], 3.0) * 50
-    options = EnhanceOptions(0.9, prediction=PREDICTION, consistency=False, uncertainty=2)
+    options = EnhanceOptions(0.9, prediction=PREDICTION, consistency=False, refinement=False, uncertainty=2)
     result = enhance(scan, Model(Levels(brain), card), options)
     likely = {name: sitk.GetArrayFromImage(image) for name, image in result.probabilities.items()}
     labels = sitk.GetArrayFromImage(result.labels)
@@ -148,7 +148,7 @@ def test_measures_are_of_the_first_class_under_its_name():
             return torch.cat([x, (x > 0.9) * 0.8, torch.ones_like(x), torch.ones_like(x)], dim=1)
 
     scan = blob(GRIDS["oblique"], 3.0) * 50
-    options = EnhanceOptions(0.9, prediction=PREDICTION, consistency=False, uncertainty=2)
+    options = EnhanceOptions(0.9, prediction=PREDICTION, consistency=False, refinement=False, uncertainty=2)
     result = enhance(scan, Model(Everywhere(), card), options)
     assert sitk.GetArrayFromImage(result.probability).max() > 0.5  # but another class is more probable everywhere
     assert result.record["quality"]["cortex"]["volume_ml"] == 0
