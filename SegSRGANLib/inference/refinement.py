@@ -8,13 +8,14 @@ whose classes fill the brain: of one class alone, all the rest would be a single
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from ..data.classes import label_map
+from ..data.classes import CORTEX, label_map
 from ..quality.uncertainty import PredictiveVariance
 from ..transforms.tissue_borders import distances_between
 from ..transforms.tissue_mixture import ENERGY, Neighbours, TissueMixture
@@ -28,6 +29,9 @@ FEWEST = 3  # classes that can fill a brain
 _FILLED = 0.8  # of the brain's voxels that the classes must have
 _ROUNDS = 3  # more of them change the Dice of the cortex by less than 0.001
 _STRENGTH = 0.4  # mm, of the random field
+# Of the network's probability of cortex, as prior. With all of it the cortex of eight newborns became 6 % too large, with
+# this 1 %, at a Dice that is 0.002 lower; on two sources of fetuses the Dice rises by as much.
+_CORTEX = 0.8
 
 
 def refine(
@@ -57,7 +61,8 @@ def refine(
         labels = sitk.GetArrayFromImage(composed.labels)
         energy = ENERGY[distances_between(labels, np.arange(likely.shape[1])).astype(int)]
         neighbours = Neighbours.of(inside, composed.sr.GetSpacing())
-        mixture = TissueMixture(intensity[inside], likely, neighbours, energy, _STRENGTH)
+        priors = _priors(likely, tuple(composed.probabilities))
+        mixture = TissueMixture(intensity[inside], priors, neighbours, energy, _STRENGTH)
         mixture.expect(use_neighbours=False)
         for number in range(1, _ROUNDS):
             stop_if(run.should_stop)
@@ -89,6 +94,14 @@ def _inside(composed: Composition, inside: np.ndarray) -> np.ndarray:
         likely[:, number] = sitk.GetArrayViewFromImage(probability)[inside]
     likely[:, 0] = (1 - likely[:, 1:].sum(1)).clip(0)
     likely /= likely.sum(1, keepdims=True)
+    return likely
+
+
+def _priors(likely: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Probabilities (voxels, 1 + classes) as priors of the mixture; they are changed in place."""
+    if CORTEX in names:
+        likely[:, 1 + list(names).index(CORTEX)] *= _CORTEX
+        likely /= likely.sum(1, keepdims=True)
     return likely
 
 
