@@ -33,7 +33,7 @@ from SegSRGANLib.transforms.acquisition import acquire
 from SegSRGANLib.transforms.resample import resample_labels
 
 SCANS = {"256x256x64": ((256, 256, 64), 1.5), "360x360x30": ((360, 360, 30), 3.0)}  # voxels, thickness in mm
-STEPS = ("mask", "interpolation", "prediction", "composition", "consistency", "quality")
+STEPS = ("mask", "interpolation", "prediction", "composition", "consistency", "refinement", "quality")
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from .patches import sliding_windows
 from .refinement import FEWEST
 
 # Seconds of one CPU core for a million voxels of the result (2.3 to 9.5 million voxels, simulated and real scans)
-_RATES = {"interpolation": 0.13, "composition": 0.006, "consistency": 0.024, "refinement": 0.35, "quality": 0.15}
+_RATES = {"interpolation": 0.13, "composition": 0.006, "consistency": 0.024, "refinement": 0.25, "quality": 0.15}
 _BIAS, _SEARCH = 1.0, 2.0  # s for a million voxels of the result; s for finding the brain
 _WRITING, _PAGE = (0.5, 0.15), (0.6, 0.05)  # s, and s for a million voxels: files with picture, page
 _BRAIN = (116.0, 136.0, 106.0)  # mm: the box of a brain that is still to be found, with its margin

@@ -33,11 +33,12 @@ _BLOCK = 2**15  # voxels at once
 class Neighbours:
     """The six neighbours of the n voxels of a mask.
 
-    indices: (6, n) int32, n where a neighbour lies outside of the mask. weights: 1 / mm, of the six directions.
+    indices: (6, n) int32, two along z, y and x each; n where a neighbour lies outside of the mask. weights: 1 / mm,
+    along z, y, x.
     """
 
     indices: np.ndarray
-    weights: tuple[float, ...]
+    weights: np.ndarray
 
     @classmethod
     def of(cls, inside: np.ndarray, spacing: Sequence[float]) -> Neighbours:
@@ -51,7 +52,7 @@ class Neighbours:
                 moved = [slice(1, -1)] * 3
                 moved[axis] = slice(step, step + inside.shape[axis])
                 indices.append(number[tuple(moved)][inside])
-        return cls(np.stack(indices), tuple(float(1 / side) for side in reversed(spacing) for _ in range(2)))
+        return cls(np.stack(indices), 1 / np.array(spacing[::-1], np.float32))
 
 
 class TissueMixture:
@@ -71,6 +72,7 @@ class TissueMixture:
         self._narrowest = _NARROWEST * float(np.percentile(intensity, 99))
         nothing = np.zeros((1, priors.shape[1]), np.float32)  # what voxels outside of the mask say
         self._padded = np.concatenate([priors, nothing])
+        self._spare = np.zeros_like(self._padded)  # during an E-step: the posteriors of before
         self.maximize()
 
     @property
@@ -80,28 +82,39 @@ class TissueMixture:
 
     def expect(self, use_neighbours: bool = True) -> float:
         """The E-step. Returns the mean log-likelihood of a voxel, without its constant."""
-        found = np.zeros_like(self._padded)
+        found, self._spare = self._spare, self._padded
+        centre, gaussians = self._gaussians()
         starts = range(0, len(self.priors), _BLOCK)
         blocks = [slice(start, min(start + _BLOCK, len(self.priors))) for start in starts]
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            each = list(pool.map(partial(self._expect, found, use_neighbours=use_neighbours), blocks))
+            work = partial(self._expect, found, centre, gaussians, use_neighbours and self._strength > 0)
+            each = list(pool.map(work, blocks))
         self._padded = found
         return sum(each) / len(self.priors)
 
-    def _expect(self, found: np.ndarray, block: slice, use_neighbours: bool) -> float:
+    def _gaussians(self) -> tuple[np.float32, np.ndarray]:
+        """A centre c, and (3, tissues) that make the logarithms of the Gaussians out of (y - c)^2, y - c and 1."""
+        centre = np.float32(np.median(self.means))
+        mean, precision = (self.means - centre).astype(np.float64), 1 / self.deviations.astype(np.float64) ** 2
+        rows = (-0.5 * precision, mean * precision, -0.5 * mean**2 * precision + 0.5 * np.log(precision))
+        return centre, np.stack(rows).astype(np.float32)
+
+    def _expect(
+        self, found: np.ndarray, centre: np.float32, gaussians: np.ndarray, neighbours: bool, block: slice
+    ) -> float:
         """Put the posteriors of a block into `found`. Returns the sum of its voxels' log-likelihoods."""
-        prior = self.priors[block]
-        exponent = (self.intensity[block, None] - self.means) / self.deviations
-        exponent *= -0.5 * exponent
-        if use_neighbours and self._strength:
+        values = self.intensity[block] - centre
+        exponent = np.stack([values**2, values, np.ones_like(values)], 1) @ gaussians
+        if neighbours:
             exponent -= self._near(block) @ self._energy
         np.exp(exponent, out=exponent)
-        exponent *= prior
-        exponent /= self.deviations
-        total = exponent.sum(1, keepdims=True)
-        explained = total.clip(_UNEXPLAINED)
-        found[block] = np.where(total < _UNEXPLAINED, prior, exponent / explained)
-        return float(np.log(explained).sum(dtype=np.float64))
+        exponent *= self.priors[block]
+        total = exponent @ np.ones((exponent.shape[1], 1), np.float32)
+        lost = total[:, 0] < _UNEXPLAINED
+        total[lost], exponent[lost] = 1, self.priors[block][lost]
+        np.divide(exponent, total, out=found[block])
+        total[lost] = _UNEXPLAINED
+        return float(np.log(total).sum(dtype=np.float64))
 
     def maximize(self) -> None:
         """The M-step: mean and deviation of each tissue."""
@@ -116,8 +129,10 @@ class TissueMixture:
     def _near(self, block: slice) -> np.ndarray:
         """sum_j p_jl / d_ij of each voxel of a block: (voxels, tissues)."""
         near = np.zeros((block.stop - block.start, self.priors.shape[1]), np.float32)
-        for weight, index in zip(self._neighbours.weights, self._neighbours.indices, strict=True):
-            part = self._padded[index[block]]
-            part *= np.float32(weight)
-            near += part
+        for axis in range(3):
+            before, after = self._neighbours.indices[2 * axis : 2 * axis + 2, block]
+            pair = self._spare[before]
+            pair += self._spare[after]
+            pair *= self._neighbours.weights[axis]
+            near += pair
         return near

@@ -22,7 +22,7 @@ def test_neighbours_are_the_six_of_the_mask():
     places = np.argwhere(inside)
     number = {tuple(place): k for k, place in enumerate(places)}
     steps = np.array([(-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)])
-    for step, indices, weight in zip(steps, neighbours.indices, neighbours.weights, strict=True):
+    for step, indices, weight in zip(steps, neighbours.indices, neighbours.weights.repeat(2), strict=True):
         assert [number.get(tuple(place + step), len(places)) for place in places] == indices.tolist()
         assert weight == pytest.approx(1 / (np.abs(step) @ np.array(SPACING)[::-1]))
 
@@ -39,7 +39,7 @@ def test_one_round_is_what_the_equations_say():
     deviations = np.sqrt((priors * (intensity[:, None] - means) ** 2).sum(0) / priors.sum(0))
     near = np.zeros((count, 3))
     for voxel in range(count):
-        for indices, weight in zip(neighbours.indices, neighbours.weights, strict=True):
+        for indices, weight in zip(neighbours.indices, neighbours.weights.repeat(2), strict=True):
             if indices[voxel] < count:
                 near[voxel] += weight * priors[indices[voxel]]
     logarithm = np.log(priors) + norm.logpdf(intensity[:, None], means, deviations) - beta * near @ energy
