@@ -27,7 +27,7 @@ def compare(
         typer.Option(
             metavar="NAME,NAME=FILE",
             help="all; spline, band-limited, models by name or file, imapa, drawem, majority; NAME+consistency fits "
-            "the scan; {fold} in a file's name is the volume's fold.",
+            "the scan and refines tissues; {fold} in a file's name is the volume's fold.",
         ),
     ] = ALL,
     atlases: Annotated[

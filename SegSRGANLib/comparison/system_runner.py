@@ -138,7 +138,8 @@ class Bench:
                 image = upsample(self._thick, grid)
             else:
                 prediction = PredictionOptions(device=self._plan.options.device)
-                options = EnhanceOptions(grid.spacing, prediction=prediction, consistency=method.consistency)
+                agrees = method.consistency
+                options = EnhanceOptions(grid.spacing, prediction=prediction, consistency=agrees, refinement=agrees)
                 brain = self.volumes.mask if self.volumes.given else None
                 made = enhance(self._thick, model, options, mask=brain, should_stop=self._stop)
                 image = onto(made.sr, self.volumes.hr)

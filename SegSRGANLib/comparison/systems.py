@@ -26,7 +26,8 @@ class Method:
 
     name: as in the tables. model: its name in the list of models, or its file, in whose name {fold} stands for the
     volume's fold; "" where there is none. consistency: whether the result is made to agree with the scan, see
-    `enforce_data_consistency`.
+    `enforce_data_consistency`, and the tissues are refined by it, see `refinement.refine`; without it the network is
+    alone.
     """
 
     name: str
