@@ -64,7 +64,8 @@ def refine(
         energy = ENERGY[distances_between(labels, np.arange(likely.shape[1])).astype(int)]
         neighbours = Neighbours.of(inside, composed.sr.GetSpacing())
         priors = _priors(likely, tuple(composed.probabilities))
-        mixture = TissueMixture(intensity[inside], priors, neighbours, energy, _STRENGTH)
+        values = intensity[inside] / np.float32(prepared.scale)
+        mixture = TissueMixture(values, priors, neighbours, energy, _STRENGTH)
         mixture.expect(use_neighbours=False)
         for number in range(1, _ROUNDS):
             stop_if(run.should_stop)

@@ -96,6 +96,14 @@ def test_without_a_mask_all_but_the_air_is_refined(brain):
     assert dice(truth == 1, _labels(result) == 1) > 0.95
 
 
+@pytest.mark.parametrize("factor", [1e-12, 1e12])
+def test_the_unit_of_the_scan_does_not_matter(brain, factor):
+    scan, mask, _ = brain
+    expected = enhance(scan, _model(), OPTIONS, mask=mask)
+    result = enhance(scan * factor, _model(), OPTIONS, mask=mask)
+    assert (_labels(result) != _labels(expected)).mean() < 1e-3
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_classes_that_leave_out_a_part_of_the_brain_stay(brain, count):
     scan, mask, _ = brain
