@@ -169,6 +169,7 @@ def test_two_processes_on_one_folder_share_the_work(run, tmp_path, model):
     assert fingerprint(outdir) == fingerprint(single)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("spawned_workers")  # PyTorch asks for the threads when it is loaded
 def test_workers_change_no_bit_when_the_threads_are_given(run, tmp_path, model, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")

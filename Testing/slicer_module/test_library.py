@@ -57,6 +57,7 @@ def _shell(volume: Path, output: Path, *options: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_panel_and_shell_give_the_same_files(panel, tmp_path, monkeypatch):  # noqa: F811
     real = ResultNodes.load
     monkeypatch.setattr(
@@ -88,6 +89,7 @@ def test_panel_and_shell_give_the_same_files(panel, tmp_path, monkeypatch):  # n
     assert "PSNR" in panel.ui.agreementLabel.text
 
 
+@pytest.mark.slow
 def test_a_bids_folder_through_the_batch_engine_and_back_into_the_scene(logic, models, tmp_path):  # noqa: F811
     from SegSRGANModule.Jobs import BatchJob
     from SegSRGANModule.Scene import Cases, Ownership
