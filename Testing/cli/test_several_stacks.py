@@ -37,6 +37,7 @@ def _combine(capfd, stacks, outdir, model, *more):
     return run(capfd, "predict", *stacks, *fixed, *more)
 
 
+@pytest.mark.slow
 def test_predict_combines_its_volumes(capfd, scans, tmp_path, model):
     (first, second), masks = _files(scans, "T2w"), _files(scans, "mask")
     more = ("--mask", masks[0], "--mask", masks[1], "--maps", "--report", "--progress", "json")
@@ -69,6 +70,7 @@ def test_two_children_are_one_sentence_and_no_file(capfd, scans, tmp_path, model
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_batch_combines_the_runs_of_a_session(scans, tmp_path, model):
     dataset = scans.parents[1]
     assert len(find_jobs(dataset, tmp_path)) == 2
@@ -89,6 +91,7 @@ def test_batch_combines_the_runs_of_a_session(scans, tmp_path, model):
     assert existing(alone, options, network) is None  # has a name of its own
 
 
+@pytest.mark.slow
 def test_batch_gives_each_stack_the_mask_of_its_dataset(scans, tmp_path, model):
     anat = tmp_path / "raw" / "sub-01" / "anat"
     shutil.copytree(scans, anat)

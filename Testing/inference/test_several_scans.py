@@ -129,6 +129,7 @@ def test_a_run_stops_when_asked(stacks: Any) -> None:
     assert not any("Super-resolving" in message for message in seen)
 
 
+@pytest.mark.slow
 def test_the_first_mask_serves_all_stacks_and_slices_that_moved_are_named(stacks: Any) -> None:
     late = sitk.GetArrayFromImage(stack(BRAIN, Taken(2, rigid((-6, 7, 2), (-2, 5, 1))))[0]) * 3
     array = sitk.GetArrayFromImage(stacks[0][1])
