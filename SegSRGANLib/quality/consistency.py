@@ -147,7 +147,8 @@ def _local_z(
 
     variance = np.maximum(local_mean(measured**2) - local_mean(measured) ** 2, 0)
     contrast = np.sqrt(variance + np.median(variance[inside]))
-    local = local_mean(difference) / np.maximum(contrast, np.finfo(np.float32).tiny)
+    # without any contrast, as in a mask of one voxel, there is nothing to compare with
+    local = np.divide(local_mean(difference), contrast, out=np.zeros_like(contrast), where=contrast > 0)
     middle = np.median(local[inside])
     deviation = DEVIATIONS_PER_MAD * float(np.median(np.abs(local[inside] - middle)))
     z = (local - middle) / max(deviation, _LEAST_DEVIATION)

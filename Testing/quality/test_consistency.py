@@ -100,6 +100,13 @@ def test_wrong_spacing_is_found(scan, truth):
     assert found < good - 8
 
 
+def test_a_mask_of_one_voxel_has_no_contrast_and_a_finite_map(scan, truth):
+    mask = scan * 0
+    mask[scan.GetSize()[0] // 2, scan.GetSize()[1] // 2, scan.GetSize()[2] // 2] = 1
+    found = acquisition_consistency(scan, truth * 0.5, sitk.Cast(mask, sitk.sitkUInt8))
+    assert np.isfinite(sitk.GetArrayFromImage(found.z_map)).all() and np.isfinite(found.z_max)
+
+
 def test_consistency_agrees_with_the_scan_and_comes_closer_to_the_truth(scan, truth):
     blurred = sitk.DiscreteGaussian(truth, 4.0)
     projected = enforce_data_consistency(scan, blurred)
