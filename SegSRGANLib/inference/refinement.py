@@ -72,7 +72,7 @@ def refine(
             run.report(number / _ROUNDS, "Refining the borders of the tissues")
             mixture.maximize()
             mixture.expect()
-        likely = np.ascontiguousarray(mixture.posteriors[:, 1:].T)
+        likely = mixture.posteriors[:, 1:].T
         return _written(composed, likely, prepared.region, inside, options.threshold), described
 
 

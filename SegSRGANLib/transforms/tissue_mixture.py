@@ -16,17 +16,14 @@ tissues that do not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
-import torch
 
 ENERGY = np.array([0.0, 1.0, 5.0], np.float32)  # G of tissues that are the same, neighbours, distant
 _NARROWEST = 0.01  # sigma relative to the 99th percentile of the intensity, so that no Gaussian collapses
 _UNEXPLAINED = 1e-30  # a likelihood below it: no tissue explains the intensity
-_BLOCK = 2**15  # voxels at once
+_BLOCK = 2**14  # voxels at once: their arrays stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -83,14 +80,18 @@ class TissueMixture:
     def expect(self, use_neighbours: bool = True) -> float:
         """The E-step. Returns the mean log-likelihood of a voxel, without its constant."""
         found, self._spare = self._spare, self._padded
-        centre, gaussians = self._gaussians()
-        starts = range(0, len(self.priors), _BLOCK)
-        blocks = [slice(start, min(start + _BLOCK, len(self.priors))) for start in starts]
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            work = partial(self._expect, found, centre, gaussians, use_neighbours and self._strength > 0)
-            each = list(pool.map(work, blocks))
+        room = [np.empty((_BLOCK, self.priors.shape[1]), np.float32) for _ in range(3)]
+        likelihood, terms = 0.0, self._gaussians()
+        for start in range(0, len(self.priors), _BLOCK):
+            block = slice(start, min(start + _BLOCK, len(self.priors)))
+            exponent, near, part = (space[: block.stop - start] for space in room)
+            self._log_gaussians(block, terms, exponent)
+            if use_neighbours and self._strength:
+                self._near(block, near, part)
+                exponent -= np.matmul(near, self._energy, out=part)
+            likelihood += self._normalized(exponent, self.priors[block], found[block])
         self._padded = found
-        return sum(each) / len(self.priors)
+        return likelihood / len(self.priors)
 
     def _gaussians(self) -> tuple[np.float32, np.ndarray]:
         """A centre c, and (3, tissues) that make the logarithms of the Gaussians out of (y - c)^2, y - c and 1."""
@@ -99,20 +100,28 @@ class TissueMixture:
         rows = (-0.5 * precision, mean * precision, -0.5 * mean**2 * precision + 0.5 * np.log(precision))
         return centre, np.stack(rows).astype(np.float32)
 
-    def _expect(
-        self, found: np.ndarray, centre: np.float32, gaussians: np.ndarray, neighbours: bool, block: slice
-    ) -> float:
-        """Put the posteriors of a block into `found`. Returns the sum of its voxels' log-likelihoods."""
-        values = self.intensity[block] - centre
-        exponent = np.stack([values**2, values, np.ones_like(values)], 1) @ gaussians
-        if neighbours:
-            exponent -= self._near(block) @ self._energy
-        np.exp(exponent, out=exponent)
-        exponent *= self.priors[block]
-        total = exponent @ np.ones((exponent.shape[1], 1), np.float32)
+    def _log_gaussians(self, block: slice, terms: tuple[np.float32, np.ndarray], into: np.ndarray) -> None:
+        """The logarithms of the Gaussians of a block's voxels, from the terms of `_gaussians`."""
+        values = self.intensity[block] - terms[0]
+        np.matmul(np.stack([values**2, values, np.ones_like(values)], 1), terms[1], out=into)
+
+    def _near(self, block: slice, into: np.ndarray, part: np.ndarray) -> None:
+        """sum_j p_jl / d_ij of each voxel of a block, of the posteriors before: (voxels, tissues)."""
+        into[:] = 0
+        for direction, indices in enumerate(self._neighbours.indices):
+            np.take(self._spare, indices[block], axis=0, out=part, mode="clip")  # "raise" would copy
+            part *= self._neighbours.weights[direction // 2]
+            into += part
+
+    @staticmethod
+    def _normalized(exponent: np.ndarray, prior: np.ndarray, into: np.ndarray) -> float:
+        """Posteriors from the logarithms of likelihoods, which are used up. Returns the sum of their logarithms."""
+        likely = np.exp(exponent, out=exponent)
+        likely *= prior
+        total = likely @ np.ones((likely.shape[1], 1), np.float32)
         lost = total[:, 0] < _UNEXPLAINED
-        total[lost], exponent[lost] = 1, self.priors[block][lost]
-        np.divide(exponent, total, out=found[block])
+        total[lost], likely[lost] = 1, prior[lost]
+        np.divide(likely, total, out=into)
         total[lost] = _UNEXPLAINED
         return float(np.log(total).sum(dtype=np.float64))
 
@@ -125,14 +134,3 @@ class TissueMixture:
         variance = (values**2 @ self.posteriors) / weight - mean**2
         self.means = (centre + mean).astype(np.float32)
         self.deviations = np.sqrt(variance.clip(self._narrowest**2)).astype(np.float32)
-
-    def _near(self, block: slice) -> np.ndarray:
-        """sum_j p_jl / d_ij of each voxel of a block: (voxels, tissues)."""
-        near = np.zeros((block.stop - block.start, self.priors.shape[1]), np.float32)
-        for axis in range(3):
-            before, after = self._neighbours.indices[2 * axis : 2 * axis + 2, block]
-            pair = self._spare[before]
-            pair += self._spare[after]
-            pair *= self._neighbours.weights[axis]
-            near += pair
-        return near

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from scipy.special import logsumexp
 from scipy.stats import norm
 
@@ -132,18 +131,3 @@ def test_tissues_border_where_enough_of_their_faces_touch():
     assert distances_between(labels, np.arange(3)).tolist() == [[0, 1, 2], [1, 0, 1], [2, 1, 0]]
     assert distances_between(np.stack([labels] * 2), np.arange(3)).tolist() == [[0, 1, 2], [1, 0, 1], [2, 1, 0]]
     assert distances_between(labels, np.array([0, 2, 5])).tolist() == [[0, 1, 2], [1, 0, 2], [2, 2, 0]]
-
-
-def test_threads_change_no_bit():
-    generator = np.random.default_rng(4)
-    count = 3 * _BLOCK
-    intensity, priors = generator.normal(5, 2, count).astype(np.float32), _priors(generator, count, 2)
-    inside, before, found = np.ones((count, 1, 1), bool), torch.get_num_threads(), []
-    for threads in (1, 3):
-        torch.set_num_threads(threads)
-        mixture = TissueMixture(intensity, priors, Neighbours.of(inside, (1, 1, 1)), TWO, 0.4)
-        mixture.expect()
-        mixture.expect()
-        found.append(mixture.posteriors.copy())
-    torch.set_num_threads(before)
-    np.testing.assert_array_equal(*found)
