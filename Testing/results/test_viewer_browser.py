@@ -62,6 +62,7 @@ def page(chromium, tmp_path_factory):  # noqa: F811
     return chromium
 
 
+@pytest.mark.slow
 def test_it_opens_alone_and_quickly(page):
     assert not page.problems()
     assert [address.split(":")[0] for address in page.requests()] == ["file"]  # the page itself
@@ -126,6 +127,7 @@ def test_every_view_draws_something(page):
     assert not page.problems()
 
 
+@pytest.mark.slow
 def test_seven_tissues_and_the_brain_mask_have_their_colours_and_names(chromium, tmp_path):  # noqa: F811
     files = [f"a_{role}.nii.gz" for role in ("sr", "segmentation", "brain-mask")]
     write_result(tmp_path, "a", maps=False, classes=list(TISSUES), files=files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 from support.stacked_children import SIDE, Taken, child, rigid, stack
 
@@ -25,6 +26,7 @@ def _error(matrix: np.ndarray) -> float:
     return float(np.linalg.norm(moved_points(matrix, points) - right, axis=1).mean())
 
 
+@pytest.mark.slow
 def test_slices_that_moved_do_not_pull_at_the_registration() -> None:
     first, mask = stack(_BRAIN, Taken(2))
     slices = sitk.GetArrayFromImage(first)

@@ -43,6 +43,7 @@ def _start() -> torch.Tensor:
     return torch.from_numpy(sitk.GetArrayFromImage(upsample(stack(_BRAIN, Taken(1))[0], _GRID)))
 
 
+@pytest.mark.slow
 def test_each_stack_more_brings_the_volume_nearer_to_the_truth() -> None:
     start, everywhere = _start(), torch.ones(_GRID.shape, dtype=torch.bool)
     terms = [_term(axis, motion) for axis, motion in zip((1, 0, 2), _MOTIONS, strict=True)]
@@ -95,6 +96,7 @@ def test_scale_contrast_and_shading_are_taken_back() -> None:
     assert matched[inside].mean() == pytest.approx(wanted.mean(), rel=0.05)
 
 
+@pytest.mark.slow
 def test_slices_that_moved_lose_their_weight_and_no_others() -> None:
     images = [stack(_BRAIN, Taken(axis, motion)) for axis, motion in zip((1, 0, 2), _MOTIONS, strict=True)]
     late, _ = stack(_BRAIN, Taken(2, rigid((-14, 14, 2), (-6, 7, 2))))

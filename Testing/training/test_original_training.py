@@ -307,6 +307,7 @@ class _Channels(torch.nn.Module):
         return (x.mean(dim=(2, 3, 4)) * self._weights).sum(dim=1)
 
 
+@pytest.mark.slow
 def test_a_training_with_the_conditional_critic_runs_and_resumes(tmp_path, monkeypatch):
     monkeypatch.setattr(run_folder, "try_to_draw", lambda *arguments: None)
     table(tmp_path, side=48)
@@ -354,6 +355,7 @@ ADVERSARIAL = {
 }
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_the_originals_file_with_its_critic(folder, original):
     table(folder, side=48)
     model = load_checkpoint(train(make_config(values(folder, epochs=1, init=str(original), **ADVERSARIAL))))

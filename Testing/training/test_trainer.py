@@ -77,6 +77,7 @@ def _patch(side, config):
     return simulate_patch(subject, simulation, np.random.default_rng(1))
 
 
+@pytest.mark.slow
 def test_training_overfits_one_patch():
     engine = _engine(
         network={"architecture": "cascade", "options": {"filters": 32, "levels": 1, "blocks": 1}},
