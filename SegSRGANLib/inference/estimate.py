@@ -24,7 +24,7 @@ from .memory_plan import Plan, first_plan, peak_bytes
 from .options import EnhanceOptions
 from .pace import remember_pace, seconds_per_megavoxel
 from .patches import sliding_windows
-from .refinement import FEWEST
+from .refinement import FEWEST_CLASSES
 
 # Seconds of one CPU core for a million voxels of the result (2.3 to 9.5 million voxels, simulated and real scans)
 _RATES = {"interpolation": 0.13, "composition": 0.006, "consistency": 0.024, "refinement": 0.25, "quality": 0.15}
@@ -83,7 +83,7 @@ def estimate(grid: Grid, model: Model, mask: sitk.Image | str | None, options: E
         "prediction": prediction_seconds(network, region, options),
         **{name: _RATES[name] * millions for name in ("composition", "consistency", "refinement", "quality")},
     }
-    refined = options.refinement and len(model.classes) >= FEWEST
+    refined = options.refinement and len(model.classes) >= FEWEST_CLASSES
     seconds["refinement"] *= refined
     network_bytes = sum(peak_bytes(plan, network, region).values())
     refinement_bytes = _BRAIN_SHARE * prod(region) * (_MIXTURES * 4 * (1 + len(model.classes)) + _NEIGHBOURS)

@@ -16,6 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..data.classes import CORTEX, label_map
+from ..data.grid import Grid
 from ..quality.uncertainty import PredictiveVariance
 from ..transforms.components import Box
 from ..transforms.tissue_borders import distances_between
@@ -26,7 +27,7 @@ from .postprocessing import Composition
 from .prepared_scan import AIR, PreparedScan
 from .run_context import RunContext
 
-FEWEST = 3  # classes that can fill a brain
+FEWEST_CLASSES = 3  # that can fill a brain
 _FILLED = 0.8  # of the brain's voxels that the classes must have
 _ROUNDS = 3  # more of them change the Dice of the cortex by less than 0.001
 _STRENGTH = 0.4  # mm, of the random field
@@ -49,7 +50,7 @@ def refine(
         (None where it was not looked at).
     """
     with run.step("refinement"):
-        if not options.refinement or composed.labels is None or len(composed.probabilities) < FEWEST:
+        if not options.refinement or composed.labels is None or len(composed.probabilities) < FEWEST_CLASSES:
             return composed, {"applied": False, "filled": None}
         intensity = sitk.GetArrayViewFromImage(composed.sr)[prepared.region]
         counted = prepared.counted
@@ -61,7 +62,7 @@ def refine(
             return composed, described
         run.report(0.0, "Refining the borders of the tissues")
         labels = sitk.GetArrayViewFromImage(composed.labels)[prepared.region]
-        energy = ENERGY[distances_between(labels, np.arange(likely.shape[1])).astype(int)]
+        energy = ENERGY[distances_between(labels, np.arange(likely.shape[1]))]
         neighbours = Neighbours.of(inside, composed.sr.GetSpacing())
         priors = _priors(likely, tuple(composed.probabilities))
         values = intensity[inside] / np.float32(prepared.scale)
@@ -126,6 +127,4 @@ def _changed(image: sitk.Image, values: np.ndarray, region: Box, inside: np.ndar
     """An image with other values (voxels,) inside, in a region."""
     whole = sitk.GetArrayFromImage(image)
     whole[region][inside] = values
-    made = sitk.GetImageFromArray(whole)
-    made.CopyInformation(image)
-    return made
+    return Grid.of(image).image(whole)

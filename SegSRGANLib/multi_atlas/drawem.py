@@ -123,7 +123,7 @@ class _Model:
         self.image, self.mask = evidence.image, evidence.mask
         self.roles = _roles(tissues, label, options)
         neighbours = Neighbours.of(evidence.mask, evidence.grid.spacing)
-        energy = ENERGY[distances_between(evidence.labels, tissues).astype(int)]
+        energy = ENERGY[distances_between(evidence.labels, tissues)]
         inside = np.ascontiguousarray(priors[:, evidence.mask].T, np.float32)
         self.mixture = TissueMixture(self.image[self.mask], inside, neighbours, energy, options.mrf)
 

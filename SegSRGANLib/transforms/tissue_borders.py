@@ -15,7 +15,7 @@ def distances_between(labels: np.ndarray, tissues: np.ndarray) -> np.ndarray:
             as the first of them.
 
     Returns:
-        Matrix (tissues, tissues), symmetric.
+        Matrix (tissues, tissues) of integers, symmetric.
     """
     count = len(tissues)
     numbers = np.zeros(max(int(labels.max(initial=0)), int(np.max(tissues))) + 1, np.uint16)
@@ -29,6 +29,6 @@ def distances_between(labels: np.ndarray, tissues: np.ndarray) -> np.ndarray:
         faces += np.bincount(pairs, minlength=count * count).reshape(count, count)
     faces += faces.T
     surface = np.minimum.outer(faces.sum(0), faces.sum(0)).clip(1)
-    distance = np.where(faces / surface > _BORDERING, 1.0, 2.0)
+    distance = np.where(faces / surface > _BORDERING, 1, 2)
     np.fill_diagonal(distance, 0)
     return distance
