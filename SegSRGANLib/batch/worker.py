@@ -30,6 +30,7 @@ from ..results.provenance import changed_file, describe_sources, edited_file, fi
 from ..results.publication import publish
 from ..utils.atomic_files import named_as
 from ..utils.errors import Cancelled
+from ..utils.memory import kept_heap
 from ..utils.process_pool import BUSY, CANCELLED, DONE, FAILED, SKIPPED, Outcome
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
 from .claims import Claim
@@ -212,6 +213,7 @@ def _other_source(path: Path, state: Any, sha256: Any, read: Callable[[Path], si
         return False
 
 
+@kept_heap()  # what the computation frees serves the writing
 def _enhance_into(
     staging: Path,
     job: Job,

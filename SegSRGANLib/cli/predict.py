@@ -28,6 +28,7 @@ from ..results.paths import report_path, result_name, result_paths
 from ..results.provenance import describe_sources
 from ..results.viewer.page import TooLarge, write_view
 from ..results.viewer.study import find_studies
+from ..utils.memory import kept_heap
 from ..utils.progress import scaled
 from .console import emit, reported, run_guarded
 from .options import (
@@ -109,14 +110,15 @@ def predict(
                 part = scaled(show, index / len(runs), (index + 1) / len(runs))
                 share = costs[folder].share(files.report)
                 bar = scaled(part, 0, share)
-                result = enhance(images, loaded, options, mask=masks, progress=bar, should_stop=should_stop)
-                result = result if truth is None else result.like(truth)
-                _note(result.record, sources, [*notes, *contrast_warnings(name, 0, 1)])
-                warnings |= dict.fromkeys(result.record["warnings"])
-                part(share, "Writing")
-                paths = save_enhancement(
-                    result, images[0], folder, name, files.overwrite, files.maps, source=source, report=files.report
-                )
+                with kept_heap():  # what the computation frees serves the writing
+                    result = enhance(images, loaded, options, mask=masks, progress=bar, should_stop=should_stop)
+                    result = result if truth is None else result.like(truth)
+                    _note(result.record, sources, [*notes, *contrast_warnings(name, 0, 1)])
+                    warnings |= dict.fromkeys(result.record["warnings"])
+                    part(share, "Writing")
+                    paths = save_enhancement(
+                        result, images[0], folder, name, files.overwrite, files.maps, source=source, report=files.report
+                    )
                 if files.report and (view := _write_view(paths["record"], volumes[0], _view_path(folder, name))):
                     paths["view"] = view
                 written |= {

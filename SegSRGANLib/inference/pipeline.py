@@ -27,6 +27,7 @@ from ..quality.slice_motion import slice_motion
 from ..quality.uncertainty import PredictiveVariance
 from ..quality.verdict import give_verdict
 from ..utils.devices import choose_device
+from ..utils.memory import kept_heap
 from ..utils.progress import Progress, ShouldStop, scaled
 from ..utils.triples import triple
 from .augmented_prediction import predict_augmented
@@ -97,6 +98,7 @@ def enhance(
     return _enhance_one(images[0], model, options, choose_brain(images[0], masks[0], options, run), run)
 
 
+@kept_heap()  # what the network frees serves the steps after it
 def _enhance_one(
     image: sitk.Image, model: Model, options: EnhanceOptions, brain: BrainChoice, run: RunContext
 ) -> Enhancement:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from ..networks.image_network import ImageNetwork
-from ..utils.memory import kept_heap
+from ..utils.memory import kept_heap, return_freed_memory
 from ..utils.progress import Progress, ShouldStop, scaled, stop_if
 from .forms.cascade_forward import FastCascade
 from .forms.choice import full_precision, inference_form
@@ -92,6 +92,7 @@ def predict_volume(
     """
     _check_patch(network, options.patch)
     padded, corner = _zero_padded(volume, network, options) if options.as_original else (_padded(volume, network), None)
+    return_freed_memory()  # else what earlier steps freed and kept would not count as available
     best = first_plan(network, tuple(padded.shape), options.patch, options.batch)
     record = {} if record is None else record
     record["fallbacks"] = []

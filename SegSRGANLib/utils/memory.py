@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,24 +79,20 @@ def _available_on_windows() -> int:
 
 @contextmanager
 def kept_heap() -> Generator[None]:
-    """Inside the block, freed memory stays with the process; afterwards the defaults hold again.
+    """Inside the block, freed memory stays with the process; after the outermost block the defaults hold again.
 
     Fetching it again costs a page fault every 4 kB, up to half of a large patch's time. Only glibc (Linux) can be
-    told; elsewhere nothing happens.
+    told; elsewhere nothing happens. Blocks may lie within each other and in several threads.
     """
     library = _glibc()
     if library is None:
         yield
         return
-    _keep(library, 64 << 20)
+    _wishes.begin(library, 64 << 20)
     try:
         yield
     finally:
-        library.mallopt(_M_MMAP_MAX, 65536)
-        library.mallopt(_M_MMAP_THRESHOLD, 128 << 10)
-        library.mallopt(_M_TRIM_THRESHOLD, 128 << 10)
-        library.mallopt(_M_TOP_PAD, 0)
-        library.malloc_trim(0)
+        _wishes.end(library)
 
 
 def keep_freed_memory() -> None:
@@ -105,7 +102,7 @@ def keep_freed_memory() -> None:
     than many of the convolutions.
     """
     if (library := _glibc()) is not None:
-        _keep(library, 256 << 20)
+        _wishes.begin(library, 256 << 20)
 
 
 def return_freed_memory() -> None:
@@ -120,7 +117,30 @@ def _glibc() -> ctypes.CDLL | None:
     return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
 
 
-def _keep(library: ctypes.CDLL, pad: int) -> None:
-    """Serve every request from the heap, never give it back, and let it grow by `pad` bytes at a time."""
-    for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, pad)):
-        library.mallopt(parameter, value)
+class _Wishes:
+    """How many want that the process keeps what it freed. One setting serves all, so only the last one undoes it."""
+
+    def __init__(self) -> None:
+        self._count, self._lock = 0, threading.Lock()
+
+    def begin(self, library: ctypes.CDLL, pad: int) -> None:
+        """Serve every request from the heap, never give it back, and let it grow by `pad` bytes at a time."""
+        with self._lock:
+            self._count += 1
+            if self._count == 1:
+                for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, pad)):
+                    library.mallopt(parameter, value)
+
+    def end(self, library: ctypes.CDLL) -> None:
+        """One wish less; without any, glibc's defaults, and what is free goes back to the system."""
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                library.mallopt(_M_MMAP_MAX, 65536)
+                library.mallopt(_M_MMAP_THRESHOLD, 128 << 10)
+                library.mallopt(_M_TRIM_THRESHOLD, 128 << 10)
+                library.mallopt(_M_TOP_PAD, 0)
+                library.malloc_trim(0)
+
+
+_wishes = _Wishes()

@@ -190,19 +190,37 @@ def test_available_memory_is_plausible():
     assert 1 << 20 < available_memory() < 1 << 50
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told to keep its heap")
-def test_the_heap_is_kept_only_inside_the_block():
-    def resident() -> int:
-        return int(open("/proc/self/statm").read().split()[1]) * 4096
+def _resident() -> int:
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
 
-    if not hasattr(ctypes.CDLL(None), "mallopt"):
-        pytest.skip("this C library is not glibc")
+
+@pytest.fixture
+def _glibc():
+    if sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"):
+        pytest.skip("only glibc can be told to keep its heap")
+
+
+def _freed_block_is_kept() -> bool:
+    block = torch.ones(64 << 20, dtype=torch.uint8)
+    before = _resident()
+    del block
+    return _resident() > before - (8 << 20)
+
+
+@pytest.mark.usefixtures("_glibc")
+def test_the_heap_is_kept_only_inside_the_block():
     with kept_heap():
-        block = torch.ones(64 << 20, dtype=torch.uint8)
-        before = resident()
-        del block
-        assert resident() > before - (8 << 20)
-    assert resident() < before - (48 << 20)
+        assert _freed_block_is_kept()
+    assert not _freed_block_is_kept()
+
+
+@pytest.mark.usefixtures("_glibc")
+def test_a_block_within_another_does_not_end_it():
+    with kept_heap():
+        with kept_heap():
+            assert _freed_block_is_kept()
+        assert _freed_block_is_kept()
+    assert not _freed_block_is_kept()
 
 
 def test_the_record_says_how_it_was_done():
