@@ -224,6 +224,7 @@ def test_any_training_file(model, content):
             _refused_in_one_sentence(error)
 
 
+@pytest.mark.slow
 @fuzz
 @given(content=st.dictionaries(st.sampled_from(KEYS), values, max_size=6))
 def test_any_training_values(content):

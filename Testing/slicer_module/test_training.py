@@ -144,6 +144,7 @@ def test_training_shows_live_curves_and_ends_with_numbers(panel, ready, standIn)
     }
 
 
+@pytest.mark.slow
 def test_stop_and_resume(panel, ready, standIn):  # noqa: F811
     ui = panel.ui
     standIn("slow")

@@ -158,6 +158,7 @@ def test_a_resumed_training_is_the_same_as_an_uninterrupted_one(folder, question
     assert all(torch.equal(whole[key], again[key]) for key in whole)
 
 
+@pytest.mark.slow
 def test_a_resumed_gan_is_the_same(tmp_path):
     settings = {
         "loss": {"adversarial": 1e-3, "critic_filters": 1, "critic_steps": 1},
