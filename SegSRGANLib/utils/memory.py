@@ -139,7 +139,7 @@ class _Wishes:
                 library.mallopt(_M_MMAP_MAX, 65536)
                 library.mallopt(_M_MMAP_THRESHOLD, 128 << 10)
                 library.mallopt(_M_TRIM_THRESHOLD, 128 << 10)
-                library.mallopt(_M_TOP_PAD, 0)
+                library.mallopt(_M_TOP_PAD, 128 << 10)
                 library.malloc_trim(0)
 
 
