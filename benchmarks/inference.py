@@ -249,7 +249,7 @@ def profile(arguments: argparse.Namespace) -> None:
     _operations(network(arguments.model))
 
 
-_STEPS = ("mask", "interpolation", "prediction", "composition", "consistency", "quality")
+_STEPS = ("mask", "interpolation", "prediction", "composition", "consistency", "refinement", "quality")
 
 
 def _operations(net: nn.Module) -> None:
