@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import SimpleITK as sitk
 
-from ..data.classes import label_map
+from ..data.classes import label_map, round_probabilities
 from ..quality.uncertainty import PredictiveVariance
 from ..transforms.components import largest_component
 from .finite import check_finite
@@ -43,7 +43,7 @@ def compose(
         np.copyto(intensity[prepared.region], predicted[0], where=where)
         with np.errstate(over="ignore"):  # what becomes infinite is an error below
             intensity *= np.float32(prepared.scale)
-        likely = predicted[1:classes]
+        likely = round_probabilities(predicted[1:classes])
         if prepared.counted is not None:
             likely *= prepared.counted
         # one class at a time: the whole grid of all classes at once is most of the memory of a run

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ..data.classes import CORTEX, label_map
+from ..data.classes import CORTEX, label_map, round_probabilities
 from ..data.grid import Grid
 from ..quality.uncertainty import PredictiveVariance
 from ..transforms.components import Box
@@ -73,7 +73,7 @@ def refine(
             run.report(number / _ROUNDS, "Refining the borders of the tissues")
             mixture.maximize()
             mixture.expect()
-        likely = mixture.posteriors[:, 1:].T
+        likely = round_probabilities(mixture.posteriors[:, 1:].T)
         return _written(composed, likely, prepared.region, inside, options.threshold), described
 
 

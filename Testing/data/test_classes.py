@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from SegSRGANLib.data.classes import TISSUES, bids_label, checked_names, display_colours, file_part, label_map
+from SegSRGANLib.data.classes import (
+    TISSUES,
+    bids_label,
+    checked_names,
+    display_colours,
+    file_part,
+    label_map,
+    round_probabilities,
+)
 
 
 def _coarse(classes, seed):
@@ -26,6 +34,16 @@ def test_a_voxel_gets_its_most_probable_class_or_none(classes, threshold):
 def test_one_class_is_the_threshold():
     probability = _coarse(1, 0)
     np.testing.assert_array_equal(label_map(probability, 0.5), (probability[0] >= 0.5).astype(np.uint8))
+
+
+def test_rounded_probabilities_need_no_more_than_17_bits():
+    given = np.random.default_rng(1).random((3, 40, 40)).astype(np.float32) ** 8
+    given[0, 0, :4] = 0, 1, 2.0**-18, 1 - 2.0**-18
+    rounded = given.copy()
+    assert round_probabilities(rounded) is rounded and rounded.dtype == np.float32
+    assert np.abs(rounded - given).max() <= 2.0**-17
+    np.testing.assert_array_equal(rounded * 2**16, np.rint(rounded * 2**16))
+    np.testing.assert_array_equal(rounded[0, 0, :4], [0, 1, 0, 1])
 
 
 def test_names_in_files():

@@ -44,8 +44,9 @@ def test_identity_network_returns_the_volume(shape, patch, overlap, batch):
     volume = torch.from_numpy(np.random.default_rng(0).random(shape, np.float32))
     result = predict_volume(Identity(), volume, PredictionOptions(patch, overlap, batch, "cpu"))
     assert result.shape == (2, *shape)
-    assert torch.allclose(result[0], volume, atol=1e-6, rtol=0)
-    assert torch.allclose(result[1], volume.square(), atol=1e-6, rtol=0)
+    # float32: the weighted sum of up to some hundred patches
+    assert torch.allclose(result[0], volume, atol=3e-6, rtol=0)
+    assert torch.allclose(result[1], volume.square(), atol=3e-6, rtol=0)
 
 
 @settings(max_examples=60, deadline=None)
