@@ -127,7 +127,8 @@ def test_labels_are_the_most_probable_classes(brain):
     likely = {name: sitk.GetArrayFromImage(image) for name, image in result.probabilities.items()}
     labels = sitk.GetArrayFromImage(result.labels)
     assert tuple(likely) == names and result.record["classes"] == list(names)
-    assert result.probability is result.probabilities["cortex"] and likely["cortex"].max() == pytest.approx(0.4, abs=2**-17)
+    assert result.probability is result.probabilities["cortex"]
+    assert likely["cortex"].max() == pytest.approx(0.4, abs=2**-17)
     np.testing.assert_array_equal(labels == 3, likely["fluid"] == 1)
     np.testing.assert_array_equal(labels == 2, (likely["white matter"] > 0.8) & (likely["fluid"] == 0))
     assert set(np.unique(labels)) == {0, 2, 3}  # the first class stays below the threshold
