@@ -24,15 +24,15 @@ from SegSRGANLib.training.data.patch_simulation import simulate_patch
 from SegSRGANLib.training.data.subject import Subject
 from SegSRGANLib.training.setup import make_network
 from SegSRGANLib.training.step import Engine, make_fabric
-from SegSRGANLib.utils.memory import keep_freed_memory
+from SegSRGANLib.utils.memory import kept_heap
 
 # Pham et al., ISBI 2019: 32 training volumes of the dHCP, 200 epochs
 PAPER_VOLUMES = 32
 
 
+@kept_heap()
 def main() -> None:
     arguments = parse()
-    keep_freed_memory()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     config = configure(arguments)

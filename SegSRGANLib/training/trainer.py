@@ -14,7 +14,7 @@ import torch
 
 from ..transforms.normalization import Normalization
 from ..utils.errors import Cancelled
-from ..utils.memory import keep_freed_memory
+from ..utils.memory import kept_heap
 from ..utils.progress import Progress, ShouldStop, scaled
 from .config import TrainingConfig
 from .data.dataloader import PatchDataset, batches, choose_workers
@@ -34,6 +34,7 @@ _DATA_SHARE = 0.02  # of the progress bar, for reading the volumes
 OnEpoch = Callable[[Row], None]
 
 
+@kept_heap()
 def train(
     config: TrainingConfig,
     progress: Progress | None = None,
@@ -59,7 +60,6 @@ def train(
         TrainingError: the training cannot go on; the last good checkpoint is kept.
         Cancelled: should_stop said so; `resume` goes on from there.
     """
-    keep_freed_memory()
     if config.compute.threads is not None:
         torch.set_num_threads(config.compute.threads)
     fabric = make_fabric(config)

@@ -21,7 +21,7 @@ __getattr__, __all__ = exported(
         "optional": ["require"],
         "atomic_files": ["atomic_path", "staging_folder", "sweep_partial"],
         "devices": ["choose_device"],
-        "memory": ["available_memory", "keep_freed_memory", "kept_heap"],
+        "memory": ["available_memory", "kept_heap"],
         "process_pool": ["run_pool", "Outcome"],
         "notice": ["RESEARCH_USE_ONLY"],
     },

@@ -81,28 +81,19 @@ def _available_on_windows() -> int:
 def kept_heap() -> Generator[None]:
     """Inside the block, freed memory stays with the process; after the outermost block the defaults hold again.
 
-    Fetching it again costs a page fault every 4 kB, up to half of a large patch's time. Only glibc (Linux) can be
-    told; elsewhere nothing happens. Blocks may lie within each other and in several threads.
+    A step of training or a large patch allocates and frees gigabytes. Fetching them again costs a page fault every
+    4 kB, up to half of a large patch's time. Only glibc (Linux) can be told; elsewhere nothing happens. Blocks may lie
+    within each other and in several threads.
     """
     library = _glibc()
     if library is None:
         yield
         return
-    _wishes.begin(library, 64 << 20)
+    _open_blocks.enter(library)
     try:
         yield
     finally:
-        _wishes.end(library)
-
-
-def keep_freed_memory() -> None:
-    """From here on freed memory stays with the process until it ends; on other systems than Linux with glibc, nothing.
-
-    A training step allocates and frees gigabytes; fresh pages from the system are zeroed one by one, which costs more
-    than many of the convolutions.
-    """
-    if (library := _glibc()) is not None:
-        _wishes.begin(library, 256 << 20)
+        _open_blocks.leave(library)
 
 
 def return_freed_memory() -> None:
@@ -117,22 +108,22 @@ def _glibc() -> ctypes.CDLL | None:
     return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
 
 
-class _Wishes:
-    """How many want that the process keeps what it freed. One setting serves all, so only the last one undoes it."""
+class _OpenBlocks:
+    """How many blocks of `kept_heap` are open. One setting serves all, so only the last one undoes it."""
 
     def __init__(self) -> None:
         self._count, self._lock = 0, threading.Lock()
 
-    def begin(self, library: ctypes.CDLL, pad: int) -> None:
-        """Serve every request from the heap, never give it back, and let it grow by `pad` bytes at a time."""
+    def enter(self, library: ctypes.CDLL) -> None:
+        """Serve every request from the heap, never give it back, and let it grow by 64 MiB at a time."""
         with self._lock:
             self._count += 1
             if self._count == 1:
-                for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, pad)):
+                for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, 64 << 20)):
                     library.mallopt(parameter, value)
 
-    def end(self, library: ctypes.CDLL) -> None:
-        """One wish less; without any, glibc's defaults, and what is free goes back to the system."""
+    def leave(self, library: ctypes.CDLL) -> None:
+        """After the last block glibc's defaults hold, and what is free goes back to the system."""
         with self._lock:
             self._count -= 1
             if self._count == 0:
@@ -143,4 +134,4 @@ class _Wishes:
                 library.malloc_trim(0)
 
 
-_wishes = _Wishes()
+_open_blocks = _OpenBlocks()
