@@ -14,7 +14,7 @@ import numpy as np
 
 CORTEX = "cortex"
 MOST_CLASSES = 255  # labels are uint8
-_STEPS = np.float32(2**16)  # of a probability, from 0 to 1
+_PROBABILITY_STEPS = np.float32(2**16)  # from 0 to 1
 Colour = tuple[int, int, int]  # RGB, 0 to 255
 
 
@@ -106,9 +106,9 @@ def round_probabilities(probabilities: np.ndarray) -> np.ndarray:
     What lies below says nothing, but fills files: traces of every class in every voxel of the brain take nine tenths of
     their size.
     """
-    probabilities *= _STEPS
+    probabilities *= _PROBABILITY_STEPS
     np.rint(probabilities, out=probabilities)
-    probabilities /= _STEPS
+    probabilities /= _PROBABILITY_STEPS
     return probabilities
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -131,8 +130,7 @@ def _predict(
     dtype, record["precision"] = choose_precision(options.precision, network, volume)
     form = inference_form(network, dtype)
     run = PatchRun(plan, options.overlap, record, *callbacks, options.step if options.as_original else None)
-    memory = kept_heap() if plan.device.type == "cpu" else nullcontext()
-    with torch.inference_mode(), full_precision(), memory:
+    with torch.inference_mode(), full_precision(), kept_heap():
         if isinstance(form, FastCascade) and not options.as_original:  # which takes patches of the intensity, too
             return _predict_cascade(form, volume, run).cpu()
         if plan.patch:
